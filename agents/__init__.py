@@ -1,0 +1,1 @@
+"""Policies: baselines, learned baselines, teachers and students."""

@@ -1,0 +1,1 @@
+"""Comparisons, speed measurements and reports."""

@@ -1,0 +1,1 @@
+"""Experience pools and distillation."""

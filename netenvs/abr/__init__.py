@@ -1,0 +1,1 @@
+"""Adaptive bitrate streaming (Pensieve lineage): environment, dynamics, workloads, viewer."""

@@ -1,0 +1,602 @@
+"""``netenvs/ABR-v0``: adaptive bitrate streaming, one session (``ABREnv``) or many (``ABRVectorEnv``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from netenvs.abr import kernel
+from netenvs.abr.qoe import QoE, make_qoe
+from netenvs.abr.workload import TraceSet, Video, load_traces, load_video
+from netenvs.spec import unknown_name
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # NetLLM adaptive_bitrate_streaming/baseline_special/utils/constants.py
+    "netllm": {"traces": "synthetic", "start": "stored", "history": 6, "first_quality": 0, "penalty": 4.3},
+    # Pensieve sim/fixed_env.py, sim/multi_agent.py
+    "pensieve": {"traces": "synthetic", "start": "first", "history": 8, "first_quality": 1, "penalty": 4.3},
+    # Genet fig_reproduce/sim
+    "genet": {"traces": "genet", "start": "first", "history": 6, "first_quality": 1, "penalty": 10.0},
+}
+DEFAULT_RTT_MS = 80.0
+DEFAULT_BUFFER_CAP_S = 60.0
+STARTS = ("first", "random", "stored")
+ACTION_MODES = ("jump", "quality")
+INTEGER_COLUMNS = ("chunk", "trace")
+
+
+class _Simulator:
+    """World and state of a batch of sessions: what the single and the vector environment share."""
+
+    def __init__(
+        self,
+        rows: int,
+        traces: str | None,
+        video: str | None,
+        preset: str,
+        qoe: str,
+        history: int | None,
+        action_mode: str,
+        delay_noise: bool,
+        start: str | None,
+        rtt_ms: float | None,
+        buffer_cap_s: float | None,
+    ):
+        if preset not in PRESETS:
+            raise ValueError(unknown_name("preset", str(preset), PRESETS))
+        defaults = PRESETS[preset]
+        start = defaults["start"] if start is None else start
+        history = defaults["history"] if history is None else history
+        if start not in STARTS:
+            raise ValueError(unknown_name("start", str(start), STARTS))
+        if action_mode not in ACTION_MODES:
+            raise ValueError(unknown_name("action_mode", str(action_mode), ACTION_MODES))
+        self.traces: TraceSet = load_traces(defaults["traces"] if traces is None else traces)
+        if video is None:
+            video = "video1" if self.traces.installed else "synthetic"
+        self.video: Video = load_video(video)
+        self.qoe: QoE = make_qoe(qoe, self.video.bitrates_kbps, defaults["penalty"])
+        levels = self.video.num_levels
+        if not (isinstance(history, int | np.integer) and history >= levels):
+            raise ValueError(
+                f"history={history!r} is too short: the observation needs {levels} columns for the sizes of the "
+                f"next chunk; give history={levels} or more"
+            )
+        count = len(self.traces)
+        rtt = _per_trace("rtt_ms", rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
+        chunk_s = self.video.chunk_duration_s
+        cap = _per_trace("buffer_cap_s", buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, chunk_s)
+        self.world = kernel.World(
+            time_s=self.traces.time_s,
+            bandwidth_mbps=self.traces.bandwidth_mbps,
+            offset=self.traces.offset,
+            start_pointer=self.traces.start_pointer if start == "stored" else _ones(count),
+            rtt_ms=rtt,
+            buffer_cap_ms=cap * 1000.0,
+            chunk_sizes=self.video.chunk_sizes,
+            bitrates_kbps=self.video.bitrates_kbps,
+            utility=self.qoe.utility,
+            switch_cost=self.qoe.switch_cost,
+            rebuffer_penalty=self.qoe.rebuffer_penalty,
+            chunk_duration_ms=chunk_s * 1000.0,
+            num_chunks=self.video.num_chunks,
+            first_quality=defaults["first_quality"],
+            jump=action_mode == "jump",
+            noise=bool(delay_noise),
+            random_start=start == "random",
+        )
+        self.batch = kernel.Batch(
+            key=np.zeros(rows, dtype=np.uint64),
+            episode=np.zeros(rows, dtype=np.int64),
+            trace=np.zeros(rows, dtype=np.int32),
+            start=np.ones(rows, dtype=np.int32),
+            pointer=np.ones(rows, dtype=np.int32),
+            clock_s=np.zeros(rows),
+            buffer_ms=np.zeros(rows),
+            chunk=np.zeros(rows, dtype=np.int32),
+            quality=np.zeros(rows, dtype=np.int32),
+            requested=np.full(rows, -1, dtype=np.int32),
+            observation=np.zeros((rows, 6, int(history)), dtype=np.float32),
+            reward=np.zeros(rows),
+            terminated=np.zeros(rows, dtype=np.bool_),
+            invalid_action=np.zeros(rows, dtype=np.bool_),
+            info=np.zeros((len(kernel.INFO_COLUMNS), rows)),
+        )
+        self.num_actions = 3 if self.world.jump else levels
+        self.observation_space = self._observation_space(int(history))
+        self.action_space = gym.spaces.Discrete(self.num_actions)
+        self.shared_info = MappingProxyType({"video": self.video, "qoe": self.qoe})
+        self._warm_up()
+
+    def _observation_space(self, history: int) -> gym.spaces.Box:
+        """Finite bounds from the traces and the video; 0.1 % of slack for rounding to float32."""
+        world, largest = self.world, int(self.video.chunk_sizes.max())
+        high = np.empty((6, history))
+        high[0] = 1.0
+        high[1] = (world.buffer_cap_ms.max() + world.chunk_duration_ms) / 10_000.0
+        high[2] = world.bandwidth_mbps.max() / 8.0 / kernel.NOISE_LOW
+        slowest_s = 0.0
+        for index in range(len(self.traces)):
+            time_s, bandwidth = self.traces.trace(index)
+            lap_bytes = np.sum(np.diff(time_s) * bandwidth[1:]) * 1e6 / 8 * kernel.PAYLOAD_PORTION
+            slowest_s = max(slowest_s, (largest // lap_bytes + 2) * time_s[-1])
+        high[3] = (slowest_s + world.rtt_ms.max() / 1000.0) * kernel.NOISE_HIGH / 10.0
+        high[4] = largest / 1e6
+        high[5] = 1.0
+        high = (high * 1.001).astype(np.float32)
+        return gym.spaces.Box(np.zeros_like(high), high, dtype=np.float32)
+
+    def _warm_up(self) -> None:
+        """Compile the kernels (or load them from the disk cache) outside of any timed loop."""
+        rows = len(self.batch.chunk)
+        nothing = np.zeros(rows, dtype=np.bool_)
+        kernel.reset_rows(self.world, self.batch, nothing, np.full(rows, -1, dtype=np.int64))
+        # no row is stepped: the action array is empty
+        kernel.step_rows(self.world, self.batch, np.empty(0, dtype=np.int64), False)
+
+    def seed_row(self, row: int, rng: np.random.Generator) -> None:
+        """Draw the 64-bit key of a row from its generator; the next reset is its first episode."""
+        self.batch.key[row] = rng.integers(0, 2**64, dtype=np.uint64)
+        self.batch.episode[row] = -1
+
+    def check_trace(self, trace: Any) -> int:
+        """A pinned trace number, checked; None and -1 mean: drawn."""
+        if trace is None:
+            return -1
+        if isinstance(trace, bool) or not isinstance(trace, int | np.integer) or not -1 <= trace < len(self.traces):
+            raise ValueError(
+                f"options['trace'] must be a whole number from 0 to {len(self.traces) - 1} ({self.traces.name}), "
+                f"not {trace!r}"
+            )
+        return int(trace)
+
+    def action_masks(self) -> np.ndarray:
+        """bool (rows, actions): False where an action would be clipped (``jump`` at the ends of the ladder)."""
+        masks = np.ones((len(self.batch.quality), self.num_actions), dtype=np.bool_)
+        if self.world.jump:
+            masks[:, 0] = self.batch.quality > 0
+            masks[:, 2] = self.batch.quality < self.video.num_levels - 1
+        return masks
+
+
+def _ones(count: int) -> np.ndarray:
+    """Start pointers at the beginning of every trace; read-only like stored ones, so one kernel serves both."""
+    ones = np.ones(count, dtype=np.int32)
+    ones.flags.writeable = False
+    return ones
+
+
+def _per_trace(
+    name: str, given: float | None, stored: np.ndarray | None, default: float, count: int, least: float
+) -> np.ndarray:
+    """Option > value that comes with each trace > default, float64 (traces,)."""
+    if given is None:
+        values = stored if stored is not None else np.full(count, default)
+    else:
+        try:
+            values = np.full(count, float(given))
+        except (TypeError, ValueError):
+            raise ValueError(f"{name} must be a number, not {given!r}") from None
+    if not (np.all(np.isfinite(values)) and np.all(values >= least)):
+        raise ValueError(f"{name} must be a finite number from {least:g} up, not {given!r}")
+    return np.array(values, dtype=np.float64)
+
+
+class ABREnv(gym.Env[np.ndarray, np.int64]):
+    """
+    ## Description
+    A player streams a video of fixed-length chunks over a link whose bandwidth follows a recorded trace. Before
+    each chunk the agent chooses its bitrate level; the chunk is downloaded, the playback buffer drains meanwhile,
+    and playback stalls (rebuffers) when it runs empty. The dynamics are those of Pensieve's simulator to the last
+    bit of a double, see ``netenvs.abr.kernel``.
+
+    ## Action Space
+    ``Discrete(levels)``: the bitrate level of the next chunk, 0 = lowest. With ``action_mode="jump"``
+    ``Discrete(3)``: one level down, the same level, one level up; a step off the ladder keeps the level and sets
+    ``info["invalid_action"]``.
+
+    ## Observation Space
+    ``Box(6, history)``, float32, oldest column first, zeros before the first chunk (Pensieve's layout):
+
+    | Row | Observation                          | Unit         | Scale          |
+    |-----|--------------------------------------|--------------|----------------|
+    | 0   | bitrate of past chunks               | kbit/s       | / highest      |
+    | 1   | buffer after each chunk              | s            | / 10           |
+    | 2   | throughput of past chunks            | Mbyte/s      | 1              |
+    | 3   | download time of past chunks         | s            | / 10           |
+    | 4   | sizes of the next chunk, one a level | Mbyte        | 1              |
+    | 5   | chunks left after each chunk         | chunks       | / chunks       |
+
+    Row 4 is no history: its first ``levels`` columns are overwritten at each step (all 0 when no chunk is left).
+
+    ## Rewards
+    Quality of experience of the chunk: ``u(q) - penalty * rebuffer_s - |u(q) - u(previous q)|``, with u(q) the
+    bitrate in Mbit/s (``qoe="lin"``), ln(bitrate / highest) (``"log"``) or 1, 2, 3, 12, 15, 20 (``"hd"``); the
+    penalty is 4.3 per second (``netllm``, ``pensieve``) or 10 (``genet``). See ``netenvs.abr.qoe``.
+
+    ## Starting State
+    ``reset`` draws a trace, starts it at its stored position and plays the forced first chunk (level 0, in the
+    presets ``pensieve`` and ``genet`` level 1), whose reward is excluded, as in the literature: an episode of a
+    48-chunk video is 47 decisions, and return / 47 is the published score. ``reset(seed=s)`` alone determines
+    the episode; ``reset(options={"trace": i})`` takes trace i.
+
+    ## Episode End
+    Terminated after the last chunk; never truncated.
+
+    ## Information
+    ``delay_ms`` download time with round trip and noise; ``sleep_ms`` pause of a full buffer and
+    ``sleep_residual_ms``, the part of it that the published logs report; ``rebuffer_s``; ``buffer_s`` after the
+    chunk; ``bitrate_kbps``, ``chunk_bytes``, ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk``
+    chunks played; ``trace`` number; ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32
+    (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session.
+
+    ## Arguments
+    | Option          | Default       | Meaning                                                                    |
+    |-----------------|---------------|----------------------------------------------------------------------------|
+    | ``traces``      | preset's      | name or path, see ``netenvs.abr.workload.load_traces``; ``"synthetic"``, in preset ``genet`` ``"genet"`` |
+    | ``video``       | None          | name or path, see ``load_video``; None: ``video1`` with installed traces, else ``synthetic`` |
+    | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve`` or ``genet``: sets the defaults of the others     |
+    | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                                 |
+    | ``history``     | preset's      | columns of the observation: 6, in preset ``pensieve`` 8                    |
+    | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                                    |
+    | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                                 |
+    | ``start``       | preset's      | ``stored`` pointer of the trace, ``first`` (pointer 1), ``random``         |
+    | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``), else 80                |
+    | ``buffer_cap_s``| None          | player buffer; None: the trace's own (``genet``), else 60                  |
+
+    ## Vectorized
+    ``gym.make_vec("netenvs/ABR-v0", num_envs=n)`` makes ``ABRVectorEnv``: row i with seed s equals this
+    environment with seed s + i.
+
+    ## References
+    Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017; Xia et al.,
+    *Genet*, SIGCOMM 2022; Wu et al., *NetLLM*, SIGCOMM 2024.
+
+    ## Version History
+    * v0: first version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+
+    def __init__(
+        self,
+        traces: str | None = None,
+        video: str | None = None,
+        preset: str = "netllm",
+        qoe: str = "lin",
+        history: int | None = None,
+        action_mode: str = "quality",
+        delay_noise: bool = False,
+        start: str | None = None,
+        rtt_ms: float | None = None,
+        buffer_cap_s: float | None = None,
+        render_mode: str | None = None,
+    ):
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
+        self.render_mode = render_mode
+        self.simulator = _Simulator(
+            1, traces, video, preset, qoe, history, action_mode, delay_noise, start, rtt_ms, buffer_cap_s
+        )
+        self.observation_space = self.simulator.observation_space
+        self.action_space = self.simulator.action_space
+        self._num_actions = self.simulator.num_actions
+        self._action = np.zeros(1, dtype=np.int64)
+        self._everything = np.ones(1, dtype=np.bool_)
+        self._seeded = False
+        self._ready = False
+        self._log = np.zeros((self.video.num_chunks, len(kernel.INFO_COLUMNS)))
+
+    @property
+    def traces(self) -> TraceSet:
+        """The trace set that episodes are drawn from."""
+        return self.simulator.traces
+
+    @property
+    def video(self) -> Video:
+        """The video that is streamed."""
+        return self.simulator.video
+
+    @property
+    def qoe(self) -> QoE:
+        """The objective."""
+        return self.simulator.qoe
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode. ``options={"trace": i}`` plays trace i; raises ``ValueError`` for other options."""
+        super().reset(seed=seed)
+        pinned = _check_options(options, ("trace",)).get("trace")
+        trace = self.simulator.check_trace(pinned)
+        if seed is not None or not self._seeded:
+            self.simulator.seed_row(0, self.np_random)
+            self._seeded = True
+        batch = self.simulator.batch
+        batch.episode[0] += 1
+        kernel.reset_rows(self.simulator.world, batch, self._everything, np.array([trace]))
+        self._ready = True
+        return batch.observation[0].copy(), self._info()
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Play one chunk. Raises ``ValueError`` for an action outside the space and after the episode's end."""
+        if not self._ready:
+            raise ValueError("the episode is over, or has not begun; call reset() first")
+        try:
+            self._action[0] = _whole_action(action)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(self._action_error(action)) from None
+        if not 0 <= self._action[0] < self._num_actions:
+            raise ValueError(self._action_error(action))
+        batch = self.simulator.batch
+        kernel.step_rows(self.simulator.world, batch, self._action, False)
+        terminated = bool(batch.terminated[0])
+        self._ready = not terminated
+        return batch.observation[0].copy(), float(batch.reward[0]), terminated, False, self._info()
+
+    def _action_error(self, action: Any) -> str:
+        return f"action {action!r} is not in Discrete({self._num_actions}): give a whole number from 0 to {self._num_actions - 1}"
+
+    def _info(self) -> dict[str, Any]:
+        batch = self.simulator.batch
+        columns = batch.info[:, 0]
+        chunk = int(batch.chunk[0])
+        self._log[chunk - 1] = columns
+        info: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, columns.tolist(), strict=True))
+        info["chunk"] = chunk
+        info["trace"] = int(batch.trace[0])
+        info["invalid_action"] = bool(batch.invalid_action[0])
+        info["action_mask"] = self.action_masks()
+        ahead = self.video.chunk_sizes[chunk : self.video.num_chunks].copy()  # infos must not share memory
+        ahead.flags.writeable = False
+        info["chunk_sizes_ahead"] = ahead
+        info.update(self.simulator.shared_info)
+        return info
+
+    def action_masks(self) -> np.ndarray:
+        """bool (actions,): False where an action would be clipped."""
+        return self.simulator.action_masks()[0]
+
+    def episode_log(self) -> dict[str, np.ndarray]:
+        """Info columns of the chunks played so far in this episode, float64 (chunks played,) each."""
+        played = int(self.simulator.batch.chunk[0])
+        return {name: self._log[:played, i].copy() for i, name in enumerate(kernel.INFO_COLUMNS)}
+
+    def render(self) -> np.ndarray | str | None:  # type: ignore[override]
+        """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
+        if self.render_mode is None:
+            gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
+            return None
+        from netenvs.abr import viewer  # imports matplotlib
+
+        log = self.episode_log()
+        trace = int(self.simulator.batch.trace[0])
+        if self.render_mode == "ansi":
+            return viewer.line(log, self.traces.names[trace], self.video)
+        return viewer.frame(log, self.traces, trace, int(self.simulator.batch.start[0]), self.video)
+
+
+class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """A batch of ``ABREnv`` sessions stepped by one kernel call; the same options.
+
+    Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the
+    scalar columns as arrays (rows,); what all rows share (``video``, ``qoe``) is in the attribute
+    ``shared_info``, the sizes of all chunks in ``chunk_sizes``, int32 (chunks listed, levels).
+    ``autoreset_mode``: ``NEXT_STEP`` (default), ``SAME_STEP`` or ``DISABLED``; then rows are reset by
+    ``reset(options={"reset_mask": mask})``, bool (rows,). ``options={"trace": i}`` pins the trace, one number
+    or int (rows,) with -1 = drawn. ``max_episode_steps`` ends episodes by truncation after so many steps.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        traces: str | None = None,
+        video: str | None = None,
+        preset: str = "netllm",
+        qoe: str = "lin",
+        history: int | None = None,
+        action_mode: str = "quality",
+        delay_noise: bool = False,
+        start: str | None = None,
+        rtt_ms: float | None = None,
+        buffer_cap_s: float | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+    ):
+        if render_mode is not None:
+            raise ValueError("the vector environment does not render; make the single one with gym.make")
+        if max_episode_steps is not None:
+            raise ValueError("an episode ends with its video; max_episode_steps is not supported here")
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise ValueError(f"num_envs must be a whole number from 1 up, not {num_envs!r}")
+        self.num_envs = int(num_envs)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = None
+        self.simulator = _Simulator(
+            self.num_envs, traces, video, preset, qoe, history, action_mode, delay_noise, start, rtt_ms, buffer_cap_s
+        )
+        self.single_observation_space = self.simulator.observation_space
+        self.single_action_space = self.simulator.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._present = np.ones(self.num_envs, dtype=np.bool_)
+        self._present.flags.writeable = False
+        self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
+        self._begun = False
+
+    @property
+    def traces(self) -> TraceSet:
+        """The trace set that episodes are drawn from."""
+        return self.simulator.traces
+
+    @property
+    def video(self) -> Video:
+        """The video that is streamed."""
+        return self.simulator.video
+
+    @property
+    def qoe(self) -> QoE:
+        """The objective."""
+        return self.simulator.qoe
+
+    @property
+    def chunk_sizes(self) -> np.ndarray:
+        """Sizes of all chunks in bytes, int32 (chunks listed, levels), read-only."""
+        return self.video.chunk_sizes
+
+    @property
+    def shared_info(self) -> MappingProxyType[str, Any]:
+        """What every row's ``info`` has in common: ``video`` and ``qoe``."""
+        return self.simulator.shared_info
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin episodes in all rows, or in those of ``options["reset_mask"]``.
+
+        ``seed`` s seeds row i with s + i; a sequence seeds each row, None leaves a row's stream going on.
+        """
+        options = _check_options(options, ("trace", "reset_mask"))
+        mask = self._reset_mask(options.get("reset_mask"))
+        pinned = self._pinned(options.get("trace"))
+        super().reset(seed=seed if isinstance(seed, int | np.integer) else None)  # type: ignore[arg-type]
+        seeds: list[int | None]
+        if seed is None:
+            seeds = [None] * self.num_envs
+        elif isinstance(seed, int | np.integer):
+            seeds = [int(seed) + i for i in range(self.num_envs)]
+        else:
+            seeds = list(seed)
+            if len(seeds) != self.num_envs:
+                raise ValueError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
+        batch = self.simulator.batch
+        for row in np.flatnonzero(mask):
+            if seeds[row] is not None:
+                self.simulator.seed_row(row, seeding.np_random(seeds[row])[0])
+            elif not self._seeded[row]:
+                self.simulator.seed_row(row, self.np_random)
+        self._seeded |= mask
+        batch.episode[mask] += 1
+        kernel.reset_rows(self.simulator.world, batch, mask, pinned)
+        self._begun = True
+        return batch.observation.copy(), self._infos()
+
+    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Play one chunk in every row. Raises ``ValueError`` for actions outside the space."""
+        if not self._begun:
+            raise ValueError("call reset() before step()")
+        actions = self._check_actions(actions)
+        batch, world = self.simulator.batch, self.simulator.world
+        if self.autoreset_mode is AutoresetMode.DISABLED and batch.terminated.any():
+            raise ValueError(
+                "autoreset is disabled and a row is over; reset it first: reset(options={'reset_mask': terminated})"
+            )
+        finished = kernel.step_rows(world, batch, actions, self.autoreset_mode is AutoresetMode.NEXT_STEP)
+        rewards, terminations = batch.reward.copy(), batch.terminated.copy()
+        truncations = np.zeros(self.num_envs, dtype=np.bool_)
+        final: dict[str, Any] = {}
+        if finished and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            final_obs = np.full(self.num_envs, None, dtype=object)
+            for row in np.flatnonzero(terminations):
+                final_obs[row] = batch.observation[row].copy()
+            final = {
+                "final_obs": final_obs,
+                "_final_obs": terminations,
+                "final_info": self._infos(),
+                "_final_info": terminations,
+            }
+            batch.episode[terminations] += 1
+            kernel.reset_rows(world, batch, terminations, np.full(self.num_envs, -1))
+        infos = self._infos()
+        infos.update(final)
+        return batch.observation.copy(), rewards, terminations, truncations, infos
+
+    def action_masks(self) -> np.ndarray:
+        """bool (rows, actions): False where an action would be clipped."""
+        return self.simulator.action_masks()
+
+    def _infos(self) -> dict[str, Any]:
+        """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
+        batch = self.simulator.batch
+        infos: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))
+        infos["chunk"] = batch.chunk.copy()
+        infos["trace"] = batch.trace.copy()
+        infos["invalid_action"] = batch.invalid_action.copy()
+        infos.update({f"_{name}": self._present for name in infos})
+        return infos
+
+    def _check_actions(self, actions: Any) -> np.ndarray:
+        array = np.asarray(actions)
+        if array.shape != (self.num_envs,):
+            raise ValueError(f"actions have shape {array.shape}, expected ({self.num_envs},): one number a row")
+        if array.dtype.kind not in "iu":
+            whole = array.astype(np.int64) if array.dtype.kind in "fb" and np.all(np.isfinite(array)) else None
+            if whole is None or np.any(whole != array):
+                raise ValueError(f"actions must be whole numbers, they are {array.dtype}")
+            array = whole
+        highest = self.simulator.num_actions - 1
+        if array.min() < 0 or array.max() > highest:
+            row = int(np.flatnonzero((array < 0) | (array > highest))[0])
+            raise ValueError(
+                f"action {array[row]} of row {row} is not in Discrete({highest + 1}): give 0 to {highest}"
+            )
+        return array.astype(np.int64, copy=False)
+
+    def _reset_mask(self, mask: Any) -> np.ndarray:
+        if mask is None:
+            return np.ones(self.num_envs, dtype=np.bool_)
+        mask = np.asarray(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise ValueError(f"options['reset_mask'] must be bool ({self.num_envs},) with at least one True")
+        if not self._begun and not mask.all():
+            raise ValueError("the first reset must reset every row")
+        return mask
+
+    def _pinned(self, trace: Any) -> np.ndarray:
+        if trace is None or isinstance(trace, int | np.integer):
+            return np.full(self.num_envs, self.simulator.check_trace(trace), dtype=np.int64)
+        traces = np.asarray(trace)
+        if traces.shape != (self.num_envs,):
+            raise ValueError(f"options['trace'] must be one number or ({self.num_envs},), it has shape {traces.shape}")
+        return np.array([self.simulator.check_trace(t) for t in traces.tolist()], dtype=np.int64)
+
+
+def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
+    for name in options or {}:
+        if name not in known:
+            raise ValueError(unknown_name("reset option", str(name), known))
+    return options or {}
+
+
+def _whole_action(action: Any) -> int:
+    """The action as an int; ``ValueError`` or ``TypeError`` for NaN, fractions, arrays of several numbers."""
+    if isinstance(action, int | np.integer):
+        return int(action)
+    array = np.asarray(action)
+    if array.size != 1 or array.ndim > 1:
+        raise ValueError
+    value = array.reshape(()).item()
+    whole = int(value)
+    if whole != value:
+        raise ValueError
+    return whole
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    try:
+        return AutoresetMode[str(mode).upper().replace("-", "_")]
+    except KeyError:
+        raise ValueError(unknown_name("autoreset_mode", str(mode), [m.name for m in AutoresetMode])) from None

@@ -1,0 +1,254 @@
+"""Generated bandwidth traces and videos; every trace depends on its own seed and number only.
+
+* ``synthetic``: piecewise-constant traces whose statistics follow the FCC broadband traces of the NetLLM
+  release (fcc-test: 320 s, mean 1.37 Mbit/s, median 1.10; coefficient of variation 0.28, median 0.22; values
+  held for 5 s with correlation 0.29 from one to the next; 59 of 100 files with rows of 5 s, the others of 1 s).
+* ``genet``: the trace generator of Genet's released traces (``fig_reproduce`` branch of
+  github.com/GenetProject/Genet) over its five-parameter configuration space.
+* ``pensieve-markov``: ``sim/synthetic_traces.py`` of github.com/hongzimao/pensieve.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+BITRATES_KBPS = (300, 750, 1200, 1850, 2850, 4300)  # Pensieve's ladder (sim/env.py)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Traces of a generator: (name, time_s, bandwidth_mbps) triples and what comes with each trace."""
+
+    traces: list[tuple[str, np.ndarray, np.ndarray]]
+    start_pointer: np.ndarray | None = None
+    rtt_ms: np.ndarray | None = None
+    buffer_cap_s: np.ndarray | None = None
+
+
+def call(kind: str, generator: Callable[..., Any], spec: str, options: dict[str, Any]) -> Any:
+    """Call a generator with options from a spec string; unknown or mistyped options are a ``ValueError``."""
+    parameters = inspect.signature(generator).parameters
+    unknown = sorted(set(options) - set(parameters))
+    if unknown:
+        raise ValueError(f"{kind} {spec!r}: unknown option {unknown[0]!r}; known: {', '.join(parameters)}")
+    try:
+        return generator(**options)
+    except TypeError as error:
+        raise ValueError(f"{kind} {spec!r}: {error}") from None
+
+
+def synthetic_traces(count: int = 100, seed: int = 0) -> Generated:
+    """FCC-like traces, see the module docstring. Trace i is drawn from (seed, i)."""
+    _check_count(count)
+    made, starts = [], []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        mean = np.clip(1.18 * np.exp(0.54 * rng.standard_normal()), 0.25, 4.0)
+        variation = np.clip(0.21 * np.exp(0.75 * rng.standard_normal()), 0.01, 0.95)
+        correlation = rng.beta(0.8, 1.6)
+        pieces = 64  # of 5 s
+        noise = rng.standard_normal(pieces)
+        level = np.empty(pieces)
+        level[0] = noise[0]
+        for i in range(1, pieces):
+            level[i] = correlation * level[i - 1] + np.sqrt(1 - correlation**2) * noise[i]
+        spread = np.sqrt(np.log1p(variation**2))
+        value = np.round(np.maximum(mean * np.exp(spread * level - spread**2 / 2), 0.01), 3)
+        row_s = 5 if rng.random() < 0.59 else 1
+        time_s = np.arange(0.0, 5.0 * pieces + row_s / 2, row_s)
+        bandwidth = value[np.maximum(np.ceil(time_s / 5.0).astype(int) - 1, 0)]
+        made.append((f"synthetic-{seed}-{index:03d}", time_s, bandwidth))
+        starts.append(rng.integers(1, len(time_s)))
+    return Generated(made, np.array(starts))
+
+
+GENET_SPACES: dict[str, dict[str, tuple[float, float]]] = {
+    # (low, high) of each parameter: Genet config/abr/udr{1,2,3}.json; uniform, max_bw_mbps log-uniform
+    "udr1": {
+        "min_bw_mbps": (0.0, 3.5),
+        "max_bw_mbps": (1.0, 5.0),
+        "change_interval": (1, 4),
+        "rtt_ms": (20.0, 30.0),
+        "buffer_cap_s": (5.0, 10.0),
+    },
+    "udr2": {
+        "min_bw_mbps": (0.0, 5.0),
+        "max_bw_mbps": (1.0, 20.0),
+        "change_interval": (0, 20),
+        "rtt_ms": (20.0, 220.0),
+        "buffer_cap_s": (5.0, 105.0),
+    },
+    "udr3": {
+        "min_bw_mbps": (0.0, 10.0),
+        "max_bw_mbps": (1.0, 100.0),
+        "change_interval": (0, 100),
+        "rtt_ms": (20.0, 1000.0),
+        "buffer_cap_s": (5.0, 500.0),
+    },
+}
+GENET_DURATION_S = 330.0
+
+
+@dataclass(frozen=True)
+class GenetConfig:
+    """One point of Genet's configuration space (Genet, SIGCOMM 2022, table 3; ranges in ``GENET_SPACES``)."""
+
+    min_bw_mbps: float
+    max_bw_mbps: float
+    change_interval: float
+    """Largest number of samples (1.8 s each on average) for which a bandwidth is held."""
+    rtt_ms: float
+    buffer_cap_s: float
+
+
+def sample_genet_config(rng: np.random.Generator, space: str = "udr3", **fixed: float) -> GenetConfig:
+    """Draw a configuration from ``udr1``, ``udr2`` or ``udr3`` (Genet's own space); ``fixed`` sets parameters."""
+    if space not in GENET_SPACES:
+        raise ValueError(f"unknown space {space!r}; known: {', '.join(GENET_SPACES)}")
+    drawn = {}
+    for name, (low, high) in GENET_SPACES[space].items():
+        logarithmic = name == "max_bw_mbps"
+        drawn[name] = (
+            float(np.exp(rng.uniform(np.log(low), np.log(high)))) if logarithmic else rng.uniform(low, high)
+        )
+    return GenetConfig(**{**drawn, **fixed})
+
+
+def genet_trace(config: GenetConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """One trace of a configuration: times in s (the first is above 0) and Mbit/s, float64 (rows,).
+
+    A bandwidth uniform in [min, max] is held for a uniform 1..change_interval samples; samples are a uniform
+    0.1 to 3.5 s apart; values are rounded to two digits.
+    """
+    longest = max(int(config.change_interval), 1)
+    while True:
+        now, hold, value = 0.0, 0, 0.0
+        time_s, bandwidth = [], []
+        while now < GENET_DURATION_S:
+            if hold <= 0:
+                value = round(rng.uniform(config.min_bw_mbps, config.max_bw_mbps), 2)
+                hold = int(rng.integers(1, longest + 1))
+            hold -= 1
+            now = round(now + rng.uniform(0.1, 3.5), 2)
+            time_s.append(now)
+            bandwidth.append(value)
+        if max(bandwidth) >= 0.01:  # a trace of zeros only would never deliver a chunk
+            return np.array(time_s), np.array(bandwidth)
+
+
+def genet_traces(
+    space: str = "udr3",
+    count: int = 100,
+    seed: int = 0,
+    min_bw_mbps: float | None = None,
+    max_bw_mbps: float | None = None,
+    change_interval: float | None = None,
+    rtt_ms: float | None = None,
+    buffer_cap_s: float | None = None,
+) -> Generated:
+    """Genet's traces, each from a configuration drawn in ``space``; parameters that are given are fixed."""
+    _check_count(count)
+    given = {
+        "min_bw_mbps": min_bw_mbps,
+        "max_bw_mbps": max_bw_mbps,
+        "change_interval": change_interval,
+        "rtt_ms": rtt_ms,
+        "buffer_cap_s": buffer_cap_s,
+    }
+    fixed = {name: float(value) for name, value in given.items() if value is not None}
+    for name, value in fixed.items():
+        if not (np.isfinite(value) and value >= 0):
+            raise ValueError(f"genet traces: {name} must be a number from 0 up, it is {value}")
+    made, configs = [], []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        config = sample_genet_config(rng, space, **fixed)
+        if max(config.min_bw_mbps, config.max_bw_mbps) < 0.02:
+            raise ValueError("genet traces: a largest bandwidth below 0.02 Mbit/s carries no video")
+        configs.append(config)
+        made.append((f"genet-{space}-{seed}-{index:03d}", *genet_trace(config, rng)))
+    return Generated(
+        made,
+        rtt_ms=np.array([config.rtt_ms for config in configs]),
+        buffer_cap_s=np.array([config.buffer_cap_s for config in configs]),
+    )
+
+
+def markov_traces(
+    count: int = 100, seed: int = 0, t_l: float = 20.0, t_s: int = 5, cov: float = 0.2, duration_s: int = 320
+) -> Generated:
+    """Pensieve's Markov chain over ten states from 0.2 to 4.3 Mbit/s, one row per second.
+
+    A state is left with probability 1/``t_l`` a second; Gaussian noise of standard deviation ``cov`` x state
+    is held for ``t_s`` seconds, or until the state changes; values are floored at 0.1 Mbit/s. As in the
+    published script the distance of a move is uniform over 0 .. (largest possible - 1), at most 7, and up or
+    down with equal probability where both fit. The script takes its parameters as arguments; the defaults
+    here are ours.
+    """
+    _check_count(count)
+    if not (t_l >= 1 and t_s >= 1 and cov >= 0 and duration_s >= 2):
+        raise ValueError("pensieve-markov traces need t_l >= 1, t_s >= 1, cov >= 0 and duration_s >= 2")
+    states = np.linspace(0.2, 4.3, 10)
+    made = []
+    for index in range(count):
+        rng = np.random.default_rng([seed, index])
+        state, hold, noise = int(rng.integers(len(states))), 0, 0.0
+        bandwidth = np.empty(int(duration_s))
+        for second in range(len(bandwidth)):
+            if hold <= 0:
+                noise = rng.normal(0.0, cov * states[state])
+                hold = int(t_s)
+            bandwidth[second] = max(0.1, states[state] + noise)
+            hold -= 1
+            if rng.random() >= 1 - 1 / t_l:
+                farthest = max(state, len(states) - 1 - state)
+                distance = int(rng.integers(min(farthest, 8)))
+                up, down = state + distance, state - distance
+                if down >= 0 and up < len(states):
+                    moved = up if rng.random() < 0.5 else down
+                else:
+                    moved = down if down >= 0 else up
+                if moved != state:
+                    hold = 0
+                state = moved
+        made.append((f"pensieve-markov-{seed}-{index:03d}", np.arange(len(bandwidth), dtype=float), bandwidth))
+    return Generated(made)
+
+
+def synthetic_video(seed: int = 0) -> dict[str, Any]:
+    """A variable-bitrate video on Pensieve's ladder as a manifest: 49 chunks of 4 s listed, 48 played.
+
+    The complexity of a scene scales all levels together; the coefficient of variation falls from 0.10 at the
+    lowest level to 0.05 at the highest, as in Envivio-Dash3 (``video1``: 0.103 to 0.046).
+    """
+    rng = np.random.default_rng([seed, 1_000_003])
+    chunks = 49
+    scene = rng.standard_normal(chunks)
+    sizes = []
+    for bitrate, variation in zip(BITRATES_KBPS, (0.10, 0.09, 0.08, 0.08, 0.08, 0.05), strict=True):
+        factor = np.exp(variation * (0.9 * scene + np.sqrt(1 - 0.9**2) * rng.standard_normal(chunks)))
+        sizes.append(np.rint(bitrate * 1000 / 8 * 4 * factor / factor.mean()).astype(int).tolist())
+    return {
+        "chunk_duration_s": 4.0,
+        "num_chunks": 48,
+        "bitrates_kbps": list(BITRATES_KBPS),
+        "chunk_sizes_bytes": sizes,
+    }
+
+
+def _check_count(count: int) -> None:
+    if not (isinstance(count, int) and count >= 1):
+        raise ValueError(f"the number of traces must be a whole number from 1 up, it is {count!r}")
+
+
+TRACES: dict[str, Callable[..., Generated]] = {
+    "synthetic": synthetic_traces,
+    "genet": genet_traces,
+    "pensieve-markov": markov_traces,
+}
+VIDEOS: dict[str, Callable[..., dict[str, Any]]] = {"synthetic": synthetic_video}

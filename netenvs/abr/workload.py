@@ -1,0 +1,348 @@
+"""What drives an adaptive bitrate session: bandwidth traces and a video, as typed arrays.
+
+``load_traces`` and ``load_video`` turn the names and paths of ``gym.make`` options into checked,
+read-only arrays; everything wrong with a file is found here, with its name, line and remedy.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netenvs import datasets
+from netenvs.abr import generators
+from netenvs.spec import parse_spec, unknown_name
+
+INSTALLED_SPLITS = (
+    "fcc-test",
+    "fcc-test-clean",
+    "fcc-train",
+    "fcc-train-clean",
+    "fcc-valid",
+    "fcc-valid-clean",
+    "norway-train",
+)
+INSTALLED_VIDEOS = ("video1", "video2")
+DATASET = "netllm-abr"
+
+MAHIMAHI_PACKET_BYTES = 1500  # one line of a Mahimahi file delivers one packet (mahimahi, mm-link(1))
+MAHIMAHI_BIN_S = 1.0
+MIN_LAP_BYTES = 1000.0  # below this the whole trace carries no chunk in any useful time: wrong units
+
+
+@dataclass(frozen=True)
+class TraceSet:
+    """Bandwidth traces of one split, concatenated. Segment i of a trace ends at ``time_s[i]``."""
+
+    name: str
+    names: tuple[str, ...]
+    """One name per trace, in the order of their numbers."""
+    time_s: np.ndarray
+    """float64 (sum of lengths,), strictly increasing inside a trace, from 0 or later."""
+    bandwidth_mbps: np.ndarray
+    """float64 (sum of lengths,), Mbit/s; the first value of a trace is never used."""
+    offset: np.ndarray
+    """int64 (traces + 1,): trace i is ``[offset[i], offset[i + 1])``."""
+    start_pointer: np.ndarray
+    """int32 (traces,): segment in which an episode starts, 1 or later."""
+    rtt_ms: np.ndarray | None = None
+    """float64 (traces,) where the traces bring their own round-trip time (Genet), else None."""
+    buffer_cap_s: np.ndarray | None = None
+    """float64 (traces,) where the traces bring their own player buffer (Genet), else None."""
+    installed: bool = field(default=False, compare=False)
+    """True for splits of an installed data set: their default video is ``video1``."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def trace(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Times in s and bandwidths in Mbit/s of trace ``index``, float64 (length,) each."""
+        begin, end = self.offset[index], self.offset[index + 1]
+        return self.time_s[begin:end], self.bandwidth_mbps[begin:end]
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video: a bitrate ladder and the size of every chunk at every level."""
+
+    name: str
+    chunk_duration_s: float
+    num_chunks: int
+    """Chunks played. The size table may list one more (``video1`` and ``video2`` do: 49 for 48)."""
+    bitrates_kbps: np.ndarray
+    """int32 (levels,), ascending."""
+    chunk_sizes: np.ndarray
+    """int32 (chunks listed, levels), bytes."""
+
+    @property
+    def num_levels(self) -> int:
+        return len(self.bitrates_kbps)
+
+
+def make_trace_set(
+    name: str,
+    traces: list[tuple[str, np.ndarray, np.ndarray]],
+    start_pointer: np.ndarray | None = None,
+    rtt_ms: np.ndarray | None = None,
+    buffer_cap_s: np.ndarray | None = None,
+) -> TraceSet:
+    """Check (name, time_s, bandwidth_mbps) triples and pack them.
+
+    Raises ``ValueError`` with the trace's name when times do not increase or start below 0, when a value
+    is NaN, infinite or negative, when a trace has one row, or when it carries nothing.
+    """
+    if not traces:
+        raise ValueError(f"{name}: there is no trace in it")
+    for trace_name, time_s, bandwidth_mbps in traces:
+        _check_trace(trace_name, time_s, bandwidth_mbps)
+    lengths = [len(time_s) for _, time_s, _ in traces]
+    if start_pointer is None:
+        start_pointer = np.ones(len(traces))
+    if np.any(start_pointer < 1) or np.any(start_pointer >= lengths):
+        raise ValueError(f"{name}: start pointers must lie inside their traces; install the data set again")
+    return TraceSet(
+        name=name,
+        names=tuple(trace_name for trace_name, _, _ in traces),
+        time_s=_frozen(np.concatenate([t for _, t, _ in traces]), np.float64),
+        bandwidth_mbps=_frozen(np.concatenate([b for _, _, b in traces]), np.float64),
+        offset=_frozen(np.concatenate([[0], np.cumsum(lengths)]), np.int64),
+        start_pointer=_frozen(start_pointer, np.int32),
+        rtt_ms=None if rtt_ms is None else _frozen(rtt_ms, np.float64),
+        buffer_cap_s=None if buffer_cap_s is None else _frozen(buffer_cap_s, np.float64),
+    )
+
+
+def load_traces(spec: str) -> TraceSet:
+    """The trace set called ``spec``: a generator, an installed split, a file or a folder.
+
+    * ``synthetic`` (options ``count``, ``seed``), ``genet`` (``space``, ``count``, ``seed``, and any of the
+      five parameters), ``pensieve-markov`` (``count``, ``seed``, ``t_l``, ``t_s``, ``cov``, ``duration_s``):
+      generated, see ``netenvs.abr.generators``; options in brackets, ``genet(space=udr2,seed=3)``;
+    * ``fcc-test`` and the other splits of the data set ``netllm-abr``, once installed;
+    * a file, or a folder of files, of "time_s bandwidth_mbps" lines, or Mahimahi files (one
+      packet-delivery time in ms per line).
+
+    Raises ``ValueError`` (one line: file, line, remedy) for bad files and unknown names.
+    """
+    if not isinstance(spec, str):
+        raise ValueError(f"traces must be a name or a path, not {type(spec).__name__}")
+    if Path(spec).exists():
+        return _read_path(Path(spec))
+    name, options = parse_spec(spec)
+    if name in generators.TRACES:
+        made = generators.call("traces", generators.TRACES[name], spec, options)
+        return make_trace_set(spec, made.traces, made.start_pointer, made.rtt_ms, made.buffer_cap_s)
+    if name in INSTALLED_SPLITS and not options:
+        return _read_installed(name)
+    if "/" in spec or "." in spec:
+        raise ValueError(f"traces {spec!r}: no such file or folder")
+    raise ValueError(
+        unknown_name("traces", spec, [*generators.TRACES, *INSTALLED_SPLITS]) + ", or a file or folder"
+    )
+
+
+def load_video(spec: str) -> Video:
+    """The video called ``spec``: ``synthetic`` (option ``seed``), ``video1``, ``video2``, or a JSON manifest.
+
+    A manifest is an object with ``bitrates_kbps`` (ascending), ``chunk_sizes_bytes`` (one list per level)
+    and ``chunk_duration_s``; ``num_chunks`` (default: all listed) and ``name`` are optional.
+    Raises ``ValueError`` (one line) for bad manifests and unknown names.
+    """
+    if not isinstance(spec, str):
+        raise ValueError(f"video must be a name or a path, not {type(spec).__name__}")
+    path = Path(spec)
+    if path.is_file():
+        return _read_video(path)
+    name, options = parse_spec(spec)
+    if name in generators.VIDEOS:
+        made = generators.call("video", generators.VIDEOS[name], spec, options)
+        return _make_video({"name": spec, **made}, spec)
+    if spec in INSTALLED_VIDEOS:
+        return _read_video(datasets.path(DATASET) / f"{spec}.json")
+    if "/" in spec or spec.endswith(".json"):
+        raise ValueError(f"video {spec!r}: no such file")
+    raise ValueError(unknown_name("video", spec, [*generators.VIDEOS, *INSTALLED_VIDEOS]) + ", or a .json file")
+
+
+def _frozen(values: Any, dtype: type) -> np.ndarray:
+    array = np.ascontiguousarray(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
+
+
+def _check_trace(name: str, time_s: np.ndarray, bandwidth_mbps: np.ndarray) -> None:
+    if len(time_s) < 2:
+        raise ValueError(f"{name}: a trace needs at least two lines, it has {len(time_s)}")
+    for what, values in (("time", time_s), ("bandwidth", bandwidth_mbps)):
+        bad = np.flatnonzero(~np.isfinite(values) | (values < 0))
+        if len(bad):
+            raise ValueError(
+                f"{name}: row {bad[0] + 1}: {what} {values[bad[0]]} is not a number from 0 up; mend or remove it"
+            )
+    back = np.flatnonzero(np.diff(time_s) <= 0)
+    if len(back):
+        row = back[0] + 1
+        raise ValueError(
+            f"{name}: row {row + 1}: time {time_s[row]} s does not come after {time_s[row - 1]} s; "
+            "sort the rows and drop repeated times"
+        )
+    lap_bytes = float(np.sum(np.diff(time_s) * bandwidth_mbps[1:]) * 1e6 / 8)
+    if lap_bytes < MIN_LAP_BYTES:
+        raise ValueError(
+            f"{name}: the whole trace carries {lap_bytes:.0f} bytes, so no chunk would ever arrive; "
+            "bandwidth is in Mbit/s"
+        )
+
+
+def _read_installed(split: str) -> TraceSet:
+    folder = datasets.path(DATASET)
+    derived = json.loads((folder / "splits.json").read_text())
+    stored = derived[split]["from"] if split in derived else split
+    with np.load(folder / f"{stored}.npz", allow_pickle=False) as arrays:
+        offset, names = arrays["offset"], arrays["names"]
+        time_s, bandwidth_mbps = arrays["time_s"], arrays["bandwidth_mbps"]
+        start_pointer = arrays["start_pointer"]
+    indices = derived[split]["indices"] if split in derived else range(len(names))
+    traces = [
+        (str(names[i]), time_s[offset[i] : offset[i + 1]], bandwidth_mbps[offset[i] : offset[i + 1]])
+        for i in indices
+    ]
+    made = make_trace_set(split, traces, start_pointer[list(indices)])
+    object.__setattr__(made, "installed", True)
+    return made
+
+
+def _read_path(path: Path) -> TraceSet:
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        if not files:
+            raise ValueError(f"{path}: there is no trace file in this folder")
+    else:
+        files = [path]
+    return make_trace_set(str(path), [(str(file), *_read_trace_file(file)) for file in files])
+
+
+def _read_trace_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of a text trace, or a Mahimahi file binned to Mbit/s."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text file; keep only trace files in the folder") from None
+    rows: list[list[float]] = []
+    numbers: list[int] = []
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields or fields[0].startswith("#"):
+            continue
+        try:
+            row = [float(field) for field in fields]
+        except ValueError:
+            raise ValueError(
+                f"{path}:{number}: expected numbers, 'time_s bandwidth_mbps' or one time in ms, "
+                f"found {line.strip()[:40]!r}"
+            ) from None
+        if len(row) > 2 or (rows and len(row) != len(rows[0])):
+            raise ValueError(
+                f"{path}:{number}: {len(row)} columns; every line has two (time_s bandwidth_mbps) "
+                "or one (Mahimahi, ms)"
+            )
+        rows.append(row)
+        numbers.append(number)
+    if len(rows) < 2:
+        raise ValueError(f"{path}: a trace needs at least two lines, it has {len(rows)}")
+    table = np.array(rows)
+    _check_lines(path, table, numbers)
+    if table.shape[1] == 2:
+        return table[:, 0], table[:, 1]
+    return _bin_mahimahi(path, table[:, 0])
+
+
+def _check_lines(path: Path, table: np.ndarray, numbers: list[int]) -> None:
+    """The same checks as for packed traces, with the line of the file in the message."""
+    bad = np.argwhere(~np.isfinite(table) | (table < 0))
+    if len(bad):
+        row, column = bad[0]
+        what = "bandwidth" if column else "time"
+        raise ValueError(
+            f"{path}:{numbers[row]}: {what} {table[row, column]} is not a number from 0 up; "
+            "mend or remove the line"
+        )
+    step = np.diff(table[:, 0])
+    back = np.flatnonzero(step <= 0) if table.shape[1] == 2 else np.flatnonzero(step < 0)
+    if len(back):
+        row = back[0] + 1
+        raise ValueError(
+            f"{path}:{numbers[row]}: time {table[row, 0]} does not come after {table[row - 1, 0]}; "
+            "sort the lines and drop repeated times"
+        )
+
+
+def _bin_mahimahi(path: Path, delivery_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Packet-delivery times (ms, 1500 bytes each) as mean bandwidth over bins of one second."""
+    end_s = delivery_ms[-1] / 1000.0
+    if end_s <= 0:
+        raise ValueError(f"{path}: all packets are delivered at 0 ms; times are in ms since the start")
+    edges = np.append(np.arange(0.0, end_s, MAHIMAHI_BIN_S), end_s)
+    # bin k holds the packets of (edges[k], edges[k + 1]], as segments do; packets at 0 ms join the first
+    bins = np.searchsorted(edges[1:], delivery_ms / 1000.0, side="left")
+    packets = np.bincount(bins, minlength=len(edges) - 1)
+    mbps = packets * MAHIMAHI_PACKET_BYTES * 8 / 1e6 / np.diff(edges)
+    return edges, np.concatenate([mbps[:1], mbps])
+
+
+def _read_video(path: Path) -> Video:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a JSON video manifest ({error})") from None
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{path}: a video manifest is a JSON object with bitrates_kbps and chunk_sizes_bytes")
+    return _make_video(manifest, str(path))
+
+
+def _make_video(manifest: dict[str, Any], where: str) -> Video:
+    missing = [k for k in ("bitrates_kbps", "chunk_sizes_bytes", "chunk_duration_s") if k not in manifest]
+    if missing:
+        raise ValueError(f"{where}: the manifest lacks {', '.join(missing)}")
+    try:
+        bitrates = np.array(manifest["bitrates_kbps"], dtype=np.float64)
+        rows = [np.array(row, dtype=np.float64) for row in manifest["chunk_sizes_bytes"]]
+        duration = float(manifest["chunk_duration_s"])
+        num_chunks = int(manifest.get("num_chunks", len(rows[0]) if rows else 0))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: the manifest must hold plain numbers ({error})") from None
+    if bitrates.ndim != 1 or len(bitrates) < 2 or np.any(~np.isfinite(bitrates)) or np.any(bitrates <= 0):
+        raise ValueError(f"{where}: bitrates_kbps must list at least two positive bitrates")
+    if np.any(np.diff(bitrates) <= 0):
+        raise ValueError(f"{where}: bitrates_kbps must be in ascending order")
+    if len(rows) != len(bitrates):
+        raise ValueError(
+            f"{where}: chunk_sizes_bytes has {len(rows)} lists for {len(bitrates)} bitrates; give one per level"
+        )
+    counts = [len(row) if row.ndim == 1 else -1 for row in rows]
+    if len(set(counts)) != 1 or counts[0] < 2:
+        raise ValueError(
+            f"{where}: wrong chunk counts {counts}; every level lists the same number of chunks, at least two"
+        )
+    sizes = np.stack(rows)
+    bad = np.argwhere(~np.isfinite(sizes) | (sizes < 1) | (sizes > 2**31 - 1))
+    if len(bad):
+        level, chunk = bad[0]
+        raise ValueError(
+            f"{where}: chunk {chunk} of level {level} has size {sizes[level, chunk]}; sizes are bytes from 1 up"
+        )
+    if not 2 <= num_chunks <= counts[0]:
+        raise ValueError(f"{where}: num_chunks is {num_chunks}, {counts[0]} sizes are listed; give 2 to {counts[0]}")
+    if not (np.isfinite(duration) and duration > 0):
+        raise ValueError(f"{where}: chunk_duration_s must be positive, it is {duration}")
+    return Video(
+        name=str(manifest.get("name", where)),
+        chunk_duration_s=duration,
+        num_chunks=num_chunks,
+        bitrates_kbps=_frozen(np.rint(bitrates), np.int32),
+        chunk_sizes=_frozen(np.rint(sizes.T), np.int32),
+    )

@@ -1,0 +1,77 @@
+"""Public data sets: what there is, where it comes from, and a store of installed copies.
+
+``python -m netenvs.datasets install NAME`` fetches a data set from its public source, pinned to a commit,
+checks it against a sha256 manifest and converts it once into compact files without pickles. The store is the
+folder ``NETENVS_DATA``, or ``netenvs`` in the user's cache folder. ``docs/datasets.md`` has the details.
+"""
+
+import difflib
+from os import PathLike
+from pathlib import Path
+
+from netenvs.datasets import entries as _entries
+from netenvs.datasets import store as _store
+from netenvs.datasets.entries import Dataset
+from netenvs.datasets.errors import DatasetError, UnknownDatasetError
+
+__all__ = [
+    "Dataset",
+    "DatasetError",
+    "UnknownDatasetError",
+    "catalogue",
+    "install",
+    "installed",
+    "path",
+    "remove",
+    "verify",
+]
+
+
+def catalogue() -> dict[str, Dataset]:
+    """Return every data set the project knows, name -> entry."""
+    return dict(_entries.CATALOGUE)
+
+
+def install(name: str, source: str | PathLike[str] | None = None) -> Path:
+    """Install a data set and return its folder; one that is installed and intact is left as it is.
+
+    ``source`` is a folder of archives, one archive, or an unpacked upstream folder; None downloads the public
+    tarball. Raises DatasetError when files are missing or altered, or nothing can be fetched or written; then
+    the store is as it was before.
+    """
+    dataset = _entry(name)
+    _store.install([dataset], None if source is None else Path(source), say=lambda line: None)
+    return _store.folder(dataset)
+
+
+def installed(name: str) -> bool:
+    """Return whether a data set is installed (``verify`` checks whether it is intact, too)."""
+    return _store.read_record(_entry(name)) is not None
+
+
+def path(name: str) -> Path:
+    """Return the folder of an installed data set. Raises DatasetError, saying how to install it."""
+    dataset = _entry(name)
+    if _store.read_record(dataset) is None:
+        raise DatasetError(_store.not_installed(dataset))
+    return _store.folder(dataset)
+
+
+def verify(name: str) -> None:
+    """Raise DatasetError unless the data set is installed and each of its files is as it was written."""
+    _store.verify(_entry(name))
+
+
+def remove(name: str) -> None:
+    """Remove an installed data set from the store. Raises DatasetError when it is not there."""
+    _store.remove(_entry(name))
+
+
+def _entry(name: str) -> Dataset:
+    try:
+        return _entries.CATALOGUE[name]
+    except KeyError:
+        close = difflib.get_close_matches(name, _entries.CATALOGUE, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        known = ", ".join(_entries.CATALOGUE)
+        raise UnknownDatasetError(f"unknown data set '{name}'; {hint}known: {known}") from None

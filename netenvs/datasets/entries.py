@@ -1,0 +1,105 @@
+"""The catalogue: one :class:`Dataset` entry per name.
+
+A new data set is one entry here, one converter (upstream files in, installed files out) in a module of its
+own, and one manifest ``<name>.sha256.json`` beside this file.
+
+A manifest maps keys to sha256 digests. Most data sets are checked **per upstream file**: the keys are the
+paths inside the upstream repository, and exactly these files are read. ``genet-weights`` is checked **per
+array**: the keys are ``<model>__<checkpoint>|<variable>`` and the digest covers dtype, shape and bytes of
+the array (see :func:`netenvs.datasets.genet_weights.array_digest`), so that the released TensorFlow
+checkpoints and an npz archive of the same variables answer to one manifest. Such an entry lists the
+upstream files that it reads in ``members``, and its converter does the checking.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+from netenvs.datasets import genet_weights, netllm_abr
+
+_NETLLM_COMMIT = "105bcf070f2bec808f7b14f8f5a953de6e4e6e54"
+_NETLLM_TREE = f"https://github.com/duowuyms/NetLLM/tree/{_NETLLM_COMMIT}"
+_NETLLM_TARBALL = f"https://codeload.github.com/duowuyms/NetLLM/tar.gz/{_NETLLM_COMMIT}"
+_NETLLM_PAPER = (
+    "Wu et al., 'NetLLM: Adapting Large Language Models for Networking', ACM SIGCOMM 2024, "
+    "doi:10.1145/3651890.3672268"
+)
+
+#: Upstream path -> bytes, as read from the source; installed file name -> bytes, as written to the store.
+Files = Mapping[str, bytes]
+#: (upstream files, manifest) -> installed files. Raises DatasetError when the content is not as it should be.
+Converter = Callable[[Files, Mapping[str, str]], Files]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What the project knows about one public data set.
+
+    ``members`` empty means that the manifest is per file and its keys are the files to read; otherwise the
+    manifest is per array and ``members`` are the upstream files to read, or ``packed`` in place of them all.
+    """
+
+    name: str
+    gives: str  #: what a user gets, one line
+    licence: str
+    citation: str
+    source: str  #: page of the data, for people
+    commit: str  #: the upstream commit that every file is pinned to
+    url: str  #: tarball of that commit; not byte-stable, so its files are checked one by one
+    archives: tuple[str, ...]  #: names looked for in a folder given with --from, first hit wins
+    convert: Converter
+    installed_mb: float  #: approximate size in the store, MB
+    members: tuple[str, ...] = ()  #: upstream files, where the manifest is per array
+    packed: str = ""  #: name of one npz that may stand for all members
+    manifest: Mapping[str, str] | None = None  #: None: read <name>.sha256.json of this package
+    format: int = 1  #: layout of the installed files; a new number makes old installs be made again
+    max_file_bytes: int = 16 * 2**20  #: a larger upstream file is refused
+    timeout_s: float = 30.0  #: silence on the line after which a download is given up
+
+    def digests(self) -> Mapping[str, str]:
+        """Return the manifest, key -> sha256 in hexadecimal."""
+        if self.manifest is not None:
+            return self.manifest
+        return json.loads((files("netenvs.datasets") / f"{self.name}.sha256.json").read_text("utf-8"))
+
+    def upstream_files(self) -> frozenset[str]:
+        """Return the paths, inside the upstream repository, of the files that are read."""
+        return frozenset(self.members or self.digests())
+
+
+CATALOGUE: dict[str, Dataset] = {
+    entry.name: entry
+    for entry in (
+        Dataset(
+            name="netllm-abr",
+            gives="bandwidth traces fcc-train (235), fcc-valid (150), fcc-test (100), their de-duplicated "
+            "splits, norway-train (39); chunk sizes of video1 and video2",
+            licence="MIT",
+            citation=f"{_NETLLM_PAPER}; measurements: FCC, 'Measuring Broadband America'; Riiser et al., "
+            "'Commute Path Bandwidth Traces from 3G Networks: Analysis and Applications', ACM MMSys 2013",
+            source=f"{_NETLLM_TREE}/adaptive_bitrate_streaming/data",
+            commit=_NETLLM_COMMIT,
+            url=_NETLLM_TARBALL,
+            archives=("netllm-abr.tar.xz", "netllm-abr.tar.gz"),
+            convert=netllm_abr.convert,
+            installed_mb=0.6,
+        ),
+        Dataset(
+            name="genet-weights",
+            gives="released actor networks of GENET (genet) and its UDR baselines (udr_1, udr_2, udr_3, "
+            "udr_real); actor variables only",
+            licence="MIT",
+            citation="Xia et al., 'Genet: Automatic Curriculum Generation for Learning Adaptation in "
+            f"Networking', ACM SIGCOMM 2022, doi:10.1145/3544216.3544243; released with {_NETLLM_PAPER}",
+            source=f"{_NETLLM_TREE}/adaptive_bitrate_streaming/data/all_models",
+            commit=_NETLLM_COMMIT,
+            url=_NETLLM_TARBALL,
+            archives=("genet_weights.npz", "golden/abr/genet_weights.npz"),
+            convert=genet_weights.convert,
+            installed_mb=2.5,
+            members=genet_weights.MEMBERS,
+            packed="genet_weights.npz",
+        ),
+    )
+}

@@ -1,0 +1,67 @@
+"""Names with options in brackets: ``genet(space=udr2,count=50)``.
+
+The same notation names trace generators in ``gym.make(..., traces=...)`` and policies on command lines.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
+    """Split ``name(key=value,...)`` into the name and its options.
+
+    Values are read as JSON where they are JSON (``3``, ``0.5``, ``true``, ``null``, ``[1, 2]``) and as
+    plain strings otherwise. Raises ``ValueError`` for unbalanced brackets, an option without a value, or
+    an option given twice.
+    """
+    text = text.strip()
+    if "(" not in text:
+        return text, {}
+    name, _, rest = text.partition("(")
+    if not rest.endswith(")"):
+        raise ValueError(f"{text!r}: the closing bracket is missing; write name(key=value,...)")
+    options: dict[str, Any] = {}
+    for part in split_specs(rest[:-1]):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or not key or not value:
+            raise ValueError(f"{text!r}: option {part!r} is not of the form key=value")
+        if key in options:
+            raise ValueError(f"{text!r}: option {key!r} is given twice")
+        options[key] = parse_value(value)
+    return name.strip(), options
+
+
+def parse_value(text: str) -> Any:
+    """Read one option value: JSON where it is JSON (``True``/``None`` as in Python too), else the string."""
+    text = {"True": "true", "False": "false", "None": "null"}.get(text, text)
+    try:
+        return json.loads(text, parse_constant=lambda constant: constant)  # NaN stays a string
+    except json.JSONDecodeError:
+        return text
+
+
+def split_specs(text: str) -> list[str]:
+    """Split a comma-separated list, leaving commas inside brackets alone; empty parts are dropped."""
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        if character in "([":
+            depth += 1
+        elif character in ")]":
+            depth -= 1
+        elif character == "," and depth == 0:
+            parts.append(text[start:position])
+            start = position + 1
+    parts.append(text[start:])
+    return [part.strip() for part in parts if part.strip()]
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """One line for an unknown name: what it is, the nearest known name, and all known names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {kind} {name!r}; {hint}known: {', '.join(names)}"

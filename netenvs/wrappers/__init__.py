@@ -1,0 +1,1 @@
+"""Adapters from netenvs environments to other libraries."""
