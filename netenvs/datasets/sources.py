@@ -55,7 +55,10 @@ def download(dataset: Dataset, folder: Path) -> Path:
         except DatasetError:
             raise
         except (OSError, ValueError) as error:  # requests' errors are OSErrors
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            cause: BaseException = error
+            while cause.__context__ is not None:  # the system's own words are the last in the chain
+                cause = cause.__context__
+            reason = " ".join(str(cause).split())[:200] or type(cause).__name__
             raise DatasetError(
                 f"data set '{dataset.name}' could not be downloaded from {dataset.url} ({reason}); try "
                 f"again, or give --from a folder with {dataset.archives[0]}, or a copy of {dataset.source}"

@@ -46,7 +46,10 @@ def read_record(dataset: Dataset) -> dict[str, Any] | None:
         record = json.loads((folder(dataset) / RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(record, dict) or not isinstance(record.get("files"), dict):
+    files = record.get("files") if isinstance(record, dict) else None
+    if not isinstance(files, dict):
+        return None
+    if not all(isinstance(file, dict) and {"sha256", "bytes"} <= file.keys() for file in files.values()):
         return None
     known = record.get("name") == dataset.name and record.get("format") == dataset.format
     return record if known else None

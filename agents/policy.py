@@ -1,0 +1,281 @@
+"""What a policy is, and how one is found by name, file, module or checkpoint folder.
+
+A policy acts in a Gymnasium environment; five lines of buffer rule and a large language model share this one
+interface::
+
+    from agents.policy import Policy
+
+    class Careful(Policy):
+        def act(self, observation, info):
+            return 0 if info["buffer_s"] < 10 else 2
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from netenvs.spec import parse_spec, unknown_name
+
+ENV_IDS = {"abr": "netenvs/ABR-v0"}
+ENTRY_POINT_GROUP = "netenvs.policies"
+
+
+class PolicyError(RuntimeError):
+    """A policy that cannot be found, built or played; the message is one line that says which and why."""
+
+
+class Policy:
+    """Base class with defaults: a policy need only define ``act``.
+
+    A policy may also offer ``act_batch(observations, infos)`` with ``reset_rows(rows, seeds)``, see
+    ``BatchPolicy``; ``agents.rollout`` then plays many episodes at once.
+    """
+
+    name: str
+    """Row of the table; the class name unless set."""
+    observation_options: dict[str, Any] = {}  # noqa: RUF012
+    """Observation-side environment options it needs (``history``, ``saliency``, ``observation``)."""
+    privileged: bool = False
+    """Gets ``bind(env)`` before each episode because it knows what no deployed policy knows (asterisk)."""
+    sequential: bool = False
+    """Its state crosses episodes on purpose: it is played in one stream, in order."""
+    parameters: int | None = None
+    """Numbers needed for a decision, None for a rule."""
+    bytes: int | None = None
+    """Size of the files it ships, None for a rule."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            cls.name = cls.__name__
+
+    def reset(self, seed: int | None = None) -> None:
+        """A new episode begins; ``seed`` determines the policy's random choices in it."""
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        """One decision: an action of the environment's action space."""
+        raise NotImplementedError(f"{type(self).__name__} does not define act(observation, info)")
+
+    def finish(self, observation: Any, info: dict[str, Any]) -> None:
+        """The episode has ended with this last observation; no action is asked for."""
+
+    def bind(self, env: gym.Env) -> None:
+        """Privileged policies look into the environment here, before each of its resets."""
+
+
+class BatchPolicy(Policy):
+    """A policy that decides for many episodes at once; ``act`` and ``reset`` are the batch of one.
+
+    State, where there is any, is kept per row of the batch: ``infos["row"]`` numbers the rows, which need not be
+    all of the batch. ``infos`` holds the environment's scalar columns as arrays (rows,) and what all rows share
+    (ABR: ``video``, ``qoe``).
+    """
+
+    def reset_rows(self, rows: np.ndarray, seeds: Sequence[int | None]) -> None:
+        """New episodes begin in ``rows``, int (k,), with one seed each."""
+
+    def act_batch(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
+        """One decision for each live row: actions (k, ...) for observations (k, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define act_batch(observations, infos)")
+
+    def reset(self, seed: int | None = None) -> None:
+        self.reset_rows(np.zeros(1, dtype=np.int64), [seed])
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        infos = {
+            name: np.array([value]) if isinstance(value, bool | int | float | np.generic) else value
+            for name, value in info.items()
+        }
+        infos["row"] = np.zeros(1, dtype=np.int64)
+        if isinstance(observation, dict):
+            observations: Any = {name: value[None] for name, value in observation.items()}
+        else:
+            observations = observation[None]
+        return self.act_batch(observations, infos)[0]
+
+
+def grow_rows(state: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """``state`` (n, ...) with enough zero rows added that every index of ``rows`` is inside."""
+    missing = int(rows.max(initial=-1)) + 1 - len(state)
+    if missing <= 0:
+        return state
+    return np.concatenate([state, np.zeros((missing, *state.shape[1:]), dtype=state.dtype)])
+
+
+class Entry(NamedTuple):
+    """One registered policy."""
+
+    target: str
+    """``module:Class``."""
+    dataset: str | None = None
+    """Data set whose files it needs."""
+    baseline: bool = True
+    """A rule or published model that others are compared with; False for bounds such as the oracle."""
+
+
+REGISTRY: dict[str, dict[str, Entry]] = {
+    "abr": {
+        "random": Entry("agents.abr.simple:Random", baseline=False),
+        "constant": Entry("agents.abr.simple:Constant"),
+        "bba": Entry("agents.abr.bba:BBA"),
+        "bola": Entry("agents.abr.bola:BOLA"),
+        "throughput": Entry("agents.abr.throughput:Throughput"),
+        "netllm-mpc": Entry("agents.abr.netllm_mpc:NetLLMMPC"),
+        "robust-mpc": Entry("agents.abr.robust_mpc:RobustMPC"),
+        "oracle": Entry("agents.abr.oracle:Oracle", baseline=False),
+        "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),
+    },
+}
+
+
+def registered(task: str) -> dict[str, Entry]:
+    """Policies of a task by name: the built-in ones, then those of the entry-point group ``netenvs.policies``.
+
+    An installed package adds one with an entry point named ``task.name`` that points to ``module:Class``.
+    """
+    if task not in REGISTRY:
+        raise PolicyError(unknown_name("task", task, REGISTRY))
+    found = dict(REGISTRY[task])
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        point_task, _, name = point.name.partition(".")
+        if point_task == task and name and name not in found:
+            found[name] = Entry(point.value)
+    return found
+
+
+def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
+    """A policy by registry name, ``file.py:Name``, ``package.module:Name`` or checkpoint folder.
+
+    Options may stand in brackets, ``genet-released(mode=sampled)``, or be given as keyword arguments. The task
+    may be left out for a name that exists in one task only. Raises ``PolicyError``, one line.
+    """
+    try:
+        name, given = parse_spec(spec)
+    except ValueError as error:
+        raise PolicyError(f"policy {error}") from None
+    options = {**given, **options}
+    if _is_path(name):
+        if Path(name).is_dir():
+            return _from_folder(Path(name), task, options)
+        cls = _class_from_file(name)
+    elif ":" in name:
+        cls = _class_from_module(name)
+    else:
+        entry = _find(name, task)
+        policy = _build(_class_from_module(entry.target), name, options)
+        policy.name = spec.replace(" ", "")
+        return policy
+    return _build(cls, name, options)
+
+
+def _is_path(name: str) -> bool:
+    file, _, _ = name.partition(":")
+    return file.endswith(".py") or "/" in file or Path(name).is_dir()
+
+
+def _find(name: str, task: str | None) -> Entry:
+    tasks = [task] if task else list(REGISTRY)
+    found = {candidate: registered(candidate) for candidate in tasks}
+    matches = [candidate for candidate, entries in found.items() if name in entries]
+    if not matches:
+        known = {entry for entries in found.values() for entry in entries}
+        raise PolicyError(
+            unknown_name("policy", name, known) + "; your own: file.py:Name or package.module:Name"
+        )
+    if len(matches) > 1:
+        raise PolicyError(f"policy {name!r} exists for {', '.join(matches)}; say which task")
+    return found[matches[0]][name]
+
+
+def _class_from_module(target: str) -> type[Policy]:
+    module_name, _, class_name = target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise PolicyError(f"policy {target!r}: cannot import {module_name}: {_one_line(error)}") from error
+    return _class_of(module, class_name, target)
+
+
+def _class_from_file(target: str) -> type[Policy]:
+    file, _, class_name = target.partition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise PolicyError(f"policy {target!r}: there is no file or checkpoint folder {file}")
+    module_spec = importlib.util.spec_from_file_location(f"_policy_{path.stem}", path)
+    if module_spec is None or module_spec.loader is None:
+        raise PolicyError(f"policy {target!r}: {file} is not a Python file; write file.py:Name")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[module_spec.name] = module  # so that dataclasses and pickle find the module of their classes
+    try:
+        module_spec.loader.exec_module(module)
+    except Exception as error:
+        raise PolicyError(f"policy {target!r}: {_one_line(error)}") from error
+    return _class_of(module, class_name, target)
+
+
+def _class_of(module: Any, class_name: str, target: str) -> type[Policy]:
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value) and issubclass(value, Policy) and value.__module__ == module.__name__
+    }
+    if not class_name and len(own) == 1:
+        return next(iter(own.values()))
+    cls = vars(module).get(class_name)
+    if cls is None:
+        raise PolicyError(
+            f"policy {target!r}: no class {class_name!r} there; policies in it: {', '.join(own) or 'none'}"
+        )
+    if not (inspect.isclass(cls) and issubclass(cls, Policy)):
+        raise PolicyError(f"policy {target!r}: {class_name} must be a subclass of agents.policy.Policy")
+    return cls
+
+
+def _build(cls: type[Policy], name: str, options: dict[str, Any]) -> Policy:
+    try:
+        inspect.signature(cls).bind(**options)
+    except TypeError as error:
+        known = ", ".join(inspect.signature(cls).parameters) or "none"
+        raise PolicyError(f"policy {name!r}: {error}; options: {known}") from None
+    try:
+        return cls(**options)
+    except Exception as error:
+        raise PolicyError(f"policy {name!r}: {_one_line(error)}") from error
+
+
+def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Policy:
+    """A learned policy saved by ``save_pretrained``: ``config.json`` names its registered class."""
+    config = folder / "config.json"
+    if not config.is_file():
+        raise PolicyError(f"policy {str(folder)!r}: a checkpoint folder has a config.json, this one has none")
+    try:
+        name = json.loads(config.read_text(encoding="utf-8"))["policy"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise PolicyError(f"{config}: not a policy's config.json: it must name its 'policy'") from None
+    cls = _class_from_module(_find(str(name), task).target)
+    load = getattr(cls, "from_pretrained", None)
+    if load is None:
+        raise PolicyError(f"policy {str(folder)!r}: {name} is a rule, it has no checkpoints")
+    try:
+        policy = load(folder, **options)
+    except Exception as error:
+        raise PolicyError(f"policy {str(folder)!r}: {_one_line(error)}") from error
+    policy.name = folder.name
+    return policy
+
+
+def _one_line(error: BaseException) -> str:
+    """An exception as one line; ``ValueError`` and ``PolicyError`` texts speak for themselves."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError | PolicyError) and text else f"{type(error).__name__}: {text}"

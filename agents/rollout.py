@@ -1,0 +1,225 @@
+"""Play episodes with a policy, one at a time or many at once, with the same results either way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import netenvs  # noqa: F401  (registers the environments)
+from agents.policy import BatchPolicy, Policy, PolicyError
+
+OBSERVATION_OPTIONS = frozenset({"history", "saliency", "observation"})
+"""Environment options a policy may ask for: they change what it sees, not what happens or counts."""
+
+
+@dataclass(frozen=True)
+class EpisodeSpec:
+    """What determines an episode."""
+
+    seed: int
+    """Seed of the environment."""
+    policy_seed: int | None = None
+    """Seed of the policy's own random choices; None = ``seed``."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Reset options, such as ``{"trace": 3}``."""
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A played episode of n decisions."""
+
+    spec: EpisodeSpec
+    rewards: np.ndarray
+    """float64 (n,)."""
+    actions: np.ndarray
+    """(n, ...)."""
+    columns: dict[str, np.ndarray]
+    """Scalar ``info`` columns after each step, (n,) each."""
+    truncated: bool
+
+    @property
+    def total_reward(self) -> float:
+        """Sum of the rewards, exactly rounded, so that it does not depend on the order of addition."""
+        return math.fsum(self.rewards)
+
+
+def environment_options(policy: Policy, env_options: dict[str, Any] | None) -> dict[str, Any]:
+    """Environment options with the policy's observation options; ``PolicyError`` if it asks for more."""
+    forbidden = sorted(set(policy.observation_options) - OBSERVATION_OPTIONS)
+    if forbidden:
+        raise PolicyError(
+            f"{policy.name}: observation_options may not set {', '.join(forbidden)}: that changes dynamics, "
+            f"workload or reward; allowed: {', '.join(sorted(OBSERVATION_OPTIONS))}"
+        )
+    return {**(env_options or {}), **policy.observation_options}
+
+
+def play(
+    policy: Policy,
+    env_id: str,
+    episodes: Sequence[EpisodeSpec],
+    env_options: dict[str, Any] | None = None,
+    num_envs: int = 64,
+    on_episode: Callable[[Episode], None] | None = None,
+) -> list[Episode]:
+    """Play ``episodes`` in ``gym.make(env_id, **env_options)`` and return them in the same order.
+
+    Policies with ``act_batch`` play up to ``num_envs`` episodes at once in the vector environment, except
+    privileged and sequential ones; results do not depend on ``num_envs``. ``on_episode`` is called as each
+    episode ends. Raises ``PolicyError`` (policy, episode, step, cause in one line) when the policy raises or
+    returns what is not an action, ``ValueError`` for bad environment options.
+    """
+    options = environment_options(policy, env_options)
+    batched = isinstance(policy, BatchPolicy) and not policy.privileged and not policy.sequential
+    if batched and gym.spec(env_id).vector_entry_point is not None:
+        return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode)
+    env = gym.make(env_id, **options)
+    try:
+        return [_play_one(policy, env, spec, i, on_episode) for i, spec in enumerate(episodes)]
+    finally:
+        env.close()
+
+
+def _policy_seed(spec: EpisodeSpec) -> int:
+    return spec.seed if spec.policy_seed is None else spec.policy_seed
+
+
+def _play_one(
+    policy: Policy,
+    env: gym.Env,
+    spec: EpisodeSpec,
+    number: int,
+    on_episode: Callable[[Episode], None] | None,
+) -> Episode:
+    observation, info = env.reset(seed=spec.seed, options=spec.options or None)
+    rewards: list[float] = []
+    actions: list[Any] = []
+    infos: list[dict[str, Any]] = []
+    try:
+        if policy.privileged:
+            policy.bind(env)
+        stream_goes_on = policy.sequential and number > 0
+        policy.reset(seed=None if stream_goes_on else _policy_seed(spec))
+        while True:
+            action = policy.act(observation, info)
+            observation, reward, terminated, truncated, info = env.step(action)
+            rewards.append(float(reward))
+            actions.append(action)
+            infos.append(info)
+            if terminated or truncated:
+                break
+        policy.finish(observation, info)
+    except Exception as error:
+        raise _policy_error(policy, spec, len(rewards), error) from error
+    columns = {name: np.array([step[name] for step in infos]) for name in _scalar_names(infos[-1])}
+    episode = Episode(spec, np.array(rewards), np.array(actions), columns, bool(truncated))
+    if on_episode is not None:
+        on_episode(episode)
+    return episode
+
+
+def _play_batched(
+    policy: BatchPolicy,
+    env_id: str,
+    specs: list[EpisodeSpec],
+    options: dict[str, Any],
+    num_envs: int,
+    on_episode: Callable[[Episode], None] | None,
+) -> list[Episode]:
+    rows = max(1, min(num_envs, len(specs)))
+    env: Any = gym.make_vec(env_id, num_envs=rows, autoreset_mode="disabled", **options)
+    shared = dict(getattr(env.unwrapped, "shared_info", {}))
+    done: dict[int, Episode] = {}
+    playing = np.full(rows, -1)  # number of the episode each row plays, -1 = none left for it
+    begun = np.zeros(rows, dtype=np.int64)  # step at which it began
+    history: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
+    dropped = 0  # steps no running episode needs any more
+    waiting = iter(range(len(specs)))
+
+    def begin(mask: np.ndarray) -> tuple[Any, dict[str, Any]]:
+        """Give the rows of ``mask`` their next episodes; rows without one replay the last, unrecorded."""
+        for row in np.flatnonzero(mask):
+            playing[row] = next(waiting, -1)
+            begun[row] = dropped + len(history)
+        chosen = [specs[number] for number in playing]
+        names = {name for spec in chosen for name in spec.options}
+        reset_options: dict[str, Any] = {
+            name: np.array([spec.options.get(name, -1) for spec in chosen]) for name in sorted(names)
+        }
+        result = env.reset(
+            seed=[spec.seed for spec in chosen], options={**reset_options, "reset_mask": np.array(mask)}
+        )
+        live = np.flatnonzero(mask & (playing >= 0))
+        if len(live):
+            policy.reset_rows(live, [_policy_seed(specs[number]) for number in playing[live]])
+        return result
+
+    try:
+        observations, infos = begin(np.ones(rows, dtype=np.bool_))
+        while True:
+            live = np.flatnonzero(playing >= 0)
+            try:
+                chosen = policy.act_batch(_rows(observations, live), {**_columns(infos, live), **shared, "row": live})
+                actions = np.zeros(env.action_space.shape, dtype=env.action_space.dtype)
+                actions[live] = chosen
+                if not np.array_equal(actions[live], chosen):
+                    raise ValueError(f"actions {np.asarray(chosen)!r} do not fit {env.single_action_space}")
+                observations, rewards, terminated, truncated, infos = env.step(actions)
+            except Exception as error:
+                number = int(playing[live[0]])
+                step = dropped + len(history) - int(begun[live[0]])
+                raise _policy_error(policy, specs[number], step, error) from error
+            history.append((actions, rewards, {k: v for k, v in infos.items() if _is_column(k, v)}))
+            over = terminated | truncated
+            if not over.any():
+                continue
+            for row in np.flatnonzero(over & (playing >= 0)):
+                steps = history[begun[row] - dropped :]
+                episode = Episode(
+                    specs[playing[row]],
+                    np.array([reward[row] for _, reward, _ in steps], dtype=np.float64),
+                    np.array([action[row] for action, _, _ in steps]),
+                    {k: np.array([step[k][row] for _, _, step in steps]) for k in steps[-1][2]},
+                    bool(truncated[row]),
+                )
+                done[int(playing[row])] = episode
+                if on_episode is not None:
+                    on_episode(episode)
+            if len(done) == len(specs):
+                return [done[number] for number in range(len(specs))]
+            observations, infos = begin(over)
+            oldest = int(begun[playing >= 0].min()) - dropped
+            del history[:oldest]
+            dropped += oldest
+    finally:
+        env.close()
+
+
+def _rows(observations: Any, rows: np.ndarray) -> Any:
+    if isinstance(observations, dict):
+        return {name: value[rows] for name, value in observations.items()}
+    return observations[rows]
+
+
+def _is_column(name: str, value: Any) -> bool:
+    return not name.startswith("_") and isinstance(value, np.ndarray) and value.dtype != object
+
+
+def _columns(infos: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    return {name: value[rows] for name, value in infos.items() if _is_column(name, value)}
+
+
+def _scalar_names(info: dict[str, Any]) -> list[str]:
+    return [name for name, value in info.items() if isinstance(value, bool | int | float | np.number)]
+
+
+def _policy_error(policy: Policy, spec: EpisodeSpec, step: int, error: Exception) -> PolicyError:
+    where = ", ".join([*(f"{name} {value}" for name, value in spec.options.items()), f"seed {spec.seed}"])
+    cause = " ".join(str(error).split())
+    kind = "" if isinstance(error, PolicyError) else f"{type(error).__name__}: "
+    return PolicyError(f"{policy.name}: {where}, decision {step}: {kind}{cause}")
