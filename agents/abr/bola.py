@@ -13,13 +13,14 @@ class BOLA(BatchPolicy):
     """BOLA-BASIC: the level m with the largest (V (v_m + gp) - Q) / S_m, Q the buffer in chunks.
 
     Spiteri, Urgaonkar, Sitaraman, *BOLA: Near-Optimal Bitrate Adaptation for Online Videos*, INFOCOM 2016,
-    section III: v_m = ln(S_m / S_1) with nominal sizes S_m, gp = 5 and V = (Q_max - 1) / (v_M + gp) so that the
-    highest level is reached as the buffer nears ``buffer_s`` (25 s, the default of the authors' simulator Sabre).
-    Where BOLA would pause because the buffer is full, the highest level is taken: pausing is the player's part
-    here.
+    section III: v_m = ln(S_m / S_1) with nominal sizes S_m and V = (Q_max - 1) / (v_M + gp), so that the highest
+    level is reached as the buffer nears its capacity ``buffer_s``. The capacity is the player's, 60 s; of
+    gp = 0.5, 1, 2, 5, 10, 20 the value 2 scores best on ``fcc-train-clean`` and on ``fcc-valid-clean`` (the
+    paper's 5 is close behind). Where BOLA would pause because the buffer is full, the highest level is taken:
+    pausing is the player's part here.
     """
 
-    def __init__(self, buffer_s: float = 25.0, gp: float = 5.0):
+    def __init__(self, buffer_s: float = 60.0, gp: float = 2.0):
         if not (buffer_s > 0 and gp > 0):
             raise ValueError("buffer_s and gp must be positive")
         self.buffer_s, self.gp = float(buffer_s), float(gp)

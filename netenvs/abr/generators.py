@@ -131,7 +131,9 @@ def genet_trace(config: GenetConfig, rng: np.random.Generator) -> tuple[np.ndarr
         time_s, bandwidth = [], []
         while now < GENET_DURATION_S:
             if hold <= 0:
-                value = round(rng.uniform(config.min_bw_mbps, config.max_bw_mbps), 2)
+                # not rng.uniform: the drawn minimum may exceed the maximum, which the published draw allows
+                share = rng.random()
+                value = round(config.min_bw_mbps + (config.max_bw_mbps - config.min_bw_mbps) * share, 2)
                 hold = int(rng.integers(1, longest + 1))
             hold -= 1
             now = round(now + rng.uniform(0.1, 3.5), 2)

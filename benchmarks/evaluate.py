@@ -1,0 +1,283 @@
+"""Play policies on a task and turn episodes into rows; ``benchmarks.compare`` is the command around it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+import netenvs
+from agents.policy import Entry, Policy, PolicyError, load_policy, registered
+from agents.rollout import Episode, EpisodeSpec, environment_options, play
+from benchmarks import statistics
+from benchmarks.tasks import Setup, Task
+from netenvs.spec import parse_spec
+
+SCHEMA = 1
+WARM_UP_DECISIONS = 20
+TIMED_DECISIONS = 200
+VERSIONED = ("numpy", "gymnasium", "numba", "scipy", "torch")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A policy that takes part."""
+
+    policy: Policy
+    entry: Entry | None
+    """Its entry in the registry, None for a file, module or checkpoint."""
+
+    @property
+    def baseline(self) -> bool:
+        """Whether others may be compared with it."""
+        return self.entry is not None and self.entry.baseline and not self.policy.privileged
+
+
+@dataclass
+class Row:
+    """Results of one policy; the fields of the JSON row are explained in ``docs/compare.md``."""
+
+    policy: str
+    privileged: bool = False
+    baseline: bool = False
+    registered: bool = False
+    parameters: int | None = None
+    bytes: int | None = None
+    episodes: list[Episode] = field(default_factory=list)
+    scores: list[float] = field(default_factory=list)
+    """The metric of each episode, in order."""
+    mean: float | None = None
+    ci95: tuple[float, float] | None = None
+    iqm: float | None = None
+    terms: dict[str, float] = field(default_factory=dict)
+    skill: float | None = None
+    decision_ms: dict[str, float] | None = None
+    error: str | None = None
+    normalised: float | None = None
+    paired: statistics.Difference | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of ``results.json``."""
+        paired = self.paired
+        return {
+            "policy": self.policy,
+            "mean": self.mean,
+            "ci95": self.ci95,
+            "iqm": self.iqm,
+            "episodes": len(self.scores),
+            "normalised": self.normalised,
+            "skill": self.skill,
+            "per_episode": self.scores,
+            "terms": self.terms,
+            "paired": paired and {"to": paired.to, "mean": paired.mean, "ci95": paired.ci95},
+            "decision_ms": self.decision_ms,
+            "parameters": self.parameters,
+            "bytes": self.bytes,
+            "error": self.error,
+        }
+
+
+@dataclass
+class Comparison:
+    """Everything that a table, a plot or a report shows."""
+
+    task: Task
+    setup: Setup
+    rows: list[Row]
+    """Best first; failed ones last."""
+    settings: dict[str, Any]
+    versions: dict[str, str | None]
+
+    @property
+    def good_rows(self) -> list[Row]:
+        """The rows that have results."""
+        return [row for row in self.rows if row.error is None]
+
+    @property
+    def reference(self) -> str | None:
+        """Name of the best baseline, which the others are compared with."""
+        return next((row.paired.to for row in self.rows if row.paired), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of ``results.json``."""
+        metric = self.setup.metric
+        return {
+            "schema": SCHEMA,
+            "task": self.task.name,
+            "dataset": self.setup.dataset,
+            "settings": self.settings,
+            "versions": self.versions,
+            "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
+            "rows": [row.to_json() for row in self.rows],
+        }
+
+
+def default_policies(task: Task) -> list[str]:
+    """Names of the registered policies that need no extra file."""
+    return [name for name, entry in registered(task.name).items() if entry.dataset is None]
+
+
+def load_contenders(task: Task, specs: Sequence[str], options: Mapping[str, Any]) -> list[Contender]:
+    """Load every policy; ``PolicyError``, one line, for the first that cannot be had or has a name twice."""
+    entries = registered(task.name)
+    contenders: dict[str, Contender] = {}
+    for spec in specs:
+        policy = load_policy(spec, task.name)
+        name, _, given = spec.partition("(")
+        if given and name.strip() not in entries and "(" not in policy.name:
+            policy.name += f"({given.replace(' ', '')}"  # registered ones carry their options in the name already
+        if policy.name in contenders:
+            raise PolicyError(f"two policies are called {policy.name!r}; each row needs its own name")
+        environment_options(policy, dict(options))
+        contenders[policy.name] = Contender(policy, entries.get(parse_spec(spec)[0]))
+    return list(contenders.values())
+
+
+def play_contender(
+    task: Task,
+    setup: Setup,
+    contender: Contender,
+    episodes: Sequence[EpisodeSpec],
+    options: Mapping[str, Any],
+    on_episode: Callable[[Episode], None] | None = None,
+) -> Row:
+    """Score a policy over ``episodes``, then time its decisions; a failure becomes the row's ``error``."""
+    policy = contender.policy
+    row = Row(
+        policy=policy.name,
+        privileged=policy.privileged,
+        baseline=contender.baseline,
+        registered=contender.entry is not None,
+        parameters=policy.parameters,
+        bytes=policy.bytes,
+    )
+    try:
+        played = play(policy, task.env_id, episodes, dict(options), on_episode=on_episode)
+        decision_ms = time_decisions(policy, task.env_id, episodes, options)
+    except (Exception, SystemExit) as error:
+        row.error = _one_line(policy, error)
+        return row
+    scores = [setup.score(episode) for episode in played]
+    terms = [setup.term_values(episode) for episode in played]
+    row.episodes, row.scores = played, scores
+    row.mean = statistics.mean(scores)
+    row.ci95 = statistics.interval(scores)
+    row.iqm = statistics.interquartile_mean(scores)
+    row.terms = {term.name: statistics.mean([values[term.name] for values in terms]) for term in setup.terms}
+    row.skill = task.skill(played) if task.skill else None
+    row.decision_ms = statistics.percentiles(decision_ms)
+    return row
+
+
+def time_decisions(
+    policy: Policy, env_id: str, episodes: Sequence[EpisodeSpec], options: Mapping[str, Any]
+) -> list[float]:
+    """Wall time in ms of single ``act`` calls, one episode at a time, after ``WARM_UP_DECISIONS`` of them."""
+    env = gym.make(env_id, **environment_options(policy, dict(options)))
+    times: list[float] = []
+    wanted = WARM_UP_DECISIONS + TIMED_DECISIONS
+    number = 0
+    try:
+        while len(times) < wanted:
+            spec = episodes[number % len(episodes)]
+            observation, info = env.reset(seed=spec.seed, options=spec.options or None)
+            if policy.privileged:
+                policy.bind(env)
+            seed = spec.seed if spec.policy_seed is None else spec.policy_seed
+            policy.reset(seed=None if policy.sequential and number > 0 else seed)
+            over = False
+            while not over and len(times) < wanted:
+                begin = time.perf_counter_ns()
+                action = policy.act(observation, info)
+                times.append((time.perf_counter_ns() - begin) / 1e6)
+                observation, _, terminated, truncated, info = env.step(action)
+                over = terminated or truncated
+            if over:
+                policy.finish(observation, info)
+            number += 1
+    finally:
+        env.close()
+    return times[WARM_UP_DECISIONS:]
+
+
+def relate(task: Task, setup: Setup, rows: Sequence[Row]) -> list[Row]:
+    """Fill in what depends on other rows, normalised scores and paired differences; return them best first."""
+    good = [row for row in rows if row.error is None and row.mean is not None]
+    good.sort(key=lambda row: setup.metric.best_first(_mean(row)))
+    by_name = {row.policy: row for row in good if row.registered}
+    if task.anchors and all(name in by_name for name in task.anchors):
+        zero, one = (_mean(by_name[name]) for name in task.anchors)
+        for row in good:
+            row.normalised = statistics.normalise(_mean(row), zero, one)
+    best = next((row for row in good if row.baseline), None)
+    for row in good:
+        if best is not None and row is not best:
+            row.paired = statistics.difference(row.scores, best.scores, to=best.policy)
+    return [*good, *(row for row in rows if row.error is not None)]
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of what the numbers depend on, read without importing any of it; None: not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version(), "netenvs": netenvs.__version__}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    found["git"] = _git_commit()
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Threads this process may use, platform and processor."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return {
+        "threads": len(affinity(0)) if affinity else os.cpu_count(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+    }
+
+
+def _mean(row: Row) -> float:
+    assert row.mean is not None
+    return row.mean
+
+
+def _one_line(policy: Policy, error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, PolicyError):
+        return text
+    return f"{policy.name}: {type(error).__name__}: {text}"
+
+
+def _git_commit() -> str | None:
+    """Commit of the working copy, with ``+`` after it where tracked files have been changed."""
+    root = Path(__file__).resolve().parent.parent
+    git = ["git", "-C", str(root)]
+    if not (root / ".git").exists():  # installed: a repository further up would be somebody else's
+        return None
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit.stdout.strip() + ("+" if changed.stdout.strip() else "")
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, "") or platform.processor() or platform.machine()

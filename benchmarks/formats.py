@@ -1,0 +1,36 @@
+"""Numbers as people read them, the same in the table, the plots and the report."""
+
+from __future__ import annotations
+
+MISSING = "-"
+
+
+def number(value: float | None, small: int = 3) -> str:
+    """Three decimals below 10, then two, one, none; ``small`` decimals below 0.1; ``-`` for None."""
+    if value is None:
+        return MISSING
+    size = abs(value)
+    decimals = small if size < 0.1 else 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    text = f"{value:,.{decimals}f}"
+    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text  # no minus zero
+
+
+def signed(value: float | None) -> str:
+    """``number`` with its sign, for differences."""
+    text = number(value)
+    return text if value is None or text.startswith("-") else f"+{text}"
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """``[low, high]``, or ``-`` where there is none."""
+    return MISSING if bounds is None else f"[{number(bounds[0])}, {number(bounds[1])}]"
+
+
+def count(value: int | None) -> str:
+    """A number of parameters or bytes: ``1,234``, ``56.7 k``, ``1.23 M``, ``6.74 G``."""
+    if value is None:
+        return MISSING
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= 10 * size or (value >= size and unit != "k"):
+            return f"{value / size:.3g} {unit}"
+    return f"{value:,}"

@@ -1,0 +1,117 @@
+"""A comparison as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks import formats
+from benchmarks.evaluate import Comparison, Row
+
+WIDE = 130
+"""Columns from which everything fits into one table."""
+PLAIN_WIDTH = 100
+"""Width where the output is no terminal."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers."""
+
+    heading: str
+    cell: Callable[[Row], str]
+
+
+def console() -> Console:
+    """Standard output; plain text of at least ``PLAIN_WIDTH`` columns when it is no terminal."""
+    out = Console(markup=False, highlight=False, emoji=False)
+    if not out.is_terminal:
+        out.width = max(out.width, PLAIN_WIDTH)
+    return out
+
+
+def show(comparison: Comparison, out: Console) -> None:
+    """Print the comparison: one table, or two of them, scores and details, on a narrow terminal."""
+    scores, details = _score_columns(comparison), _detail_columns(comparison)
+    metric = comparison.setup.metric
+    count = comparison.settings["episodes"]
+    out.print(
+        f"{comparison.task.title}: {comparison.setup.dataset}, {count} episode{'s' if count != 1 else ''}, "
+        f"{metric.label}, {metric.better} is better",
+        soft_wrap=True,
+    )
+    for columns in [[*scores, *details]] if out.width >= WIDE else [scores, details]:
+        out.print(_table(comparison, columns))
+    for note in notes(comparison):
+        out.print(note, soft_wrap=True)
+
+
+def notes(comparison: Comparison) -> list[str]:
+    """What the table's headings and asterisks mean, one line each, and the failures."""
+    lines = []
+    if any(row.privileged for row in comparison.rows):
+        lines.append("* knows the future")
+    if comparison.task.anchors and any(row.normalised is not None for row in comparison.rows):
+        zero, one = comparison.task.anchors
+        lines.append(f"normalised: {zero} = 0, {one} = 1")
+    if comparison.reference:
+        lines.append(
+            f"minus {comparison.reference}: difference to the best baseline over the same episodes; a 95 % interval "
+            "without 0 tells them apart"
+        )
+    lines += [f"failed: {row.error}" for row in comparison.rows if row.error]
+    return lines
+
+
+def _score_columns(comparison: Comparison) -> list[Column]:
+    columns = [
+        Column("mean", lambda row: formats.number(row.mean)),
+        Column("95 % interval", lambda row: formats.interval(row.ci95)),
+    ]
+    if any(row.normalised is not None for row in comparison.rows):
+        columns.append(Column("normal-\nised", lambda row: formats.number(row.normalised)))
+    if any(row.skill is not None for row in comparison.rows):
+        columns.append(Column("skill", lambda row: formats.number(row.skill)))
+    if comparison.reference:
+        columns += [
+            Column(
+                f"minus\n{comparison.reference}",
+                lambda row: formats.signed(row.paired.mean if row.paired else None),
+            ),
+            Column("95 % interval", lambda row: formats.interval(row.paired.ci95 if row.paired else None)),
+        ]
+    return columns
+
+
+def _detail_columns(comparison: Comparison) -> list[Column]:
+    def term(name: str) -> Callable[[Row], str]:
+        return lambda row: formats.number(row.terms.get(name), small=4)
+
+    def decision(name: str) -> Callable[[Row], str]:
+        return lambda row: formats.number(row.decision_ms[name] if row.decision_ms else None)
+
+    return [
+        *(Column(part.heading, term(part.name)) for part in comparison.setup.terms),
+        Column("decision\np50 ms", decision("p50")),
+        Column("decision\np99 ms", decision("p99")),
+        Column("para-\nmeters", lambda row: formats.count(row.parameters)),
+    ]
+
+
+def _table(comparison: Comparison, columns: list[Column]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("policy", overflow="fold", min_width=12, vertical="bottom")
+    for column in columns:
+        table.add_column(column.heading, justify="right", no_wrap=True, vertical="bottom")
+    for row in comparison.rows:
+        name = Text(row.policy + (" *" if row.privileged else ""))
+        if row.error:
+            table.add_row(name, "failed", style="red")
+        else:
+            table.add_row(name, *(Text(column.cell(row)) for column in columns))
+    return table
