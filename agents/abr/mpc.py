@@ -153,6 +153,9 @@ def robust_decisions(
         while last_quality < len(bitrates_kbps) - 1 and bitrates_kbps[last_quality] < bitrate_kbps[i]:
             last_quality += 1
         horizon = min(HORIZON, num_chunks - chunk[i])
+        actions[i] = 0
+        if horizon < 1:  # a row whose video is over, in a batch that resets it at the next step
+            continue
         actions[i] = best_first_level(
             chunk_sizes,
             chunk[i],

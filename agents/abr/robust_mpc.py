@@ -33,6 +33,8 @@ class RobustMPC(BatchPolicy):
             state[rows] = 0.0
 
     def act_batch(self, observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
+        if infos["row"].max() >= len(self._estimate):
+            raise ValueError("these rows have not begun an episode: call reset_rows first")
         video, qoe = infos["video"], infos["qoe"]
         return robust_decisions(
             infos["row"],

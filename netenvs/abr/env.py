@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -73,15 +72,17 @@ class _Simulator:
         rtt = _per_trace("rtt_ms", rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
         chunk_s = self.video.chunk_duration_s
         cap = _per_trace("buffer_cap_s", buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, chunk_s)
+        table = np.empty(count, dtype=kernel.TRACE)
+        table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
+        table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
+        table["rtt_ms"], table["buffer_cap_ms"] = rtt, cap * 1000.0
+        # Copies: pickling forgets that an array is read-only, and numba compiles again for each kind.
         self.world = kernel.World(
-            time_s=self.traces.time_s,
-            bandwidth_mbps=self.traces.bandwidth_mbps,
-            offset=self.traces.offset,
-            start_pointer=self.traces.start_pointer if start == "stored" else _ones(count),
-            rtt_ms=rtt,
-            buffer_cap_ms=cap * 1000.0,
-            chunk_sizes=self.video.chunk_sizes,
-            bitrates_kbps=self.video.bitrates_kbps,
+            time_s=self.traces.time_s.copy(),
+            bandwidth_mbps=self.traces.bandwidth_mbps.copy(),
+            traces=table,
+            chunk_sizes=self.video.chunk_sizes.copy(),
+            bitrates_kbps=self.video.bitrates_kbps.copy(),
             utility=self.qoe.utility,
             switch_cost=self.qoe.switch_cost,
             rebuffer_penalty=self.qoe.rebuffer_penalty,
@@ -93,26 +94,14 @@ class _Simulator:
             random_start=start == "random",
         )
         self.batch = kernel.Batch(
-            key=np.zeros(rows, dtype=np.uint64),
-            episode=np.zeros(rows, dtype=np.int64),
-            trace=np.zeros(rows, dtype=np.int32),
-            start=np.ones(rows, dtype=np.int32),
-            pointer=np.ones(rows, dtype=np.int32),
-            clock_s=np.zeros(rows),
-            buffer_ms=np.zeros(rows),
-            chunk=np.zeros(rows, dtype=np.int32),
-            quality=np.zeros(rows, dtype=np.int32),
-            requested=np.full(rows, -1, dtype=np.int32),
+            session=np.zeros(rows, dtype=kernel.SESSION),
             observation=np.zeros((rows, 6, int(history)), dtype=np.float32),
-            reward=np.zeros(rows),
-            terminated=np.zeros(rows, dtype=np.bool_),
-            invalid_action=np.zeros(rows, dtype=np.bool_),
             info=np.zeros((len(kernel.INFO_COLUMNS), rows)),
         )
         self.num_actions = 3 if self.world.jump else levels
         self.observation_space = self._observation_space(int(history))
         self.action_space = gym.spaces.Discrete(self.num_actions)
-        self.shared_info = MappingProxyType({"video": self.video, "qoe": self.qoe})
+        self.shared_info = {"video": self.video, "qoe": self.qoe}
         self._warm_up()
 
     def _observation_space(self, history: int) -> gym.spaces.Box:
@@ -120,14 +109,14 @@ class _Simulator:
         world, largest = self.world, int(self.video.chunk_sizes.max())
         high = np.empty((6, history))
         high[0] = 1.0
-        high[1] = (world.buffer_cap_ms.max() + world.chunk_duration_ms) / 10_000.0
+        high[1] = (world.traces["buffer_cap_ms"].max() + world.chunk_duration_ms) / 10_000.0
         high[2] = world.bandwidth_mbps.max() / 8.0 / kernel.NOISE_LOW
         slowest_s = 0.0
         for index in range(len(self.traces)):
             time_s, bandwidth = self.traces.trace(index)
             lap_bytes = np.sum(np.diff(time_s) * bandwidth[1:]) * 1e6 / 8 * kernel.PAYLOAD_PORTION
             slowest_s = max(slowest_s, (largest // lap_bytes + 2) * time_s[-1])
-        high[3] = (slowest_s + world.rtt_ms.max() / 1000.0) * kernel.NOISE_HIGH / 10.0
+        high[3] = (slowest_s + world.traces["rtt_ms"].max() / 1000.0) * kernel.NOISE_HIGH / 10.0
         high[4] = largest / 1e6
         high[5] = 1.0
         high = (high * 1.001).astype(np.float32)
@@ -135,7 +124,7 @@ class _Simulator:
 
     def _warm_up(self) -> None:
         """Compile the kernels (or load them from the disk cache) outside of any timed loop."""
-        rows = len(self.batch.chunk)
+        rows = len(self.batch.session)
         nothing = np.zeros(rows, dtype=np.bool_)
         kernel.reset_rows(self.world, self.batch, nothing, np.full(rows, -1, dtype=np.int64))
         # no row is stepped: the action array is empty
@@ -143,8 +132,8 @@ class _Simulator:
 
     def seed_row(self, row: int, rng: np.random.Generator) -> None:
         """Draw the 64-bit key of a row from its generator; the next reset is its first episode."""
-        self.batch.key[row] = rng.integers(0, 2**64, dtype=np.uint64)
-        self.batch.episode[row] = -1
+        self.batch.session["key"][row] = rng.integers(0, 2**64, dtype=np.uint64)
+        self.batch.session["episode"][row] = -1
 
     def check_trace(self, trace: Any) -> int:
         """A pinned trace number, checked; None and -1 mean: drawn."""
@@ -159,18 +148,12 @@ class _Simulator:
 
     def action_masks(self) -> np.ndarray:
         """bool (rows, actions): False where an action would be clipped (``jump`` at the ends of the ladder)."""
-        masks = np.ones((len(self.batch.quality), self.num_actions), dtype=np.bool_)
+        masks = np.ones((len(self.batch.session), self.num_actions), dtype=np.bool_)
         if self.world.jump:
-            masks[:, 0] = self.batch.quality > 0
-            masks[:, 2] = self.batch.quality < self.video.num_levels - 1
+            quality = self.batch.session["quality"]
+            masks[:, 0] = quality > 0
+            masks[:, 2] = quality < self.video.num_levels - 1
         return masks
-
-
-def _ones(count: int) -> np.ndarray:
-    """Start pointers at the beginning of every trace; read-only like stored ones, so one kernel serves both."""
-    ones = np.ones(count, dtype=np.int32)
-    ones.flags.writeable = False
-    return ones
 
 
 def _per_trace(
@@ -290,8 +273,13 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
         self._num_actions = self.simulator.num_actions
         self._action = np.zeros(1, dtype=np.int64)
         self._everything = np.ones(1, dtype=np.bool_)
+        self._all_actions = np.ones(self._num_actions, dtype=np.bool_)
+        self._jump = self.simulator.world.jump
+        self._sizes = self.video.chunk_sizes[: self.video.num_chunks]
         self._seeded = False
         self._ready = False
+        self._trace = 0
+        self._chunk = 0  # chunks played
         self._log = np.zeros((self.video.num_chunks, len(kernel.INFO_COLUMNS)))
 
     @property
@@ -320,9 +308,11 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
             self.simulator.seed_row(0, self.np_random)
             self._seeded = True
         batch = self.simulator.batch
-        batch.episode[0] += 1
+        batch.session["episode"][0] += 1
         kernel.reset_rows(self.simulator.world, batch, self._everything, np.array([trace]))
         self._ready = True
+        self._trace = int(batch.session["trace"][0])
+        self._chunk = 0
         return batch.observation[0].copy(), self._info()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -336,38 +326,37 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
         if not 0 <= self._action[0] < self._num_actions:
             raise ValueError(self._action_error(action))
         batch = self.simulator.batch
-        kernel.step_rows(self.simulator.world, batch, self._action, False)
-        terminated = bool(batch.terminated[0])
-        self._ready = not terminated
-        return batch.observation[0].copy(), float(batch.reward[0]), terminated, False, self._info()
+        ended = kernel.step_rows(self.simulator.world, batch, self._action, False)
+        self._ready = ended == 0
+        reward = float(batch.session["reward"][0])
+        return batch.observation[0].copy(), reward, ended > 0, False, self._info()
 
     def _action_error(self, action: Any) -> str:
-        return f"action {action!r} is not in Discrete({self._num_actions}): give a whole number from 0 to {self._num_actions - 1}"
+        highest = self._num_actions - 1
+        return f"action {action!r} is not in Discrete({highest + 1}): give a whole number from 0 to {highest}"
 
     def _info(self) -> dict[str, Any]:
-        batch = self.simulator.batch
-        columns = batch.info[:, 0]
-        chunk = int(batch.chunk[0])
-        self._log[chunk - 1] = columns
+        columns = self.simulator.batch.info[:, 0]
+        self._log[self._chunk] = columns
+        self._chunk += 1
         info: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, columns.tolist(), strict=True))
-        info["chunk"] = chunk
-        info["trace"] = int(batch.trace[0])
-        info["invalid_action"] = bool(batch.invalid_action[0])
+        info["chunk"] = self._chunk
+        info["trace"] = self._trace
+        info["invalid_action"] = self._jump and bool(self.simulator.batch.session["invalid_action"][0])
         info["action_mask"] = self.action_masks()
-        ahead = self.video.chunk_sizes[chunk : self.video.num_chunks].copy()  # infos must not share memory
-        ahead.flags.writeable = False
+        ahead = self._sizes[self._chunk :].copy()  # infos must not share memory
+        ahead.setflags(write=False)
         info["chunk_sizes_ahead"] = ahead
         info.update(self.simulator.shared_info)
         return info
 
     def action_masks(self) -> np.ndarray:
         """bool (actions,): False where an action would be clipped."""
-        return self.simulator.action_masks()[0]
+        return self.simulator.action_masks()[0] if self._jump else self._all_actions.copy()
 
     def episode_log(self) -> dict[str, np.ndarray]:
         """Info columns of the chunks played so far in this episode, float64 (chunks played,) each."""
-        played = int(self.simulator.batch.chunk[0])
-        return {name: self._log[:played, i].copy() for i, name in enumerate(kernel.INFO_COLUMNS)}
+        return {name: self._log[: self._chunk, i].copy() for i, name in enumerate(kernel.INFO_COLUMNS)}
 
     def render(self) -> np.ndarray | str | None:  # type: ignore[override]
         """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
@@ -377,10 +366,9 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
         from netenvs.abr import viewer  # imports matplotlib
 
         log = self.episode_log()
-        trace = int(self.simulator.batch.trace[0])
         if self.render_mode == "ansi":
-            return viewer.line(log, self.traces.names[trace], self.video)
-        return viewer.frame(log, self.traces, trace, int(self.simulator.batch.start[0]), self.video)
+            return viewer.line(log, self.traces.names[self._trace], self.video)
+        return viewer.frame(log, self.traces, self._trace, int(self.simulator.batch.session["start"][0]), self.video)
 
 
 class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -456,7 +444,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return self.video.chunk_sizes
 
     @property
-    def shared_info(self) -> MappingProxyType[str, Any]:
+    def shared_info(self) -> dict[str, Any]:
         """What every row's ``info`` has in common: ``video`` and ``qoe``."""
         return self.simulator.shared_info
 
@@ -487,7 +475,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             elif not self._seeded[row]:
                 self.simulator.seed_row(row, self.np_random)
         self._seeded |= mask
-        batch.episode[mask] += 1
+        batch.session["episode"][mask] += 1
         kernel.reset_rows(self.simulator.world, batch, mask, pinned)
         self._begun = True
         return batch.observation.copy(), self._infos()
@@ -498,12 +486,12 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError("call reset() before step()")
         actions = self._check_actions(actions)
         batch, world = self.simulator.batch, self.simulator.world
-        if self.autoreset_mode is AutoresetMode.DISABLED and batch.terminated.any():
+        if self.autoreset_mode is AutoresetMode.DISABLED and batch.session["terminated"].any():
             raise ValueError(
                 "autoreset is disabled and a row is over; reset it first: reset(options={'reset_mask': terminated})"
             )
         finished = kernel.step_rows(world, batch, actions, self.autoreset_mode is AutoresetMode.NEXT_STEP)
-        rewards, terminations = batch.reward.copy(), batch.terminated.copy()
+        rewards, terminations = batch.session["reward"].copy(), batch.session["terminated"].copy()
         truncations = np.zeros(self.num_envs, dtype=np.bool_)
         final: dict[str, Any] = {}
         if finished and self.autoreset_mode is AutoresetMode.SAME_STEP:
@@ -516,7 +504,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 "final_info": self._infos(),
                 "_final_info": terminations,
             }
-            batch.episode[terminations] += 1
+            batch.session["episode"][terminations] += 1
             kernel.reset_rows(world, batch, terminations, np.full(self.num_envs, -1))
         infos = self._infos()
         infos.update(final)
@@ -530,9 +518,9 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
         batch = self.simulator.batch
         infos: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))
-        infos["chunk"] = batch.chunk.copy()
-        infos["trace"] = batch.trace.copy()
-        infos["invalid_action"] = batch.invalid_action.copy()
+        infos["chunk"] = batch.session["chunk"].copy()
+        infos["trace"] = batch.session["trace"].copy()
+        infos["invalid_action"] = batch.session["invalid_action"].copy()
         infos.update({f"_{name}": self._present for name in infos})
         return infos
 
@@ -581,7 +569,7 @@ def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> di
 
 def _whole_action(action: Any) -> int:
     """The action as an int; ``ValueError`` or ``TypeError`` for NaN, fractions, arrays of several numbers."""
-    if isinstance(action, int | np.integer):
+    if isinstance(action, (int, np.integer)):  # noqa: UP038  (half the time of int | np.integer)
         return int(action)
     array = np.asarray(action)
     if array.size != 1 or array.ndim > 1:

@@ -44,15 +44,43 @@ INFO_COLUMNS = (
 )
 
 
+# what the kernel knows of one trace
+TRACE = np.dtype(
+    [
+        ("begin", np.int64),  # the trace is segments begin .. end - 1 of the flat arrays
+        ("end", np.int64),
+        ("start_pointer", np.int64),  # segment in which an episode starts, counted from begin
+        ("rtt_ms", np.float64),
+        ("buffer_cap_ms", np.float64),
+    ]
+)
+
+# state of one session
+SESSION = np.dtype(
+    [
+        ("key", np.uint64),  # random stream
+        ("episode", np.int64),  # episodes begun with this key, minus one
+        ("trace", np.int64),
+        ("start", np.int64),  # segment in which the episode started
+        ("pointer", np.int64),  # segment that is being downloaded from
+        ("clock_s", np.float64),  # position inside the trace
+        ("buffer_ms", np.float64),
+        ("chunk", np.int64),  # chunks played
+        ("quality", np.int64),  # level of the last chunk
+        ("requested", np.int64),  # level of the chunk to play now, -1 = none
+        ("reward", np.float64),
+        ("terminated", np.bool_),
+        ("invalid_action", np.bool_),
+    ]
+)
+
+
 class World(NamedTuple):
     """What does not change while an environment lives: traces, video, objective, player."""
 
     time_s: np.ndarray  # float64 (sum of trace lengths,), end of each segment
     bandwidth_mbps: np.ndarray  # float64 (sum of trace lengths,)
-    offset: np.ndarray  # int64 (traces + 1,), trace i is [offset[i], offset[i + 1])
-    start_pointer: np.ndarray  # int32 (traces,), segment in which an episode starts
-    rtt_ms: np.ndarray  # float64 (traces,)
-    buffer_cap_ms: np.ndarray  # float64 (traces,)
+    traces: np.ndarray  # TRACE (traces,)
     chunk_sizes: np.ndarray  # int32 (chunks listed, levels), bytes
     bitrates_kbps: np.ndarray  # int32 (levels,)
     utility: np.ndarray  # float64 (levels,)
@@ -67,22 +95,10 @@ class World(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """State of a batch of sessions, one row each."""
+    """State of a batch of sessions, one row each. Few arrays: each costs 0.1 microseconds a kernel call."""
 
-    key: np.ndarray  # uint64 (rows,), random stream of the row
-    episode: np.ndarray  # int64 (rows,), episodes begun with this key, minus one
-    trace: np.ndarray  # int32 (rows,)
-    start: np.ndarray  # int32 (rows,), segment in which the episode started
-    pointer: np.ndarray  # int32 (rows,), segment that is being downloaded from
-    clock_s: np.ndarray  # float64 (rows,), position inside the trace
-    buffer_ms: np.ndarray  # float64 (rows,)
-    chunk: np.ndarray  # int32 (rows,), chunks played
-    quality: np.ndarray  # int32 (rows,), level of the last chunk
-    requested: np.ndarray  # int32 (rows,), level of the chunk to play now, -1 = none
+    session: np.ndarray  # SESSION (rows,)
     observation: np.ndarray  # float32 (rows, 6, history)
-    reward: np.ndarray  # float64 (rows,)
-    terminated: np.ndarray  # bool (rows,)
-    invalid_action: np.ndarray  # bool (rows,)
     info: np.ndarray  # float64 (len(INFO_COLUMNS), rows)
 
 
@@ -178,25 +194,23 @@ def play_chunk(
 @kernel
 def _begin_row(world, batch, row, pinned):
     """Begin an episode in one row: choose the trace, take its start, request the forced first chunk."""
-    key = batch.key[row]
-    episode = batch.episode[row]
+    session = batch.session[row]
     trace = pinned
     if trace < 0:
-        trace = int(uniform(key, episode, TRACE_POSITION) * len(world.start_pointer))
-    begin = world.offset[trace]
-    pointer = int(world.start_pointer[trace])
+        trace = int(uniform(session.key, session.episode, TRACE_POSITION) * len(world.traces))
+    begin, end = world.traces[trace].begin, world.traces[trace].end
+    pointer = world.traces[trace].start_pointer
     if world.random_start:
-        length = world.offset[trace + 1] - begin
-        pointer = 1 + int(uniform(key, episode, START_POSITION) * (length - 1))
-    batch.trace[row] = trace
-    batch.start[row] = pointer
-    batch.pointer[row] = pointer
-    batch.clock_s[row] = world.time_s[begin + pointer - 1]
-    batch.buffer_ms[row] = 0.0
-    batch.chunk[row] = 0
-    batch.quality[row] = world.first_quality
-    batch.requested[row] = world.first_quality
-    batch.invalid_action[row] = False
+        pointer = 1 + int(uniform(session.key, session.episode, START_POSITION) * (end - begin - 1))
+    session.trace = trace
+    session.start = pointer
+    session.pointer = pointer
+    session.clock_s = world.time_s[begin + pointer - 1]
+    session.buffer_ms = 0.0
+    session.chunk = 0
+    session.quality = world.first_quality
+    session.requested = world.first_quality
+    session.invalid_action = False
     batch.observation[row] = 0.0
 
 
@@ -204,53 +218,50 @@ def _begin_row(world, batch, row, pinned):
 def _play_requested(world, batch):
     """Play the next chunk of every row that requests one, at that level; returns how many episodes ended."""
     # Arrays are taken out of the tuples once: numba counts references at every attribute access.
-    time_s, bandwidth_mbps, offset = world.time_s, world.bandwidth_mbps, world.offset
-    rtt_ms, cap_ms, chunk_sizes = world.rtt_ms, world.buffer_cap_ms, world.chunk_sizes
-    bitrates_kbps, utility, switch_cost = world.bitrates_kbps, world.utility, world.switch_cost
+    time_s, bandwidth_mbps, traces = world.time_s, world.bandwidth_mbps, world.traces
+    chunk_sizes, bitrates_kbps = world.chunk_sizes, world.bitrates_kbps
+    utility, switch_cost = world.utility, world.switch_cost
     num_chunks, levels = world.num_chunks, len(world.bitrates_kbps)
-    requested, key, episode, trace_of = batch.requested, batch.key, batch.episode, batch.trace
-    pointer_of, clock_of, buffer_of = batch.pointer, batch.clock_s, batch.buffer_ms
-    chunk_of, quality_of, observation = batch.chunk, batch.quality, batch.observation
-    reward, terminated, info = batch.reward, batch.terminated, batch.info
+    sessions, observation, info = batch.session, batch.observation, batch.info
     newest = observation.shape[2] - 1
     highest_kbps = float(bitrates_kbps[levels - 1])
     ended = 0
-    for row in range(len(requested)):
-        quality = requested[row]
+    for row in range(len(sessions)):
+        session = sessions[row]
+        quality = session.requested
         if quality < 0:
             continue
-        trace = trace_of[row]
-        chunk = chunk_of[row]
+        trace = traces[session.trace]
+        chunk = session.chunk
         size = chunk_sizes[chunk, quality]
-        noise = delay_noise(key[row], episode[row], chunk) if world.noise else 1.0
+        noise = delay_noise(session.key, session.episode, chunk) if world.noise else 1.0
         delay, rebuffer, buffer_ms, sleep, residual, pointer, clock = play_chunk(
             time_s,
             bandwidth_mbps,
-            offset[trace],
-            offset[trace + 1],
-            pointer_of[row],
-            clock_of[row],
-            buffer_of[row],
+            trace.begin,
+            trace.end,
+            session.pointer,
+            session.clock_s,
+            session.buffer_ms,
             size,
-            rtt_ms[trace],
-            cap_ms[trace],
+            trace.rtt_ms,
+            trace.buffer_cap_ms,
             world.chunk_duration_ms,
             noise,
         )
         rebuffer_s = rebuffer / 1000.0
+        session.reward = (
+            utility[quality] - world.rebuffer_penalty * rebuffer_s - switch_cost[quality, session.quality]
+        )
         if chunk == 0:
-            reward[row] = 0.0  # the forced first chunk belongs to reset
-        else:
-            reward[row] = (
-                utility[quality] - world.rebuffer_penalty * rebuffer_s - switch_cost[quality, quality_of[row]]
-            )
+            session.reward = 0.0  # the forced first chunk belongs to reset
         chunk += 1
-        pointer_of[row] = pointer
-        clock_of[row] = clock
-        buffer_of[row] = buffer_ms
-        chunk_of[row] = chunk
-        quality_of[row] = quality
-        terminated[row] = chunk >= num_chunks
+        session.pointer = pointer
+        session.clock_s = clock
+        session.buffer_ms = buffer_ms
+        session.chunk = chunk
+        session.quality = quality
+        session.terminated = chunk >= num_chunks
         if chunk >= num_chunks:
             ended += 1
 
@@ -283,9 +294,9 @@ def _play_requested(world, batch):
 @kernel
 def reset_rows(world, batch, mask, pinned):
     """Begin an episode in every row of ``mask``, bool (rows,); ``pinned`` is the trace, -1 = drawn."""
-    requested = batch.requested
+    sessions = batch.session
     for row in range(len(mask)):
-        requested[row] = -1
+        sessions[row].requested = -1
         if mask[row]:
             _begin_row(world, batch, row, pinned[row])
     _play_requested(world, batch)
@@ -297,19 +308,19 @@ def step_rows(world, batch, actions, autoreset):
 
     ``actions`` int64 (rows,) must lie in the action space. Returns the number of rows that terminated.
     """
-    requested, terminated, episode = batch.requested, batch.terminated, batch.episode
-    quality_of, invalid_action = batch.quality, batch.invalid_action
+    sessions = batch.session
     highest = len(world.bitrates_kbps) - 1
     for row in range(len(actions)):
-        if autoreset and terminated[row]:
-            episode[row] += 1
+        session = sessions[row]
+        if autoreset and session.terminated:
+            session.episode += 1
             _begin_row(world, batch, row, -1)
             continue
         quality = actions[row]
-        invalid_action[row] = False
+        session.invalid_action = False
         if world.jump:
-            wanted = quality_of[row] + quality - 1
+            wanted = session.quality + quality - 1
             quality = min(max(wanted, 0), highest)
-            invalid_action[row] = wanted != quality
-        requested[row] = quality
+            session.invalid_action = wanted != quality
+        session.requested = quality
     return _play_requested(world, batch)

@@ -1,0 +1,42 @@
+"""The contract of a policy as a public test: ``check_policy(policy, "abr")``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agents.policy import ENV_IDS, BatchPolicy, Policy, PolicyError
+from agents.rollout import Episode, EpisodeSpec, play
+from netenvs.spec import unknown_name
+
+
+def check_policy(policy: Policy, task: str, episodes: int = 6, env_options: dict[str, Any] | None = None) -> None:
+    """Play a few episodes of ``task`` ("abr") and check that the policy keeps its promises.
+
+    It is a ``Policy`` with a name; its actions are legal; the same seeds give the same episodes; results do not
+    depend on the batch size, or on which episodes came before (unless it declares itself ``sequential``). Raises
+    ``AssertionError``, or ``PolicyError`` when an episode cannot be played.
+    """
+    if task not in ENV_IDS:
+        raise PolicyError(unknown_name("task", task, ENV_IDS))
+    assert isinstance(policy, Policy), f"{policy!r} is not an agents.policy.Policy"
+    assert isinstance(policy.name, str) and policy.name, "a policy needs a name"
+    env_id = ENV_IDS[task]
+    specs = [EpisodeSpec(seed=100 + i) for i in range(episodes)]
+    reference = play(policy, env_id, specs, env_options)
+    assert all(np.isfinite(episode.rewards).all() for episode in reference), f"{policy.name}: a reward is not finite"
+    _assert_same(reference, play(policy, env_id, specs, env_options), f"{policy.name}: a second run differs")
+    if isinstance(policy, BatchPolicy):
+        for num_envs in (1, episodes - 1):
+            played = play(policy, env_id, specs, env_options, num_envs=num_envs)
+            _assert_same(reference, played, f"{policy.name}: results depend on the batch size {num_envs}")
+    if not policy.sequential:
+        backwards = play(policy, env_id, specs[::-1], env_options)[::-1]
+        _assert_same(reference, backwards, f"{policy.name}: an episode depends on those before it")
+
+
+def _assert_same(left: list[Episode], right: list[Episode], message: str) -> None:
+    for number, (a, b) in enumerate(zip(left, right, strict=True)):
+        assert np.array_equal(a.actions, b.actions), f"{message}: actions of episode {number}"
+        assert np.array_equal(a.rewards, b.rewards), f"{message}: rewards of episode {number}"
