@@ -127,6 +127,18 @@ def delay_noise(key, episode, chunk):
 
 
 @kernel
+def fill_buffer(buffer_ms, delay_ms, cap_ms, chunk_duration_ms):
+    """Drain the buffer for ``delay_ms``, add the chunk, pause while it is too full: (rebuffer, buffer, sleep) in ms."""
+    rebuffer = max(delay_ms - buffer_ms, 0.0)
+    filled = max(buffer_ms - delay_ms, 0.0) + chunk_duration_ms
+    sleep = 0.0
+    if filled > cap_ms:
+        sleep = np.ceil((filled - cap_ms) / DRAIN_STEP_MS) * DRAIN_STEP_MS
+        filled -= sleep
+    return rebuffer, filled, sleep
+
+
+@kernel
 def play_chunk(
     time_s,
     bandwidth_mbps,
@@ -144,8 +156,8 @@ def play_chunk(
     """Download one chunk and let it enter the buffer; the exact published rules.
 
     ``begin`` and ``end`` delimit the trace in the flat arrays, ``pointer`` counts from its beginning.
-    Returns (delay_ms, rebuffer_ms, buffer_ms, sleep_ms, sleep_residual_ms, pointer, clock_s): the last two are
-    the new position in the trace, ``sleep_residual_ms`` is what the published simulators report as sleep
+    Returns (delay_ms, rebuffer_ms, buffer_ms, sleep_ms, sleep_residual_ms, pointer, clock_s): the last two are the
+    new position in the trace, ``sleep_residual_ms`` is what the published simulators report as sleep
     (the part of the pause inside its last segment).
     """
     clock = clock_s
@@ -170,14 +182,9 @@ def play_chunk(
     transfer += fraction
     clock += fraction
     delay = (transfer * 1000.0 + rtt_ms) * noise
-    rebuffer = max(delay - buffer_ms, 0.0)
-    filled = max(buffer_ms - delay, 0.0) + chunk_duration_ms
-    sleep = 0.0
-    residual = 0.0
-    if filled > cap_ms:
-        sleep = np.ceil((filled - cap_ms) / DRAIN_STEP_MS) * DRAIN_STEP_MS
-        filled -= sleep
-        residual = sleep
+    rebuffer, filled, sleep = fill_buffer(buffer_ms, delay, cap_ms, chunk_duration_ms)
+    residual = sleep
+    if sleep > 0.0:
         pause = time_s[segment] - clock
         while pause <= residual / 1000.0:
             residual -= pause * 1000.0
