@@ -190,9 +190,7 @@ def _find(name: str, task: str | None) -> Entry:
     matches = [candidate for candidate, entries in found.items() if name in entries]
     if not matches:
         known = {entry for entries in found.values() for entry in entries}
-        raise PolicyError(
-            unknown_name("policy", name, known) + "; your own: file.py:Name or package.module:Name"
-        )
+        raise PolicyError(unknown_name("policy", name, known) + "; your own: file.py:Name or package.module:Name")
     if len(matches) > 1:
         raise PolicyError(f"policy {name!r} exists for {', '.join(matches)}; say which task")
     return found[matches[0]][name]
@@ -219,7 +217,7 @@ def _class_from_file(target: str) -> type[Policy]:
     sys.modules[module_spec.name] = module  # so that dataclasses and pickle find the module of their classes
     try:
         module_spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PolicyError(f"policy {target!r}: {_one_line(error)}") from error
     return _class_of(module, class_name, target)
 

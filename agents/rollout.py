@@ -75,8 +75,8 @@ def play(
     returns what is not an action, ``ValueError`` for bad environment options.
     """
     options = environment_options(policy, env_options)
-    batched = isinstance(policy, BatchPolicy) and not policy.privileged and not policy.sequential
-    if batched and gym.spec(env_id).vector_entry_point is not None:
+    one_by_one = policy.privileged or policy.sequential or gym.spec(env_id).vector_entry_point is None
+    if isinstance(policy, BatchPolicy) and not one_by_one:
         return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode)
     env = gym.make(env_id, **options)
     try:
@@ -151,12 +151,13 @@ def _play_batched(
         reset_options: dict[str, Any] = {
             name: np.array([spec.options.get(name, -1) for spec in chosen]) for name in sorted(names)
         }
-        result = env.reset(
-            seed=[spec.seed for spec in chosen], options={**reset_options, "reset_mask": np.array(mask)}
-        )
+        result = env.reset(seed=[spec.seed for spec in chosen], options={**reset_options, "reset_mask": np.array(mask)})
         live = np.flatnonzero(mask & (playing >= 0))
         if len(live):
-            policy.reset_rows(live, [_policy_seed(specs[number]) for number in playing[live]])
+            try:
+                policy.reset_rows(live, [_policy_seed(specs[number]) for number in playing[live]])
+            except Exception as error:
+                raise _policy_error(policy, specs[playing[live[0]]], 0, error) from error
         return result
 
     try:

@@ -1,7 +1,7 @@
 """Compare policies on one task: ``python -m benchmarks.compare --task abr``.
 
-Every policy plays the same episodes; the result is a table, ``results.json``, plots with the CSV files they were
-drawn from, and ``report.html``. ``docs/compare.md`` explains the columns.
+Every policy plays the same episodes; the result is a table, ``results.json``, plots with the CSV files they
+were drawn from, and ``report.html``. ``docs/compare.md`` explains the columns.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from benchmarks.evaluate import Contender, Row
     from benchmarks.tasks import Setup, Task
 
-# What imports simulators, and what another package's `agents` could stand in the way of, is imported in functions:
-# `--help` and errors come at once, and `check_packages` can speak before an import fails.
+# Simulators, and whatever needs `agents`, are imported inside functions: `--help` comes at once, and
+# `check_packages` can speak before an import fails.
 
 
 class _Parser(argparse.ArgumentParser):
@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = _Parser(
         prog="python -m benchmarks.compare",
-        description="Play the same episodes with every policy; print a table, write plots, JSON and a report.",
+        description="Play the same episodes with every policy; print a table, write plots and a report.",
         allow_abbrev=False,
     )
     parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr")
@@ -51,14 +51,14 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--policies",
         metavar="A,B,C",
-        help="policies in place of the default ones, options in brackets: bba,constant(level=2)",
+        help="policies in place of the default ones, options in brackets: bba,constant(quality=2)",
     )
     parser.add_argument(
         "--policy",
         action="append",
         default=[],
         metavar="SPEC",
-        help="one more policy: a name, file.py:Name, package.module:Name or a checkpoint folder; may be repeated",
+        help="one more: a name, file.py:Name, package.module:Name or a checkpoint folder; may be repeated",
     )
     parser.add_argument("--episodes", type=_from_one, metavar="N", help="the first N episodes (abr; default: all)")
     parser.add_argument("--seed", type=_from_zero, default=0, metavar="S", help="default: 0")
@@ -71,8 +71,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status.
 
-    0: every policy has a row. 1: a policy failed while it played, the others have rows. 2: a name, an option or a
-    folder is wrong, nothing has run. 130: interrupted, nothing was written.
+    0: every policy has a row. 1: a policy failed while it played, the others have rows. 2: a name, an option
+    or a folder is wrong, nothing has run. 130: interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -105,12 +105,12 @@ def check_packages() -> None:
     """Raise ``ImportError``, one line, if ``agents`` or ``netenvs`` would come from another project."""
     root = Path(__file__).resolve().parent.parent
     for name in ("agents", "netenvs"):
-        found = importlib.util.find_spec(name)
-        places = [found.origin] if found and found.origin else list(found.submodule_search_locations or []) if found else []
-        if not places or places[0] is None:
+        spec = importlib.util.find_spec(name)
+        places = list(spec.submodule_search_locations or [str(spec.origin)]) if spec else []
+        if not places:
             raise ImportError(f"package {name!r} is not installed; run pip install -e . in {root}")
         place = Path(places[0]).resolve()
-        if root / name not in (place, place.parent):
+        if place != root / name:
             raise ImportError(f"another package named {name!r} shadows ours (path {place}); run from {root}")
 
 
@@ -238,7 +238,12 @@ def _play(plan: Plan) -> list[Row]:
     from benchmarks.evaluate import play_contender
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     rows = []
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for contender in plan.contenders:

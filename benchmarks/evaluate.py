@@ -64,6 +64,12 @@ class Row:
     normalised: float | None = None
     paired: statistics.Difference | None = None
 
+    @property
+    def value(self) -> float:
+        """The mean of a row that has results."""
+        assert self.mean is not None
+        return self.mean
+
     def to_json(self) -> dict[str, Any]:
         """The row of ``results.json``."""
         paired = self.paired
@@ -209,14 +215,14 @@ def time_decisions(
 
 
 def relate(task: Task, setup: Setup, rows: Sequence[Row]) -> list[Row]:
-    """Fill in what depends on other rows, normalised scores and paired differences; return them best first."""
-    good = [row for row in rows if row.error is None and row.mean is not None]
-    good.sort(key=lambda row: setup.metric.best_first(_mean(row)))
+    """Fill in normalised scores and paired differences, which need other rows; return all, best first."""
+    good = [row for row in rows if row.error is None]
+    good.sort(key=lambda row: setup.metric.best_first(row.value))
     by_name = {row.policy: row for row in good if row.registered}
     if task.anchors and all(name in by_name for name in task.anchors):
-        zero, one = (_mean(by_name[name]) for name in task.anchors)
+        zero, one = (by_name[name].value for name in task.anchors)
         for row in good:
-            row.normalised = statistics.normalise(_mean(row), zero, one)
+            row.normalised = statistics.normalise(row.value, zero, one)
     best = next((row for row in good if row.baseline), None)
     for row in good:
         if best is not None and row is not best:
@@ -246,11 +252,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _mean(row: Row) -> float:
-    assert row.mean is not None
-    return row.mean
-
-
 def _one_line(policy: Policy, error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, PolicyError):
@@ -267,7 +268,10 @@ def _git_commit() -> str | None:
     try:
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
         changed = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=10
+            [*git, "status", "--porcelain", "--untracked-files=no"],
+            capture_output=True,
+            text=True,
+            timeout=10,
         )
     except (OSError, subprocess.SubprocessError):
         return None

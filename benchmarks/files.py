@@ -14,7 +14,7 @@ from typing import Any
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write ``path`` through a temporary file beside it; an interrupted write leaves what was there before."""
+    """Write ``path`` through a temporary file beside it; an interrupted write leaves what was there."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:

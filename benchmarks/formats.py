@@ -26,6 +26,16 @@ def interval(bounds: tuple[float, float] | None) -> str:
     return MISSING if bounds is None else f"[{number(bounds[0])}, {number(bounds[1])}]"
 
 
+def milliseconds(value: float | None) -> str:
+    """A duration in ms; ``<0.001`` for what the clock hardly sees."""
+    return "<0.001" if value is not None and value < 0.0005 else number(value)
+
+
+def plural(number_of: int, what: str) -> str:
+    """``1 episode``, ``2 episodes``."""
+    return f"{number_of} {what}{'' if number_of == 1 else 's'}"
+
+
 def count(value: int | None) -> str:
     """A number of parameters or bytes: ``1,234``, ``56.7 k``, ``1.23 M``, ``6.74 G``."""
     if value is None:

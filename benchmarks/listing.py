@@ -26,7 +26,10 @@ def show_list(task_name: str) -> None:
         mark, what = _describe(entry)
         policies.add_row(Text(name + mark), "yes" if name in default else "no", _needs(entry), Text(what))
     out.print(policies)
-    out.print("* knows the future. Your own: file.py:Name, package.module:Name or a checkpoint folder.", soft_wrap=True)
+    out.print(
+        "* knows the future. Your own: file.py:Name, package.module:Name or a checkpoint folder.",
+        soft_wrap=True,
+    )
     choices = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     choices.add_column(f"--dataset ({task.dataset_kind})", no_wrap=True)
     choices.add_column("available", overflow="fold")

@@ -39,10 +39,9 @@ def show(comparison: Comparison, out: Console) -> None:
     """Print the comparison: one table, or two of them, scores and details, on a narrow terminal."""
     scores, details = _score_columns(comparison), _detail_columns(comparison)
     metric = comparison.setup.metric
-    count = comparison.settings["episodes"]
+    episodes = formats.plural(comparison.settings["episodes"], "episode")
     out.print(
-        f"{comparison.task.title}: {comparison.setup.dataset}, {count} episode{'s' if count != 1 else ''}, "
-        f"{metric.label}, {metric.better} is better",
+        f"{comparison.task.title}: {comparison.setup.dataset}, {episodes}, {metric.label}, {metric.better} is better",
         soft_wrap=True,
     )
     for columns in [[*scores, *details]] if out.width >= WIDE else [scores, details]:
@@ -61,8 +60,8 @@ def notes(comparison: Comparison) -> list[str]:
         lines.append(f"normalised: {zero} = 0, {one} = 1")
     if comparison.reference:
         lines.append(
-            f"minus {comparison.reference}: difference to the best baseline over the same episodes; a 95 % interval "
-            "without 0 tells them apart"
+            f"minus {comparison.reference}: difference to the best baseline over the same episodes; "
+            "a 95 % interval without 0 tells them apart"
         )
     lines += [f"failed: {row.error}" for row in comparison.rows if row.error]
     return lines
@@ -93,7 +92,7 @@ def _detail_columns(comparison: Comparison) -> list[Column]:
         return lambda row: formats.number(row.terms.get(name), small=4)
 
     def decision(name: str) -> Callable[[Row], str]:
-        return lambda row: formats.number(row.decision_ms[name] if row.decision_ms else None)
+        return lambda row: formats.milliseconds(row.decision_ms[name] if row.decision_ms else None)
 
     return [
         *(Column(part.heading, term(part.name)) for part in comparison.setup.terms),
@@ -104,7 +103,7 @@ def _detail_columns(comparison: Comparison) -> list[Column]:
 
 
 def _table(comparison: Comparison, columns: list[Column]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("policy", overflow="fold", min_width=12, vertical="bottom")
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True, vertical="bottom")

@@ -109,7 +109,10 @@ class Task:
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise ``ValueError``, one line, for a ``--set`` key that is unknown, refused or no true/false."""
-        parameters = dict(inspect.signature(load_env_creator(gym.spec(self.env_id).entry_point)).parameters)
+        entry_point = gym.spec(self.env_id).entry_point
+        creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
+        assert creator is not None  # every registered environment of ours has one
+        parameters = inspect.signature(creator).parameters
         known = [name for name in parameters if name != self.dataset_option and name not in self.refused]
         for name, value in options.items():
             if name == self.dataset_option:
@@ -175,11 +178,10 @@ def _abr_setup(env: gym.Env) -> Setup:
         default_episodes=len(traces),
         available_episodes=len(traces),
         details={
-            "traces": f"{traces.name}, {len(traces)} in the split",
-            "video": f"{video.name}, {video.num_chunks} chunks of {video.chunk_duration_s:g} s, "
-            f"levels {ladder} kbit/s",
-            "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - change of "
-            "utility, mean over the chunks that are decided (the forced first chunk is left out)",
+            "trace split": f"{traces.name}, {len(traces)} traces",
+            "video": f"{video.name}, {video.num_chunks} chunks of {video.chunk_duration_s:g} s, levels {ladder} kbit/s",
+            "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - change "
+            "of utility, mean over the chunks that are decided (the forced first chunk is left out)",
         },
     )
 
@@ -198,14 +200,9 @@ def _abr_choices() -> list[Choice]:
 
 
 def _abr_example(env: gym.Env, episode: Episode) -> tuple[Figure, dict[str, np.ndarray]]:
-    from netenvs.abr import viewer
-
     replay(env, episode)
     world: Any = env.unwrapped
-    log = world.episode_log()
-    batch = world.simulator.batch
-    trace, start = int(batch.trace[0]), int(batch.start[0])
-    return viewer.episode_figure(log, world.traces, trace, start, world.video), log
+    return world.episode_figure(), world.episode_log()
 
 
 TASKS: dict[str, Task] = {

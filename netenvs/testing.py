@@ -135,7 +135,7 @@ def _compare_rows(env_id: str, env: Any, singles: list[gym.Env], mode: Autoreset
     for _ in range(steps):
         if mode is AutoresetMode.DISABLED and over.any():
             observations, infos = env.reset(options={"reset_mask": over.copy()})
-            for row in np.flatnonzero(over):
+            for row in np.flatnonzero(over).tolist():
                 _compare_row(env_id, row, (observations, infos), singles[row].reset())
             over[:] = False
         actions = env.action_space.sample()

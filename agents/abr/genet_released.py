@@ -72,7 +72,7 @@ class GenetReleased(BatchPolicy):
 
     def reset(self, seed: int | None = None) -> None:
         if seed is not None:
-            self._stream = np.random.RandomState(seed)  # noqa: NPY002  (the published stream)
+            self._stream = np.random.RandomState(seed)
 
     def probabilities(self, observations: np.ndarray) -> np.ndarray:
         """Probability of moving down, not at all, up: float32 (k, 3) from observations float32 (k, 6, 6)."""

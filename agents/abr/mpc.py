@@ -58,9 +58,7 @@ def best_first_level(
                 left -= download
             left += chunk_duration_s
         value = (
-            horizon * utility[level] / 1000.0
-            - rebuffer_penalty * stalled
-            - switch_cost[level, last_quality] / 1000.0
+            horizon * utility[level] / 1000.0 - rebuffer_penalty * stalled - switch_cost[level, last_quality] / 1000.0
         )
         bound = max(bound, value)
     bound -= 1e-6
@@ -94,9 +92,7 @@ def best_first_level(
                 best_level = level if horizon == 1 else quality[1]
             depth -= 1
             continue
-        ceiling = (
-            (gained + (horizon - depth) * highest) / 1000.0 - rebuffer_penalty * stalled - changed / 1000.0
-        )
+        ceiling = (gained + (horizon - depth) * highest) / 1000.0 - rebuffer_penalty * stalled - changed / 1000.0
         if ceiling < bound:
             depth -= 1
             continue

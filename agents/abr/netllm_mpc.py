@@ -11,7 +11,7 @@ from agents.policy import Policy
 
 
 class NetLLMMPC(Policy):
-    """The handicapped published MPC, decision by decision: kept for parity, not as a baseline to beat.
+    """The MPC of the published comparisons, decision by decision, handicaps included: for parity.
 
     ``run_baseline.py`` of NetLLM (and Genet's ``fig_reproduce``) differ from RobustMPC in three ways, all kept
     here: plans change level by at most one a chunk (96 to 209 plans instead of 7,776), the sizes are those of

@@ -130,13 +130,9 @@ def _advance(state: SessionState, level: int) -> tuple[float, SessionState]:
         state.noise[state.chunk],
     )
     reward = (
-        world.utility[level]
-        - world.rebuffer_penalty * (rebuffer / 1000.0)
-        - world.switch_cost[level, state.quality]
+        world.utility[level] - world.rebuffer_penalty * (rebuffer / 1000.0) - world.switch_cost[level, state.quality]
     )
-    following = SessionState(
-        world, state.trace, pointer, clock, buffer_ms, state.chunk + 1, level, state.noise
-    )
+    following = SessionState(world, state.trace, pointer, clock, buffer_ms, state.chunk + 1, level, state.noise)
     return float(reward), following
 
 
@@ -187,10 +183,7 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
             buffer_next[i] = filled
             elapsed_next[i] = elapsed[state] + (delay / factor - rtt_ms + sleep) / 1000.0
             value_next[i] = (
-                value[state]
-                + utility[level]
-                - penalty * (rebuffer / 1000.0)
-                - switch_cost[level, last[state]]
+                value[state] + utility[level] - penalty * (rebuffer / 1000.0) - switch_cost[level, last[state]]
             )
             best = max(best, value_next[i])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -55,6 +55,8 @@ class _Simulator:
         history = defaults["history"] if history is None else history
         if start not in STARTS:
             raise ValueError(unknown_name("start", str(start), STARTS))
+        if not isinstance(delay_noise, bool | np.bool_):
+            raise ValueError(f"delay_noise must be True or False, not {delay_noise!r}")
         if action_mode not in ACTION_MODES:
             raise ValueError(unknown_name("action_mode", str(action_mode), ACTION_MODES))
         self.traces: TraceSet = load_traces(defaults["traces"] if traces is None else traces)
@@ -221,18 +223,20 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
     (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session.
 
     ## Arguments
-    | Option          | Default       | Meaning                                                                    |
-    |-----------------|---------------|----------------------------------------------------------------------------|
-    | ``traces``      | preset's      | name or path, see ``netenvs.abr.workload.load_traces``; ``"synthetic"``, in preset ``genet`` ``"genet"`` |
-    | ``video``       | None          | name or path, see ``load_video``; None: ``video1`` with installed traces, else ``synthetic`` |
-    | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve`` or ``genet``: sets the defaults of the others     |
-    | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                                 |
-    | ``history``     | preset's      | columns of the observation: 6, in preset ``pensieve`` 8                    |
-    | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                                    |
-    | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                                 |
-    | ``start``       | preset's      | ``stored`` pointer of the trace, ``first`` (pointer 1), ``random``         |
-    | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``), else 80                |
-    | ``buffer_cap_s``| None          | player buffer; None: the trace's own (``genet``), else 60                  |
+    | Option          | Default       | Meaning                                                              |
+    |-----------------|---------------|----------------------------------------------------------------------|
+    | ``traces``      | None          | name or path; None: the preset's, ``synthetic`` or ``genet``         |
+    | ``video``       | None          | name or path; None: ``video1`` with installed traces, else synthetic |
+    | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
+    | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                           |
+    | ``history``     | None          | columns of the observation; None: 6, in preset ``pensieve`` 8        |
+    | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                              |
+    | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                           |
+    | ``start``       | None          | ``stored`` pointer (``netllm``), ``first`` segment, or ``random``    |
+    | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``), else 80          |
+    | ``buffer_cap_s``| None          | player buffer; None: the trace's own (``genet``), else 60            |
+
+    Names and formats of traces and videos: ``netenvs.abr.workload.load_traces`` and ``load_video``.
 
     ## Vectorized
     ``gym.make_vec("netenvs/ABR-v0", num_envs=n)`` makes ``ABRVectorEnv``: row i with seed s equals this
@@ -246,7 +250,7 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
     * v0: first version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
 
     def __init__(
         self,
@@ -296,6 +300,11 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
     def qoe(self) -> QoE:
         """The objective."""
         return self.simulator.qoe
+
+    @property
+    def start_pointer(self) -> int:
+        """Segment of the trace in which the present episode started."""
+        return int(self.simulator.batch.session["start"][0])
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -358,17 +367,25 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
         """Info columns of the chunks played so far in this episode, float64 (chunks played,) each."""
         return {name: self._log[: self._chunk, i].copy() for i, name in enumerate(kernel.INFO_COLUMNS)}
 
-    def render(self) -> np.ndarray | str | None:  # type: ignore[override]
+    def episode_figure(self) -> Any:
+        """The episode so far as a ``matplotlib.figure.Figure``: bandwidth, bitrate, buffer, stalls over time."""
+        from netenvs.abr import viewer  # imports matplotlib
+
+        return viewer.episode_figure(*self._episode())
+
+    def render(self) -> np.ndarray | str | None:
         """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
             return None
         from netenvs.abr import viewer  # imports matplotlib
 
-        log = self.episode_log()
         if self.render_mode == "ansi":
-            return viewer.line(log, self.traces.names[self._trace], self.video)
-        return viewer.frame(log, self.traces, self._trace, int(self.simulator.batch.session["start"][0]), self.video)
+            return viewer.line(self.episode_log(), self.traces.names[self._trace], self.video)
+        return viewer.frame(*self._episode())
+
+    def _episode(self) -> tuple[dict[str, np.ndarray], TraceSet, int, int, Video]:
+        return self.episode_log(), self.traces, self._trace, self.start_pointer, self.video
 
 
 class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -382,7 +399,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     or int (rows,) with -1 = drawn. ``max_episode_steps`` ends episodes by truncation after so many steps.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
 
     def __init__(
         self,
@@ -412,7 +429,17 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = None
         self.simulator = _Simulator(
-            self.num_envs, traces, video, preset, qoe, history, action_mode, delay_noise, start, rtt_ms, buffer_cap_s
+            self.num_envs,
+            traces,
+            video,
+            preset,
+            qoe,
+            history,
+            action_mode,
+            delay_noise,
+            start,
+            rtt_ms,
+            buffer_cap_s,
         )
         self.single_observation_space = self.simulator.observation_space
         self.single_action_space = self.simulator.action_space
@@ -458,7 +485,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         options = _check_options(options, ("trace", "reset_mask"))
         mask = self._reset_mask(options.get("reset_mask"))
         pinned = self._pinned(options.get("trace"))
-        super().reset(seed=seed if isinstance(seed, int | np.integer) else None)  # type: ignore[arg-type]
+        super().reset(seed=seed if isinstance(seed, int | np.integer) else None)
         seeds: list[int | None]
         if seed is None:
             seeds = [None] * self.num_envs
@@ -469,7 +496,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             if len(seeds) != self.num_envs:
                 raise ValueError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
         batch = self.simulator.batch
-        for row in np.flatnonzero(mask):
+        for row in np.flatnonzero(mask).tolist():
             if seeds[row] is not None:
                 self.simulator.seed_row(row, seeding.np_random(seeds[row])[0])
             elif not self._seeded[row]:
@@ -536,9 +563,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         highest = self.simulator.num_actions - 1
         if array.min() < 0 or array.max() > highest:
             row = int(np.flatnonzero((array < 0) | (array > highest))[0])
-            raise ValueError(
-                f"action {array[row]} of row {row} is not in Discrete({highest + 1}): give 0 to {highest}"
-            )
+            raise ValueError(f"action {array[row]} of row {row} is not in Discrete({highest + 1}): give 0 to {highest}")
         return array.astype(np.int64, copy=False)
 
     def _reset_mask(self, mask: Any) -> np.ndarray:
@@ -569,7 +594,7 @@ def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> di
 
 def _whole_action(action: Any) -> int:
     """The action as an int; ``ValueError`` or ``TypeError`` for NaN, fractions, arrays of several numbers."""
-    if isinstance(action, (int, np.integer)):  # noqa: UP038  (half the time of int | np.integer)
+    if isinstance(action, (int, np.integer)):
         return int(action)
     array = np.asarray(action)
     if array.size != 1 or array.ndim > 1:

@@ -1,8 +1,8 @@
 """Generated bandwidth traces and videos; every trace depends on its own seed and number only.
 
-* ``synthetic``: piecewise-constant traces whose statistics follow the FCC broadband traces of the NetLLM
-  release (fcc-test: 320 s, mean 1.37 Mbit/s, median 1.10; coefficient of variation 0.28, median 0.22; values
-  held for 5 s with correlation 0.29 from one to the next; 59 of 100 files with rows of 5 s, the others of 1 s).
+* ``synthetic``: piecewise-constant traces with the statistics of the 100 FCC broadband traces in NetLLM's test split:
+  320 s long; mean bandwidth, coefficient of variation and correlation over 5 s drawn from their quantiles
+  (``FCC_QUANTILES``); values held for 5 s; rows of 5 s in 59 of 100 traces, of 1 s in the others.
 * ``genet``: the trace generator of Genet's released traces (``fig_reproduce`` branch of
   github.com/GenetProject/Genet) over its five-parameter configuration space.
 * ``pensieve-markov``: ``sim/synthetic_traces.py`` of github.com/hongzimao/pensieve.
@@ -42,25 +42,35 @@ def call(kind: str, generator: Callable[..., Any], spec: str, options: dict[str,
         raise ValueError(f"{kind} {spec!r}: {error}") from None
 
 
+# Lowest value, 5, 25, 50, 75, 95 % quantiles and highest value over the fcc-test traces, resampled to 1 s.
+FCC_PROBABILITIES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+FCC_QUANTILES = {
+    "mean_mbps": (0.473, 0.492, 0.645, 1.102, 1.949, 2.871, 3.238),
+    "variation": (0.008, 0.062, 0.114, 0.223, 0.374, 0.704, 0.926),
+    "correlation": (-0.221, -0.074, 0.069, 0.196, 0.514, 0.880, 0.940),  # of log bandwidth, 5 s apart
+}
+FCC_PIECES = 64  # of 5 s
+
+
 def synthetic_traces(count: int = 100, seed: int = 0) -> Generated:
     """FCC-like traces, see the module docstring. Trace i is drawn from (seed, i)."""
     _check_count(count)
     made, starts = [], []
     for index in range(count):
         rng = np.random.default_rng([seed, index])
-        mean = np.clip(1.18 * np.exp(0.54 * rng.standard_normal()), 0.25, 4.0)
-        variation = np.clip(0.21 * np.exp(0.75 * rng.standard_normal()), 0.01, 0.95)
-        correlation = rng.beta(0.8, 1.6)
-        pieces = 64  # of 5 s
-        noise = rng.standard_normal(pieces)
-        level = np.empty(pieces)
+        mean, variation, correlation = (
+            np.interp(rng.random(), FCC_PROBABILITIES, quantiles) for quantiles in FCC_QUANTILES.values()
+        )
+        noise = rng.standard_normal(FCC_PIECES)
+        level = np.empty(FCC_PIECES)
         level[0] = noise[0]
-        for i in range(1, pieces):
+        for i in range(1, FCC_PIECES):
             level[i] = correlation * level[i - 1] + np.sqrt(1 - correlation**2) * noise[i]
         spread = np.sqrt(np.log1p(variation**2))
-        value = np.round(np.maximum(mean * np.exp(spread * level - spread**2 / 2), 0.01), 3)
+        shape = np.exp(spread * level)
+        value = np.round(np.maximum(mean * shape / shape.mean(), 0.01), 3)
         row_s = 5 if rng.random() < 0.59 else 1
-        time_s = np.arange(0.0, 5.0 * pieces + row_s / 2, row_s)
+        time_s = np.arange(0.0, 5.0 * FCC_PIECES + row_s / 2, row_s)
         bandwidth = value[np.maximum(np.ceil(time_s / 5.0).astype(int) - 1, 0)]
         made.append((f"synthetic-{seed}-{index:03d}", time_s, bandwidth))
         starts.append(rng.integers(1, len(time_s)))
@@ -113,9 +123,7 @@ def sample_genet_config(rng: np.random.Generator, space: str = "udr3", **fixed: 
     drawn = {}
     for name, (low, high) in GENET_SPACES[space].items():
         logarithmic = name == "max_bw_mbps"
-        drawn[name] = (
-            float(np.exp(rng.uniform(np.log(low), np.log(high)))) if logarithmic else rng.uniform(low, high)
-        )
+        drawn[name] = float(np.exp(rng.uniform(np.log(low), np.log(high)))) if logarithmic else rng.uniform(low, high)
     return GenetConfig(**{**drawn, **fixed})
 
 

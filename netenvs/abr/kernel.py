@@ -257,9 +257,7 @@ def _play_requested(world, batch):
             noise,
         )
         rebuffer_s = rebuffer / 1000.0
-        session.reward = (
-            utility[quality] - world.rebuffer_penalty * rebuffer_s - switch_cost[quality, session.quality]
-        )
+        session.reward = utility[quality] - world.rebuffer_penalty * rebuffer_s - switch_cost[quality, session.quality]
         if chunk == 0:
             session.reward = 0.0  # the forced first chunk belongs to reset
         chunk += 1
@@ -282,9 +280,7 @@ def _play_requested(world, batch):
         observation[row, 3, newest] = delay / 1000.0 / 10.0
         observation[row, 4, newest] = wrapped  # numpy.roll in the published code; visible if history > levels
         for level in range(levels):
-            observation[row, 4, level] = (
-                chunk_sizes[chunk, level] / 1000.0 / 1000.0 if chunk < num_chunks else 0.0
-            )
+            observation[row, 4, level] = chunk_sizes[chunk, level] / 1000.0 / 1000.0 if chunk < num_chunks else 0.0
         observation[row, 5, newest] = (num_chunks - chunk) / float(num_chunks)
 
         info[0, row] = delay

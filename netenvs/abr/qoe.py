@@ -40,9 +40,7 @@ class QoE:
 
     def reward(self, quality: int, previous: int, rebuffer_s: float) -> float:
         """QoE of one chunk at level ``quality`` after a chunk at level ``previous``."""
-        return float(
-            self.utility[quality] - self.rebuffer_penalty * rebuffer_s - self.switch_cost[quality, previous]
-        )
+        return float(self.utility[quality] - self.rebuffer_penalty * rebuffer_s - self.switch_cost[quality, previous])
 
 
 def make_qoe(kind: str, bitrates_kbps: np.ndarray, rebuffer_penalty: float) -> QoE:

@@ -48,12 +48,15 @@ def episode_figure(
     _bandwidth(rates, traces, trace, start_pointer, end_s)
     rates.hlines(log["bitrate_kbps"] / 1000.0, begin, finish, color=BITRATE, lw=3, label="bitrate of the chunk")
     top = max(float(np.max(log["bitrate_kbps"])) / 1000.0, _visible_bandwidth(rates)) * 1.1
-    rates.set(ylabel="Mbit/s", ylim=(0, top), title=f"{video.name} on {traces.names[trace]}")
-    rates.legend(loc="upper right", frameon=False, ncols=2)
+    rates.set(ylabel="Mbit/s", ylim=(0, top))
+    rates.set_title(f"{video.name} on {_short(traces.names[trace])}", loc="left", fontsize=11)
+    rates.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=2, borderaxespad=0.1)
 
+    # a download drains the buffer, perhaps to nothing before it ends; then the chunk enters; then a pause
     drained = np.maximum(log["buffer_s"] - video.chunk_duration_s + sleep_s, 0.0)
-    times = np.stack([finish, finish, finish + sleep_s], axis=1).ravel()
-    levels = np.stack([drained, drained + video.chunk_duration_s, log["buffer_s"]], axis=1).ravel()
+    empty = finish - log["rebuffer_s"]
+    times = np.stack([empty, finish, finish, finish + sleep_s], axis=1).ravel()
+    levels = np.stack([drained, drained, drained + video.chunk_duration_s, log["buffer_s"]], axis=1).ravel()
     buffer.plot(np.append(0.0, times), np.append(0.0, levels), color=BUFFER, lw=1.5)
     buffer.fill_between(np.append(0.0, times), np.append(0.0, levels), color=BUFFER, alpha=0.15, lw=0)
     buffer.set(ylabel="buffer (s)", ylim=(0, None))
@@ -67,11 +70,12 @@ def episode_figure(
         color=STALL,
     )
     longest = float(log["rebuffer_s"].max(initial=0.0))
-    stalls.set(ylabel="stall (s)", xlabel="time (s)", xlim=(0, end_s), ylim=(0, max(longest * 1.3, 1.0)))
+    stalls.set(ylabel="stall (s)", xlabel="time (s)", xlim=(0, end_s), ylim=(0, max(longest * 1.5, 1.0)))
+    count = np.count_nonzero(stalled)
     stalls.text(
         0.995,
-        0.9,
-        f"{log['rebuffer_s'].sum():.2f} s in {np.count_nonzero(stalled)} stalls",
+        0.95,
+        f"{log['rebuffer_s'].sum():.2f} s in {count} stall{'' if count == 1 else 's'}, start-up included",
         transform=stalls.transAxes,
         ha="right",
         va="top",
@@ -85,15 +89,19 @@ def episode_figure(
     return figure
 
 
-def frame(
-    log: Mapping[str, np.ndarray], traces: TraceSet, trace: int, start_pointer: int, video: Video
-) -> np.ndarray:
+def frame(log: Mapping[str, np.ndarray], traces: TraceSet, trace: int, start_pointer: int, video: Video) -> np.ndarray:
     """The episode so far as pixels, uint8 (600, 900, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas = FigureCanvasAgg(episode_figure(log, traces, trace, start_pointer, video))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _short(name: str) -> str:
+    """A trace's name without folders, cut to what fits beside the legend."""
+    name = name.rsplit("/", 1)[-1]
+    return name if len(name) <= 44 else name[:43] + "…"
 
 
 def _bandwidth(axes: Any, traces: TraceSet, trace: int, start_pointer: int, end_s: float) -> None:

@@ -140,9 +140,7 @@ def load_traces(spec: str) -> TraceSet:
         return _read_installed(name)
     if "/" in spec or "." in spec:
         raise ValueError(f"traces {spec!r}: no such file or folder")
-    raise ValueError(
-        unknown_name("traces", spec, [*generators.TRACES, *INSTALLED_SPLITS]) + ", or a file or folder"
-    )
+    raise ValueError(unknown_name("traces", spec, [*generators.TRACES, *INSTALLED_SPLITS]) + ", or a file or folder")
 
 
 def load_video(spec: str) -> Video:
@@ -169,7 +167,7 @@ def load_video(spec: str) -> Video:
 
 
 def _frozen(values: Any, dtype: type) -> np.ndarray:
-    array = np.ascontiguousarray(values, dtype=dtype)
+    array: np.ndarray = np.ascontiguousarray(values, dtype=dtype)
     array.flags.writeable = False
     return array
 
@@ -208,8 +206,7 @@ def _read_installed(split: str) -> TraceSet:
         start_pointer = arrays["start_pointer"]
     indices = derived[split]["indices"] if split in derived else range(len(names))
     traces = [
-        (str(names[i]), time_s[offset[i] : offset[i + 1]], bandwidth_mbps[offset[i] : offset[i + 1]])
-        for i in indices
+        (str(names[i]), time_s[offset[i] : offset[i + 1]], bandwidth_mbps[offset[i] : offset[i + 1]]) for i in indices
     ]
     made = make_trace_set(split, traces, start_pointer[list(indices)])
     object.__setattr__(made, "installed", True)
@@ -247,8 +244,7 @@ def _read_trace_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
             ) from None
         if len(row) > 2 or (rows and len(row) != len(rows[0])):
             raise ValueError(
-                f"{path}:{number}: {len(row)} columns; every line has two (time_s bandwidth_mbps) "
-                "or one (Mahimahi, ms)"
+                f"{path}:{number}: {len(row)} columns; every line has two (time_s bandwidth_mbps) or one (Mahimahi, ms)"
             )
         rows.append(row)
         numbers.append(number)
@@ -268,8 +264,7 @@ def _check_lines(path: Path, table: np.ndarray, numbers: list[int]) -> None:
         row, column = bad[0]
         what = "bandwidth" if column else "time"
         raise ValueError(
-            f"{path}:{numbers[row]}: {what} {table[row, column]} is not a number from 0 up; "
-            "mend or remove the line"
+            f"{path}:{numbers[row]}: {what} {table[row, column]} is not a number from 0 up; mend or remove the line"
         )
     step = np.diff(table[:, 0])
     back = np.flatnonzero(step <= 0) if table.shape[1] == 2 else np.flatnonzero(step < 0)

@@ -22,8 +22,7 @@ _NETLLM_COMMIT = "105bcf070f2bec808f7b14f8f5a953de6e4e6e54"
 _NETLLM_TREE = f"https://github.com/duowuyms/NetLLM/tree/{_NETLLM_COMMIT}"
 _NETLLM_TARBALL = f"https://codeload.github.com/duowuyms/NetLLM/tar.gz/{_NETLLM_COMMIT}"
 _NETLLM_PAPER = (
-    "Wu et al., 'NetLLM: Adapting Large Language Models for Networking', ACM SIGCOMM 2024, "
-    "doi:10.1145/3651890.3672268"
+    "Wu et al., 'NetLLM: Adapting Large Language Models for Networking', ACM SIGCOMM 2024, doi:10.1145/3651890.3672268"
 )
 
 #: Upstream path -> bytes, as read from the source; installed file name -> bytes, as written to the store.

@@ -32,9 +32,7 @@ CHECKPOINTS: tuple[tuple[str, str], ...] = (
 _INDEX, _DATA = ".ckpt.index", ".ckpt.data-00000-of-00001"
 #: The upstream files that are read; the .meta files (graphs) are not needed.
 MEMBERS = tuple(
-    f"{_FOLDER}/{model}/{checkpoint}{ending}"
-    for model, checkpoint in CHECKPOINTS
-    for ending in (_INDEX, _DATA)
+    f"{_FOLDER}/{model}/{checkpoint}{ending}" for model, checkpoint in CHECKPOINTS for ending in (_INDEX, _DATA)
 )
 _PACKED = "genet_weights.npz"
 _MAX_BYTES = 64 * 2**20  # unpacked size of an npz, about 5 MB in truth

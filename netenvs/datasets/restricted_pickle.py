@@ -63,11 +63,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _frombuffer for core in ("core", "_core")},
-    **{
-        (module, kind.__name__): kind
-        for module in ("builtins", "__builtin__")
-        for kind in (complex, set, frozenset)
-    },
+    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in (complex, set, frozenset)},
     **{(module, "bytes"): _no_bytes for module in ("builtins", "__builtin__")},
 }
 

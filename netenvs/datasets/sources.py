@@ -152,8 +152,7 @@ def _read_folder(dataset: Dataset, folder: Path) -> dict[str, bytes]:
     root = next((root for root in roots if (root / top).is_dir()), None)
     if root is None:
         raise DatasetError(
-            f"{folder} holds neither {' nor '.join(dataset.archives)} nor the upstream folder {top}; "
-            f"{_remedy(dataset)}"
+            f"{folder} holds neither {' nor '.join(dataset.archives)} nor the upstream folder {top}; {_remedy(dataset)}"
         )
     for checked in sorted(_checked_folders(dataset)):
         for child in sorted((root / checked).glob("*")):

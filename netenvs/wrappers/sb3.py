@@ -41,7 +41,9 @@ class SB3VecEnv(VecEnv):
     def __init__(self, env: VectorEnv):
         mode = env.metadata.get("autoreset_mode")
         if mode is not AutoresetMode.SAME_STEP:
-            raise ValueError(f"stable-baselines3 needs autoreset_mode=AutoresetMode.SAME_STEP, this environment has {mode}")
+            raise ValueError(
+                f"stable-baselines3 needs autoreset_mode=AutoresetMode.SAME_STEP, this environment has {mode}"
+            )
         self.env = env
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
         self._actions: np.ndarray | None = None

@@ -476,9 +476,7 @@ def test_default_place_is_the_users_cache(monkeypatch, tmp_path):
 
 def test_life_of_a_data_set(root, archives):
     assert not datasets.installed("netllm-abr")
-    with pytest.raises(
-        DatasetError, match=r"not installed; run: python -m netenvs\.datasets install netllm-abr"
-    ):
+    with pytest.raises(DatasetError, match=r"not installed; run: python -m netenvs\.datasets install netllm-abr"):
         datasets.path("netllm-abr")
     with pytest.raises(DatasetError, match="not installed"):
         datasets.verify("netllm-abr")
@@ -838,9 +836,7 @@ def test_unknown_name_is_status_2_and_one_line(root, capsys, command):
     assert main([command, "netlm-abr"]) == 2
     output, error = capsys.readouterr()
     assert output == ""
-    assert (
-        error == "unknown data set 'netlm-abr'; did you mean 'netllm-abr'? known: netllm-abr, genet-weights\n"
-    )
+    assert error == "unknown data set 'netlm-abr'; did you mean 'netllm-abr'? known: netllm-abr, genet-weights\n"
 
 
 def test_nothing_is_installed_when_one_name_is_unknown(root, archives):
@@ -924,9 +920,7 @@ def test_real_splits_have_the_published_sizes(real):
             assert len(npz["names"]) == len(npz["start_pointer"]) == traces
             assert npz["offset"].tolist()[-1] == rows
             starts = npz["start_pointer"]
-        assert (starts == 1).all() or (
-            split == "fcc-test" and (starts[0], starts.min(), starts.max()) == (28, 3, 303)
-        )
+        assert (starts == 1).all() or (split == "fcc-test" and (starts[0], starts.min(), starts.max()) == (28, 3, 303))
 
 
 def test_real_derived_splits_are_disjoint_where_they_should_be(real):

@@ -1,0 +1,370 @@
+"""Plots of a comparison, each with the columns it was drawn from.
+
+One style for all of them; colours that colour-blind readers can tell apart (Okabe and Ito, *Color Universal
+Design*, 2008), with names beside the curves. Policies far worse than the rest, such as ``random``, do
+not set the scale: an arrow and their numbers stand at the edge.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from benchmarks import formats
+from benchmarks.evaluate import Comparison, Row
+
+INK, SOFT, GRID, ACCENT = "#1f2933", "#5b6770", "#d9dee4", "#0072b2"
+PALETTE = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#56b4e9", "#e69f00"),
+    *("#882255", "#999933", "#7f7f7f", "#332288", "#44aa99"),  # Tol, Colour Schemes, 2021: muted
+)
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)))
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 160,
+}
+WIDTH = 9.0  # inches
+FAR = 5.0
+"""Off the scale is what lies this many times further from the best policy than the median policy does."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture, what it says, and its data."""
+
+    name: str
+    """Of its files, without ending."""
+    title: str
+    caption: str
+    alt: str
+    """The picture in words, for those who do not see it."""
+    png: bytes
+    columns: Mapping[str, Sequence[Any]]
+
+
+def draw(comparison: Comparison) -> list[Plot]:
+    """Every plot of a comparison, none if no policy has results."""
+    if not comparison.good_rows:
+        return []
+    with style():
+        plots = [means(comparison), distribution(comparison), terms(comparison)]
+        example = _example(comparison)
+    return [*plots, *([example] if example else [])]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The project's look, inside the block."""
+    look: dict[Any, Any] = {**matplotlib.rcParamsDefault, **STYLE, "backend": matplotlib.rcParams["backend"]}
+    with matplotlib.rc_context(look):
+        yield
+
+
+def to_png(figure: Figure) -> bytes:
+    """A figure as PNG, the same bytes for the same figure."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def far_rows(comparison: Comparison) -> set[str]:
+    """Policies that are off the scale: their means would squash the others together."""
+    sign = 1.0 if comparison.setup.metric.better == "higher" else -1.0
+    values = {row.policy: sign * row.value for row in comparison.good_rows}
+    best, median = max(values.values()), float(np.median(list(values.values())))
+    if best == median:
+        return set()
+    return {name for name, value in values.items() if best - value > FAR * (best - median)}
+
+
+def means(comparison: Comparison) -> Plot:
+    """A dot for each policy's mean and a line for its 95 % interval, best on top."""
+    rows, metric = comparison.good_rows, comparison.setup.metric
+    far = far_rows(comparison)
+    near = [row for row in rows if row.policy not in far]
+    low, high = _padded([bound for row in near for bound in _bounds(row)], 0.04)
+    figure = Figure(figsize=(WIDTH, 1.5 + 0.36 * len(rows)))
+    axes = figure.subplots()
+    axes.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5), xlabel=f"{metric.label} ({metric.better} is better)")
+    axes.set_yticks(range(len(rows)), [_name(row) for row in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    for i, row in enumerate(rows):
+        _beside(axes, i, f"{formats.number(row.mean):>7} {formats.interval(row.ci95) if row.ci95 else ''}")
+        if row.policy in far:
+            _off_scale(axes, i, at_left=metric.better == "higher")
+            continue
+        left, right = _bounds(row)
+        axes.plot([left, right], [i, i], color=ACCENT, lw=2.2, solid_capstyle="butt")
+        face = "white" if row.privileged else ACCENT
+        axes.plot(row.value, i, "o", ms=7, mfc=face, mec=ACCENT, mew=1.6)
+    normalised = _normalised_axis(comparison, axes)
+    title = _title(figure, f"{comparison.setup.dataset}: mean and 95 % interval")
+    caption = f"Mean and 95 % bootstrap interval over {formats.plural(len(rows[0].scores), 'episode')}."
+    if normalised and comparison.task.anchors:
+        zero, one = comparison.task.anchors
+        caption += f" Upper axis: {zero} = 0, {one} = 1."
+    if any(row.privileged for row in rows):
+        caption += " Open circle: knows the future."
+    if far:
+        caption += f" Off the scale, see the arrow: {', '.join(sorted(far))}."
+    return Plot(
+        name="mean",
+        title=title,
+        caption=caption,
+        alt="; ".join(f"{row.policy} {formats.number(row.mean)} {formats.interval(row.ci95)}" for row in rows),
+        png=to_png(figure),
+        columns={
+            "policy": [row.policy for row in rows],
+            "mean": [row.mean for row in rows],
+            "ci95_low": [row.ci95[0] if row.ci95 else None for row in rows],
+            "ci95_high": [row.ci95[1] if row.ci95 else None for row in rows],
+            "normalised": [row.normalised for row in rows],
+        },
+    )
+
+
+def distribution(comparison: Comparison) -> Plot:
+    """Share of the episodes at or below each value of the metric, one curve per policy."""
+    rows, metric = comparison.good_rows, comparison.setup.metric
+    far = far_rows(comparison)
+    pooled = np.concatenate([row.scores for row in rows if row.policy not in far])
+    low_tail, high_tail = np.percentile(pooled, [5, 95])
+    margin = 0.35 * (high_tail - low_tail)
+    low, high = _padded([max(pooled.min(), low_tail - margin), min(pooled.max(), high_tail + margin)], 0.02)
+    figure = Figure(figsize=(WIDTH, max(4.6, 1.6 + 0.26 * len(rows))))
+    axes = figure.subplots()
+    axes.set(xlim=(low, high), ylim=(0, 1), xlabel=f"{metric.label}, per episode", ylabel="share of episodes")
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    cut = 0
+    heights = np.linspace(0.93, 0.07, len(rows)) if len(rows) > 1 else [0.5]
+    for i, (row, height) in enumerate(zip(rows, heights, strict=True)):
+        values = np.sort(row.scores)
+        cut += int(np.count_nonzero((values < low) | (values > high)))
+        share = np.arange(1, len(values) + 1) / len(values)
+        color, dash = PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)]
+        x = [min(low, values[0]) - 1, *values, max(high, values[-1]) + 1]
+        axes.step(x, [0.0, *share, 1.0], where="post", color=color, ls=dash, lw=1.9, zorder=4 - i / 100)
+        _label_curve(axes, _name(row), float(height), float(values[np.searchsorted(share, height)]), color)
+    title = _title(
+        figure,
+        f"{comparison.setup.dataset}: distribution over {formats.plural(len(rows[0].scores), 'episode')}",
+    )
+    caption = (
+        "Share of episodes with at most this value; a curve further to the "
+        f"{'right' if metric.better == 'higher' else 'left'} is better. A dot ties a name to its curve."
+    )
+    if cut:
+        caption += f" {cut} of {sum(len(row.scores) for row in rows)} values lie outside the axis (arrows)."
+    return Plot(
+        name="cdf",
+        title=title,
+        caption=caption,
+        alt="; ".join(
+            f"{row.policy}: quartiles " + ", ".join(map(formats.number, np.percentile(row.scores, [25, 50, 75])))
+            for row in rows
+        ),
+        png=to_png(figure),
+        columns={
+            "policy": [row.policy for row in rows for _ in row.scores],
+            metric.name: [value for row in rows for value in sorted(row.scores)],
+            "share": [(k + 1) / len(row.scores) for row in rows for k in range(len(row.scores))],
+        },
+    )
+
+
+def terms(comparison: Comparison) -> Plot:
+    """What the metric is made of: one panel per term, one bar per policy."""
+    rows, parts = comparison.good_rows, comparison.setup.terms
+    far = far_rows(comparison)
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * len(rows)))
+    panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
+    for part, axes in zip(parts, panels, strict=True):
+        values = [row.terms[part.name] for row in rows]
+        top = max([row.terms[part.name] for row in rows if row.policy not in far], default=0.0) * 1.32 or 1.0
+        for i, (row, value) in enumerate(zip(rows, values, strict=True)):
+            outside = value > top
+            color = SOFT if row.privileged else ACCENT
+            axes.barh(i, min(value, top * 0.74 if outside else top), height=0.62, color=color)
+            text = formats.number(value, small=4) if value else "0"
+            if outside:
+                axes.plot(top * 0.755, i, ">", color=color, ms=7, mec="none")
+            at = top * 0.8 if outside else value + top * 0.02
+            axes.text(at, i, text, va="center", fontsize=9)
+        label = part.label.replace(" (", "\n(") + f"\n{part.better} is better"
+        axes.set(xlim=(0, top), ylim=(len(rows) - 0.5, -0.5), xlabel=label)
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0)
+        axes.locator_params(axis="x", nbins=3)
+    panels[0].set_yticks(range(len(rows)), [_name(row) for row in rows])
+    title = _title(figure, f"{comparison.setup.dataset}: what {comparison.setup.metric.label} is made of")
+    caption = "Means over all episodes, in the order of the main metric."
+    if any(row.privileged for row in rows):
+        caption += " Grey: knows the future."
+    if far:
+        caption += " An arrow at the end of a bar: longer than the axis."
+    return Plot(
+        name="terms",
+        title=title,
+        caption=caption,
+        alt="; ".join(
+            f"{row.policy}: " + ", ".join(f"{part.label} {formats.number(row.terms[part.name], 4)}" for part in parts)
+            for row in rows
+        ),
+        png=to_png(figure),
+        columns={
+            "policy": [row.policy for row in rows],
+            **{part.name: [row.terms[part.name] for row in rows] for part in parts},
+        },
+    )
+
+
+def _example(comparison: Comparison) -> Plot | None:
+    """The median episode of the best policy that does not know the future."""
+    task = comparison.task
+    best = next((row for row in comparison.good_rows if not row.privileged), None)
+    if task.example is None or best is None:
+        return None
+    number = int(np.argsort(best.scores, kind="stable")[(len(best.scores) - 1) // 2])
+    env = task.make(comparison.settings["options"])
+    try:
+        figure, columns = task.example(env, best.episodes[number])
+    finally:
+        env.close()
+    score = formats.number(best.scores[number])
+    return Plot(
+        name="example",
+        title=f"{comparison.setup.dataset}: one episode of {best.policy}",
+        caption=f"{task.example_note} Episode {number}, {comparison.setup.metric.label} {score}: the median "
+        f"episode of {best.policy}, the best policy that does not know the future.",
+        alt=f"episode {number} of {best.policy} over time",
+        png=to_png(figure),
+        columns={name: values.tolist() for name, values in columns.items()},
+    )
+
+
+def _title(figure: Figure, text: str) -> str:
+    figure.suptitle(text, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    return text
+
+
+def _name(row: Row) -> str:
+    return row.policy + (" *" if row.privileged else "")
+
+
+def _bounds(row: Row) -> tuple[float, float]:
+    """The interval, or the mean twice."""
+    return row.ci95 or (row.value, row.value)
+
+
+def _padded(values: Sequence[float], part: float) -> tuple[float, float]:
+    low, high = float(min(values)), float(max(values))
+    margin = (high - low) * part or max(abs(high) * 0.1, 0.1)
+    return low - margin, high + margin
+
+
+def _off_scale(axes: Axes, i: int, at_left: bool) -> None:
+    edge, inside = (0.0, 0.05) if at_left else (1.0, 0.95)
+    axes.annotate(
+        "",
+        xy=(edge, i),
+        xytext=(inside, i),
+        xycoords=axes.get_yaxis_transform(),
+        arrowprops={"arrowstyle": "-|>", "color": ACCENT, "lw": 2.2, "shrinkA": 0, "shrinkB": 0},
+    )
+    axes.annotate(
+        "off the scale",
+        xy=(0.06 if at_left else 0.94, i),
+        xycoords=axes.get_yaxis_transform(),
+        va="center",
+        ha="left" if at_left else "right",
+        color=SOFT,
+        fontsize=9,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+    )
+
+
+def _normalised_axis(comparison: Comparison, axes: Axes) -> bool:
+    """An upper axis on which the anchors are 0 and 1; whether there is one."""
+    anchors = comparison.task.anchors
+    found = {row.policy: row.value for row in comparison.good_rows if row.normalised is not None}
+    if not anchors or not found:
+        return False
+    zero, one = (found[name] for name in anchors)
+
+    def normalise(value: Any) -> Any:
+        return (value - zero) / (one - zero)
+
+    def restore(share: Any) -> Any:
+        return share * (one - zero) + zero
+
+    top = axes.secondary_xaxis("top", functions=(normalise, restore))
+    top.set_xlabel("normalised")
+    top.spines["top"].set_visible(True)
+    for value in (zero, one):
+        axes.axvline(value, color=SOFT, lw=1, ls=(0, (2, 2)), zorder=1)
+    return True
+
+
+def _beside(axes: Axes, i: int, text: str) -> None:
+    """Numbers to the right of row ``i``."""
+    axes.annotate(
+        text,
+        xy=(1.0, i),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        family="monospace",
+        fontsize=9,
+        annotation_clip=False,
+    )
+
+
+def _label_curve(axes: Axes, name: str, height: float, x: float, color: str) -> None:
+    """The name beside the axes at this height, and a thin line to the curve, which passes ``(x, height)``."""
+    low, high = axes.get_xlim()
+    on_axis = low <= x <= high
+    begin = x if on_axis else high - 0.03 * (high - low)  # a stub in the margin ties colour and name otherwise
+    axes.plot([begin, high], [height, height], color=color, lw=1.0 if on_axis else 2.5, zorder=2)
+    if on_axis:
+        axes.plot(x, height, "o", color=color, ms=5, zorder=5)
+        text = name
+    else:
+        text = f"\N{LEFTWARDS ARROW} {name}" if x < low else f"{name} \N{RIGHTWARDS ARROW}"
+    axes.annotate(
+        text,
+        xy=(1.0, height),
+        xycoords="axes fraction",
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        annotation_clip=False,
+    )

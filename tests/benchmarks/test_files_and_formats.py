@@ -1,0 +1,68 @@
+"""Atomic writes, JSON without NaN, and numbers for people."""
+
+import json
+import math
+import os
+
+import pytest
+
+from benchmarks import files, formats
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    files.write_atomic(path, "old")
+
+    def interrupted(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_written_files_have_ordinary_permissions(tmp_path):
+    files.write_atomic(tmp_path / "file", b"bytes")
+    (tmp_path / "plain").write_bytes(b"bytes")
+    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_json_keeps_full_precision_and_writes_no_nan():
+    value = {"third": 1 / 3, "bad": [math.nan, math.inf, -math.inf], "pair": (0.1, 2)}
+    assert json.loads(files.to_json(value)) == {"third": 1 / 3, "bad": [None] * 3, "pair": [0.1, 2]}
+
+
+def test_csv():
+    assert files.to_csv({"policy": ["a,b", "c"], "mean": [0.1, None]}) == 'policy,mean\n"a,b",0.1\nc,\n'
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0.7641513, "0.764"),
+        (-0.0001, "0.000"),
+        (-21.337, "-21.34"),
+        (123.45, "123.5"),
+        (12345.6, "12,346"),
+    ],
+)
+def test_number(value, text):
+    assert formats.number(value) == text
+
+
+def test_other_formats():
+    assert formats.number(0.00747, small=4) == "0.0075"
+    assert [formats.signed(value) for value in (0.2, -0.2, None)] == ["+0.200", "-0.200", "-"]
+    assert formats.interval((0.65, 0.88)) == "[0.650, 0.880]"
+    assert [formats.count(n) for n in (None, 9_999, 102_000, 1_230_000, 6_738_415_616)] == [
+        "-",
+        "9,999",
+        "102 k",
+        "1.23 M",
+        "6.74 G",
+    ]
+    assert formats.milliseconds(0.0002) == "<0.001"
+    assert [formats.plural(n, "episode") for n in (1, 2)] == ["1 episode", "2 episodes"]
