@@ -152,7 +152,7 @@ def _results(comparison: Comparison) -> str:
     skill = any(row.skill is not None for row in rows)
     headings += ["normalised"] * normalised + ["skill"] * skill
     if comparison.reference:
-        headings += [f"minus {comparison.reference}", "95 % interval"]
+        headings += ["minus best", "95 % interval"]
 
     def cells(row: Row) -> list[str]:
         values = [formats.number(row.mean), _range(row.ci95), formats.number(row.iqm)]
@@ -235,7 +235,7 @@ def _help(comparison: Comparison) -> str:
         "move it less.",
     }
     if comparison.reference:
-        entries[f"minus {comparison.reference}"] = (
+        entries["minus best"] = (
             f"Difference to {comparison.reference}, the best baseline, episode by episode. Because both "
             "played the same episodes, this interval is usually narrower than the two separate ones suggest: "
             "look here, not at whether those overlap. An interval with 0 in it leaves open which is better."

@@ -60,7 +60,7 @@ def notes(comparison: Comparison) -> list[str]:
         lines.append(f"normalised: {zero} = 0, {one} = 1")
     if comparison.reference:
         lines.append(
-            f"minus {comparison.reference}: difference to the best baseline over the same episodes; "
+            f"minus best: difference to the best baseline, {comparison.reference}, over the same episodes; "
             "a 95 % interval without 0 tells them apart"
         )
     lines += [f"failed: {row.error}" for row in comparison.rows if row.error]
@@ -79,7 +79,7 @@ def _score_columns(comparison: Comparison) -> list[Column]:
     if comparison.reference:
         columns += [
             Column(
-                f"minus\n{comparison.reference}",
+                "minus\nbest",
                 lambda row: formats.signed(row.paired.mean if row.paired else None),
             ),
             Column("95 % interval", lambda row: formats.interval(row.paired.ci95 if row.paired else None)),
