@@ -165,7 +165,7 @@ def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
     except ValueError as error:
         raise PolicyError(f"policy {error}") from None
     options = {**given, **options}
-    if _is_path(name):
+    if _is_path(name) and not _is_registered(name, task):
         if Path(name).is_dir():
             return _from_folder(Path(name), task, options)
         cls = _class_from_file(name)
@@ -181,7 +181,12 @@ def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
 
 def _is_path(name: str) -> bool:
     file, _, _ = name.partition(":")
-    return file.endswith(".py") or "/" in file or Path(name).is_dir()
+    return file.endswith(".py") or "/" in file or (name != "" and Path(name).is_dir())
+
+
+def _is_registered(name: str, task: str | None) -> bool:
+    """A registered name wins over a folder of that name; ``./bba`` is the folder."""
+    return any(name in registered(candidate) for candidate in ([task] if task else REGISTRY))
 
 
 def _find(name: str, task: str | None) -> Entry:
@@ -200,7 +205,7 @@ def _class_from_module(target: str) -> type[Policy]:
     module_name, _, class_name = target.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PolicyError(f"policy {target!r}: cannot import {module_name}: {_one_line(error)}") from error
     return _class_of(module, class_name, target)
 
@@ -232,9 +237,8 @@ def _class_of(module: Any, class_name: str, target: str) -> type[Policy]:
         return next(iter(own.values()))
     cls = vars(module).get(class_name)
     if cls is None:
-        raise PolicyError(
-            f"policy {target!r}: no class {class_name!r} there; policies in it: {', '.join(own) or 'none'}"
-        )
+        missing = f"no class {class_name!r} there" if class_name else "say which class, with a colon and its name"
+        raise PolicyError(f"policy {target!r}: {missing}; policies in it: {', '.join(own) or 'none'}")
     if not (inspect.isclass(cls) and issubclass(cls, Policy)):
         raise PolicyError(f"policy {target!r}: {class_name} must be a subclass of agents.policy.Policy")
     return cls

@@ -131,6 +131,8 @@ def _play_batched(
     num_envs: int,
     on_episode: Callable[[Episode], None] | None,
 ) -> list[Episode]:
+    if not specs:
+        return []
     rows = max(1, min(num_envs, len(specs)))
     env: Any = gym.make_vec(env_id, num_envs=rows, autoreset_mode="disabled", **options)
     shared = dict(getattr(env.unwrapped, "shared_info", {}))
@@ -164,17 +166,18 @@ def _play_batched(
         observations, infos = begin(np.ones(rows, dtype=np.bool_))
         while True:
             live = np.flatnonzero(playing >= 0)
+            actions = np.zeros(env.action_space.shape, dtype=env.action_space.dtype)
             try:
                 chosen = policy.act_batch(_rows(observations, live), {**_columns(infos, live), **shared, "row": live})
-                actions = np.zeros(env.action_space.shape, dtype=env.action_space.dtype)
                 actions[live] = chosen
                 if not np.array_equal(actions[live], chosen):
                     raise ValueError(f"actions {np.asarray(chosen)!r} do not fit {env.single_action_space}")
                 observations, rewards, terminated, truncated, infos = env.step(actions)
             except Exception as error:
-                number = int(playing[live[0]])
-                step = dropped + len(history) - int(begun[live[0]])
-                raise _policy_error(policy, specs[number], step, error) from error
+                legal = env.single_action_space.contains  # blame the first row whose action is none, else the first
+                row = next((row for row in live if not legal(actions[row])), live[0])
+                step = dropped + len(history) - int(begun[row])
+                raise _policy_error(policy, specs[playing[row]], step, error) from error
             history.append((actions, rewards, {k: v for k, v in infos.items() if _is_column(k, v)}))
             over = terminated | truncated
             if not over.any():

@@ -24,6 +24,13 @@ def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
     name, _, rest = text.partition("(")
     if not rest.endswith(")"):
         raise ValueError(f"{text!r}: the closing bracket is missing; write name(key=value,...)")
+    depth = 1
+    for character in rest[:-1]:
+        depth += (character in "([") - (character in ")]")
+        if depth == 0:
+            break
+    if depth != 1:
+        raise ValueError(f"{text!r}: brackets do not match; write name(key=value,...)")
     options: dict[str, Any] = {}
     for part in split_specs(rest[:-1]):
         key, equals, value = (piece.strip() for piece in part.partition("="))

@@ -29,13 +29,17 @@ def check_task(env_id: str, steps: int = 200, **options: Any) -> None:
     rendering; and, where the id has a vector environment: row i equals the single environment with seed s + i at any
     batch size and in all three autoreset modes. ``steps`` bounds the length of the rollouts compared.
     """
-    check_single(env_id, steps, options)
-    check_masks(env_id, options)
-    check_bad_input(env_id, options)
-    check_round_trips(env_id, steps, options)
-    check_render(env_id, options)
+    gym.make(env_id, **options).close()  # an unknown id or option is the caller's error, not the environment's
+    checks = [check_single, check_masks, check_bad_input, check_round_trips, check_render]
     if gym.spec(env_id).vector_entry_point is not None:
-        check_vector(env_id, steps, options)
+        checks.append(check_vector)
+    for check in checks:
+        try:
+            check(env_id, steps, options)
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise AssertionError(f"{env_id}: {check.__name__}: {type(error).__name__}: {error}") from error
 
 
 def check_single(env_id: str, steps: int, options: dict[str, Any]) -> None:
@@ -49,16 +53,28 @@ def check_single(env_id: str, steps: int, options: dict[str, Any]) -> None:
     assert all(np.isfinite(step["reward"]) for step in first), f"{env_id}: a reward is not finite"
 
 
-def check_masks(env_id: str, options: dict[str, Any]) -> None:
-    """``action_masks()`` exists through wrappers, is boolean and equals ``info["action_mask"]``."""
+def check_masks(env_id: str, steps: int, options: dict[str, Any]) -> None:
+    """``action_masks()`` exists through wrappers, is boolean and equals ``info["action_mask"]`` at every step.
+
+    Of ``Discrete`` actions exactly those that the mask excludes are flagged in ``info["invalid_action"]``.
+    """
     env = gym.make(env_id, **options)
+    env.action_space.seed(SEED)
     _, info = env.reset(seed=SEED)
-    mask = env.get_wrapper_attr("action_masks")()
-    assert mask.dtype == np.bool_ and mask.any(), f"{env_id}: action_masks() must be boolean with a legal action"
-    assert np.array_equal(mask, info["action_mask"]), f"{env_id}: action_masks() and info['action_mask'] differ"
+    for _ in range(steps):
+        mask = env.get_wrapper_attr("action_masks")()
+        assert mask.dtype == np.bool_ and mask.any(), f"{env_id}: action_masks() must be boolean with a legal action"
+        assert np.array_equal(mask, info["action_mask"]), f"{env_id}: action_masks() and info['action_mask'] differ"
+        action = env.action_space.sample()
+        _, _, terminated, truncated, info = env.step(action)
+        if isinstance(env.action_space, gym.spaces.Discrete):
+            flag = info["invalid_action"]
+            assert flag == (not mask[action]), f"{env_id}: action {action} with mask {mask} has invalid_action={flag}"
+        if terminated or truncated:
+            _, info = env.reset()
 
 
-def check_bad_input(env_id: str, options: dict[str, Any]) -> None:
+def check_bad_input(env_id: str, steps: int, options: dict[str, Any]) -> None:
     """Actions outside the space and unknown reset options are a ``ValueError``, and change nothing."""
     env = gym.make(env_id, disable_env_checker=True, **options)
     env.reset(seed=SEED)
@@ -95,7 +111,7 @@ def check_round_trips(env_id: str, steps: int, options: dict[str, Any]) -> None:
         _assert_equal(twin.step(action), before.step(action), f"{env_id}: a {what} environment goes on differently")
 
 
-def check_render(env_id: str, options: dict[str, Any]) -> None:
+def check_render(env_id: str, steps: int, options: dict[str, Any]) -> None:
     """Every render mode works without a display: pictures are uint8 (h, w, 3), text is text."""
     modes = gym.make(env_id, **options).metadata["render_modes"]
     assert {"rgb_array", "ansi"} <= set(modes), f"{env_id}: render modes must include rgb_array and ansi"

@@ -1,6 +1,9 @@
 """Fixtures shared by all tests."""
 
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,3 +32,28 @@ def genet_weights() -> None:
 def _require(name: str) -> None:
     if not datasets.installed(name):
         pytest.skip(f"data set {name} is not installed (python -m netenvs.datasets install {name})")
+
+
+@pytest.fixture
+def trace_file(tmp_path: Path) -> Callable[..., str]:
+    """Write a trace of (time_s, bandwidth_mbps) rows; returns the path."""
+
+    def write(rows: Sequence[Sequence[float]], name: str = "trace.txt") -> str:
+        path = tmp_path / name
+        path.write_text("".join(" ".join(map(repr, row)) + "\n" for row in rows))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def video_file(tmp_path: Path) -> Callable[..., str]:
+    """Write a video manifest; ``sizes`` has one list of bytes a level; returns the path."""
+
+    def write(sizes: Sequence[Sequence[int]], bitrates_kbps: Sequence[int], name: str = "video.json", **more: Any):
+        path = tmp_path / name
+        manifest = {"bitrates_kbps": bitrates_kbps, "chunk_sizes_bytes": sizes, "chunk_duration_s": 4.0, **more}
+        path.write_text(json.dumps(manifest))
+        return str(path)
+
+    return write

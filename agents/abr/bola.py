@@ -33,5 +33,5 @@ class BOLA(BatchPolicy):
         v = (chunks - 1.0) / (utility[-1] + self.gp)
         buffer_chunks = infos["buffer_s"] / video.chunk_duration_s
         score = (v * (utility + self.gp) - buffer_chunks[:, None]) / size
-        best = len(size) - 1 - np.argmax(score[:, ::-1], axis=1)  # ties go to the higher level
-        return np.where(score.max(axis=1) < 0, len(size) - 1, best)
+        # ties go to the higher level; where all scores are negative (BOLA pauses) the highest level has the largest
+        return len(size) - 1 - np.argmax(score[:, ::-1], axis=1)

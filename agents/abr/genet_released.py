@@ -69,6 +69,7 @@ class GenetReleased(BatchPolicy):
             self._weights[name] = np.ascontiguousarray(self._weights[name][1, 0])
         self.parameters = int(sum(weight.size for weight in self._weights.values()))
         self.bytes = 4 * self.parameters
+        self._stream = np.random.RandomState()
 
     def reset(self, seed: int | None = None) -> None:
         if seed is not None:

@@ -22,11 +22,15 @@ class NetLLMMPC(Policy):
 
     sequential = True
 
+    def __init__(self) -> None:
+        self._begun = False
+
     def reset(self, seed: int | None = None) -> None:
-        if seed is not None:  # the stream begins; later episodes go on without a seed
+        if seed is not None or not self._begun:  # the stream begins; later episodes go on without a seed
             self._errors: list[float] = []
             self._estimate: float | None = None
             self._measure: type = np.float32
+            self._begun = True
         else:
             self._measure = np.float64
         self._throughput: list[Any] = []

@@ -96,6 +96,8 @@ def best_plan(state: SessionState) -> tuple[float, np.ndarray]:
 
 def action_values(state: SessionState) -> np.ndarray:
     """Value of each level for the next chunk with the best continuation, float64 (levels,): Q*(state, level)."""
+    if state.chunk >= state.world.num_chunks:
+        raise ValueError("the episode is over: there is no next chunk")
     values = np.empty(len(state.world.utility))
     for level in range(len(values)):
         reward, following = _advance(state, level)

@@ -48,7 +48,7 @@ class _Simulator:
         rtt_ms: float | None,
         buffer_cap_s: float | None,
     ):
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise ValueError(unknown_name("preset", str(preset), PRESETS))
         defaults = PRESETS[preset]
         start = defaults["start"] if start is None else start
@@ -67,13 +67,14 @@ class _Simulator:
         levels = self.video.num_levels
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(
-                f"history={history!r} is too short: the observation needs {levels} columns for the sizes of the "
-                f"next chunk; give history={levels} or more"
+                f"history must be a whole number from {levels} up, one column for each size of the next chunk, "
+                f"not {history!r}"
             )
         count = len(self.traces)
         rtt = _per_trace("rtt_ms", rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
         chunk_s = self.video.chunk_duration_s
-        cap = _per_trace("buffer_cap_s", buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, chunk_s)
+        least = max(chunk_s, kernel.DRAIN_STEP_MS / 1000.0)  # below it a pause would drain more than there is
+        cap = _per_trace("buffer_cap_s", buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, least)
         table = np.empty(count, dtype=kernel.TRACE)
         table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
         table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
@@ -85,8 +86,8 @@ class _Simulator:
             traces=table,
             chunk_sizes=self.video.chunk_sizes.copy(),
             bitrates_kbps=self.video.bitrates_kbps.copy(),
-            utility=self.qoe.utility,
-            switch_cost=self.qoe.switch_cost,
+            utility=self.qoe.utility.copy(),
+            switch_cost=self.qoe.switch_cost.copy(),
             rebuffer_penalty=self.qoe.rebuffer_penalty,
             chunk_duration_ms=chunk_s * 1000.0,
             num_chunks=self.video.num_chunks,
@@ -170,7 +171,8 @@ def _per_trace(
         except (TypeError, ValueError):
             raise ValueError(f"{name} must be a number, not {given!r}") from None
     if not (np.all(np.isfinite(values)) and np.all(values >= least)):
-        raise ValueError(f"{name} must be a finite number from {least:g} up, not {given!r}")
+        found = float(values.min()) if given is None else given
+        raise ValueError(f"{name} must be a finite number from {least:g} up, not {found!r}")
     return np.array(values, dtype=np.float64)
 
 
@@ -375,6 +377,8 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
 
     def render(self) -> np.ndarray | str | None:
         """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
+        if self._chunk == 0:
+            raise ValueError("there is nothing to render yet; call reset() first")
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
             return None
@@ -485,14 +489,14 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         options = _check_options(options, ("trace", "reset_mask"))
         mask = self._reset_mask(options.get("reset_mask"))
         pinned = self._pinned(options.get("trace"))
-        super().reset(seed=seed if isinstance(seed, int | np.integer) else None)
+        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
         seeds: list[int | None]
         if seed is None:
             seeds = [None] * self.num_envs
         elif isinstance(seed, int | np.integer):
             seeds = [int(seed) + i for i in range(self.num_envs)]
         else:
-            seeds = list(seed)
+            seeds = [int(s) if isinstance(s, np.integer) else s for s in seed]
             if len(seeds) != self.num_envs:
                 raise ValueError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
         batch = self.simulator.batch
@@ -564,7 +568,8 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if array.min() < 0 or array.max() > highest:
             row = int(np.flatnonzero((array < 0) | (array > highest))[0])
             raise ValueError(f"action {array[row]} of row {row} is not in Discrete({highest + 1}): give 0 to {highest}")
-        return array.astype(np.int64, copy=False)
+        # contiguous and writeable: numba compiles again for each other kind
+        return array if array.dtype == np.int64 and array.flags.carray else array.astype(np.int64)
 
     def _reset_mask(self, mask: Any) -> np.ndarray:
         if mask is None:
@@ -574,7 +579,7 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise ValueError(f"options['reset_mask'] must be bool ({self.num_envs},) with at least one True")
         if not self._begun and not mask.all():
             raise ValueError("the first reset must reset every row")
-        return mask
+        return mask if mask.flags.carray else mask.copy()
 
     def _pinned(self, trace: Any) -> np.ndarray:
         if trace is None or isinstance(trace, int | np.integer):

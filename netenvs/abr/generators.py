@@ -38,7 +38,7 @@ def call(kind: str, generator: Callable[..., Any], spec: str, options: dict[str,
         raise ValueError(f"{kind} {spec!r}: unknown option {unknown[0]!r}; known: {', '.join(parameters)}")
     try:
         return generator(**options)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{kind} {spec!r}: {error}") from None
 
 
@@ -173,13 +173,13 @@ def genet_traces(
     fixed = {name: float(value) for name, value in given.items() if value is not None}
     for name, value in fixed.items():
         if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f"genet traces: {name} must be a number from 0 up, it is {value}")
+            raise ValueError(f"{name} must be a number from 0 up, it is {value}")
     made, configs = [], []
     for index in range(count):
         rng = np.random.default_rng([seed, index])
         config = sample_genet_config(rng, space, **fixed)
         if max(config.min_bw_mbps, config.max_bw_mbps) < 0.02:
-            raise ValueError("genet traces: a largest bandwidth below 0.02 Mbit/s carries no video")
+            raise ValueError("a largest bandwidth below 0.02 Mbit/s carries no video")
         configs.append(config)
         made.append((f"genet-{space}-{seed}-{index:03d}", *genet_trace(config, rng)))
     return Generated(
@@ -202,7 +202,7 @@ def markov_traces(
     """
     _check_count(count)
     if not (t_l >= 1 and t_s >= 1 and cov >= 0 and duration_s >= 2):
-        raise ValueError("pensieve-markov traces need t_l >= 1, t_s >= 1, cov >= 0 and duration_s >= 2")
+        raise ValueError("give t_l >= 1, t_s >= 1, cov >= 0 and duration_s >= 2")
     states = np.linspace(0.2, 4.3, 10)
     made = []
     for index in range(count):

@@ -65,5 +65,7 @@ def make_qoe(kind: str, bitrates_kbps: np.ndarray, rebuffer_penalty: float) -> Q
         utility = np.array(HD_UTILITY)
         switch_cost = np.abs(utility[:, None] - utility[None, :])
     else:
-        raise ValueError(unknown_name("qoe", kind, KINDS))
+        raise ValueError(unknown_name("qoe", str(kind), KINDS))
+    for table in (utility, switch_cost):
+        table.flags.writeable = False
     return QoE(kind, utility, switch_cost, float(rebuffer_penalty))

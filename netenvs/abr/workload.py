@@ -31,6 +31,7 @@ DATASET = "netllm-abr"
 
 MAHIMAHI_PACKET_BYTES = 1500  # one line of a Mahimahi file delivers one packet (mahimahi, mm-link(1))
 MAHIMAHI_BIN_S = 1.0
+MAX_TRACE_VALUE = 1e9  # s (ms in Mahimahi files), Mbit/s; larger ones are time stamps or wrong units
 MIN_LAP_BYTES = 1000.0  # below this the whole trace carries no chunk in any useful time: wrong units
 
 
@@ -124,13 +125,14 @@ def load_traces(spec: str) -> TraceSet:
       generated, see ``netenvs.abr.generators``; options in brackets, ``genet(space=udr2,seed=3)``;
     * ``fcc-test`` and the other splits of the data set ``netllm-abr``, once installed;
     * a file, or a folder of files, of "time_s bandwidth_mbps" lines, or Mahimahi files (one
-      packet-delivery time in ms per line).
+      packet-delivery time in ms per line); a name above wins over a file of that name, ``./genet`` is the file.
 
     Raises ``ValueError`` (one line: file, line, remedy) for bad files and unknown names.
     """
     if not isinstance(spec, str):
         raise ValueError(f"traces must be a name or a path, not {type(spec).__name__}")
-    if Path(spec).exists():
+    is_name = spec.partition("(")[0].strip() in generators.TRACES or spec in INSTALLED_SPLITS
+    if not is_name and _exists(spec):
         return _read_path(Path(spec))
     name, options = parse_spec(spec)
     if name in generators.TRACES:
@@ -152,9 +154,9 @@ def load_video(spec: str) -> Video:
     """
     if not isinstance(spec, str):
         raise ValueError(f"video must be a name or a path, not {type(spec).__name__}")
-    path = Path(spec)
-    if path.is_file():
-        return _read_video(path)
+    is_name = spec.partition("(")[0].strip() in generators.VIDEOS or spec in INSTALLED_VIDEOS
+    if not is_name and _exists(spec) and Path(spec).is_file():
+        return _read_video(Path(spec))
     name, options = parse_spec(spec)
     if name in generators.VIDEOS:
         made = generators.call("video", generators.VIDEOS[name], spec, options)
@@ -164,6 +166,13 @@ def load_video(spec: str) -> Video:
     if "/" in spec or spec.endswith(".json"):
         raise ValueError(f"video {spec!r}: no such file")
     raise ValueError(unknown_name("video", spec, [*generators.VIDEOS, *INSTALLED_VIDEOS]) + ", or a .json file")
+
+
+def _exists(path: str) -> bool:
+    try:
+        return bool(path) and Path(path).exists()
+    except OSError:  # a name too long for the file system
+        return False
 
 
 def _frozen(values: Any, dtype: type) -> np.ndarray:
@@ -176,10 +185,10 @@ def _check_trace(name: str, time_s: np.ndarray, bandwidth_mbps: np.ndarray) -> N
     if len(time_s) < 2:
         raise ValueError(f"{name}: a trace needs at least two lines, it has {len(time_s)}")
     for what, values in (("time", time_s), ("bandwidth", bandwidth_mbps)):
-        bad = np.flatnonzero(~np.isfinite(values) | (values < 0))
+        bad = np.flatnonzero(~((values >= 0) & (values <= MAX_TRACE_VALUE)))
         if len(bad):
             raise ValueError(
-                f"{name}: row {bad[0] + 1}: {what} {values[bad[0]]} is not a number from 0 up; mend or remove it"
+                f"{name}: row {bad[0] + 1}: {what} {values[bad[0]]} is not a number from 0 to 1e9; mend or remove it"
             )
     back = np.flatnonzero(np.diff(time_s) <= 0)
     if len(back):
@@ -259,12 +268,13 @@ def _read_trace_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _check_lines(path: Path, table: np.ndarray, numbers: list[int]) -> None:
     """The same checks as for packed traces, with the line of the file in the message."""
-    bad = np.argwhere(~np.isfinite(table) | (table < 0))
+    bad = np.argwhere(~((table >= 0) & (table <= MAX_TRACE_VALUE)))
     if len(bad):
         row, column = bad[0]
         what = "bandwidth" if column else "time"
         raise ValueError(
-            f"{path}:{numbers[row]}: {what} {table[row, column]} is not a number from 0 up; mend or remove the line"
+            f"{path}:{numbers[row]}: {what} {table[row, column]} is not a number from 0 to 1e9 (times count from the "
+            "beginning of the trace); mend or remove the line"
         )
     step = np.diff(table[:, 0])
     back = np.flatnonzero(step <= 0) if table.shape[1] == 2 else np.flatnonzero(step < 0)
@@ -307,13 +317,15 @@ def _make_video(manifest: dict[str, Any], where: str) -> Video:
         bitrates = np.array(manifest["bitrates_kbps"], dtype=np.float64)
         rows = [np.array(row, dtype=np.float64) for row in manifest["chunk_sizes_bytes"]]
         duration = float(manifest["chunk_duration_s"])
-        num_chunks = int(manifest.get("num_chunks", len(rows[0]) if rows else 0))
-    except (TypeError, ValueError) as error:
+        num_chunks = manifest.get("num_chunks", len(rows[0]) if rows else 0)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where}: the manifest must hold plain numbers ({error})") from None
-    if bitrates.ndim != 1 or len(bitrates) < 2 or np.any(~np.isfinite(bitrates)) or np.any(bitrates <= 0):
-        raise ValueError(f"{where}: bitrates_kbps must list at least two positive bitrates")
+    bitrates = np.rint(bitrates)
+    valid = np.isfinite(bitrates) & (bitrates >= 1) & (bitrates < 2**31)
+    if bitrates.ndim != 1 or len(bitrates) < 2 or not valid.all():
+        raise ValueError(f"{where}: bitrates_kbps must list at least two bitrates, in kbit/s from 1 up")
     if np.any(np.diff(bitrates) <= 0):
-        raise ValueError(f"{where}: bitrates_kbps must be in ascending order")
+        raise ValueError(f"{where}: bitrates_kbps must be in ascending order, whole kbit/s apart")
     if len(rows) != len(bitrates):
         raise ValueError(
             f"{where}: chunk_sizes_bytes has {len(rows)} lists for {len(bitrates)} bitrates; give one per level"
@@ -330,7 +342,7 @@ def _make_video(manifest: dict[str, Any], where: str) -> Video:
         raise ValueError(
             f"{where}: chunk {chunk} of level {level} has size {sizes[level, chunk]}; sizes are bytes from 1 up"
         )
-    if not 2 <= num_chunks <= counts[0]:
+    if not isinstance(num_chunks, int) or not 2 <= num_chunks <= counts[0]:
         raise ValueError(f"{where}: num_chunks is {num_chunks}, {counts[0]} sizes are listed; give 2 to {counts[0]}")
     if not (np.isfinite(duration) and duration > 0):
         raise ValueError(f"{where}: chunk_duration_s must be positive, it is {duration}")
@@ -338,6 +350,6 @@ def _make_video(manifest: dict[str, Any], where: str) -> Video:
         name=str(manifest.get("name", where)),
         chunk_duration_s=duration,
         num_chunks=num_chunks,
-        bitrates_kbps=_frozen(np.rint(bitrates), np.int32),
+        bitrates_kbps=_frozen(bitrates, np.int32),
         chunk_sizes=_frozen(np.rint(sizes.T), np.int32),
     )

@@ -1,0 +1,635 @@
+"""``netenvs/ABR-v0``: what an episode is, what every option does, the contract, and that no index leaves an array."""
+
+import json
+import math
+import os
+import pickle
+import subprocess
+import sys
+import textwrap
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+
+from netenvs.abr import kernel
+from netenvs.abr.qoe import HD_UTILITY
+from netenvs.testing import check_task
+
+ABR = "netenvs/ABR-v0"
+
+
+def rollout(env, actions, **reset):
+    """(observation, reward, info) of the reset and of every step."""
+    observation, info = env.reset(**reset)
+    seen = [(observation, 0.0, info)]
+    for action in actions:
+        observation, reward, terminated, _, info = env.step(action)
+        seen.append((observation, reward, info))
+        if terminated:
+            break
+    return seen
+
+
+def column(seen, name):
+    return [info[name] for _, _, info in seen]
+
+
+def figures(env, levels=3, **reset):
+    """Rewards and delays of an episode that cycles through the first ``levels`` levels."""
+    reset = reset or {"seed": 5}
+    seen = rollout(env, [i % levels for i in range(60)], **reset)
+    return [(reward, info["delay_ms"], info["buffer_s"], info["trace"]) for _, reward, info in seen]
+
+
+# --- the contract ---
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"preset": "genet", "action_mode": "jump"},
+        {"preset": "pensieve", "delay_noise": True, "start": "random", "qoe": "hd"},
+    ],
+    ids=["default", "genet-jump", "pensieve-noise-random"],
+)
+def test_contract(options):
+    check_task(ABR, steps=110, **options)
+
+
+def test_contract_of_a_users_files(tiny):
+    check_task(ABR, steps=20, **tiny.options)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 64])
+def test_rows_do_not_depend_on_the_batch(rows):
+    options = {"delay_noise": True, "start": "random"}
+    actions = np.random.default_rng(0).integers(6, size=(100, 64))
+    large = gym.make_vec(ABR, num_envs=64, **options)
+    small = gym.make_vec(ABR, num_envs=rows, **options)
+    observations, _ = large.reset(seed=3)
+    assert np.array_equal(small.reset(seed=3)[0], observations[:rows])
+    for row in actions:
+        left, right = large.step(row), small.step(row[:rows])
+        for a, b in zip(left[:4], right[:4], strict=True):
+            assert np.array_equal(a[:rows], b)
+
+
+# --- what an episode is, by hand ---
+
+
+def test_hand_computed_episode(tiny):
+    env = tiny.make(rtt_ms=80)
+    seen = rollout(env, [1, 2, 0], seed=0, options={"trace": 0})
+    # delays: size / 0.95 MB/s + RTT; the clock stands at 1, 3, 3 + 10 = 13 -> 3 after a lap, 3.5 s
+    assert column(seen, "delay_ms") == pytest.approx([1080, 2080, 10080, 580])
+    assert column(seen, "rebuffer_s") == pytest.approx([1.08, 0, 10.08 - 5.92, 0])
+    assert column(seen, "buffer_s") == pytest.approx([4.0, 5.92, 4.0, 7.42])
+    assert column(seen, "bitrate_kbps") == [1000, 2000, 4000, 1000]
+    assert column(seen, "chunk_bytes") == [950_000, 1_900_000, 9_500_000, 475_000]
+    assert column(seen, "throughput_mbps") == pytest.approx([7.6 / 1.08, 15.2 / 2.08, 76 / 10.08, 3.8 / 0.58])
+    assert column(seen, "sleep_ms") == column(seen, "sleep_residual_ms") == [0, 0, 0, 0]
+    assert column(seen, "chunk") == [1, 2, 3, 4]
+    assert column(seen, "trace") == [0, 0, 0, 0]
+    rewards = [reward for _, reward, _ in seen]
+    assert rewards == pytest.approx([0, 2 - 1, 4 - 4.3 * 4.16 - 2, 1 - 3])
+    assert env.unwrapped.simulator.batch.session[0]["clock_s"] == pytest.approx(3.5)
+    ahead = column(seen, "chunk_sizes_ahead")
+    assert [part.tolist() for part in ahead] == [np.transpose(tiny.sizes)[done:4].tolist() for done in (1, 2, 3, 4)]
+    assert not ahead[0].flags.writeable and ahead[0].dtype == np.int32
+
+
+def test_hand_computed_pause(tiny):
+    """Cap 5 s: after the second chunk 7.42 s are in the buffer, five drain steps (2.5 s) bring it to 4.92."""
+    env = tiny.make(buffer_cap_s=5.0)
+    seen = rollout(env, [0, 0], seed=0)
+    # the pause begins at 1.5 s: 2.5 s end exactly at the segment's end, which the strict rule crosses
+    assert column(seen, "buffer_s") == pytest.approx([4.0, 4.92, 4.84])
+    assert column(seen, "sleep_ms") == [0, 2500, 3500]
+    assert column(seen, "sleep_residual_ms") == pytest.approx([0, 0, 3500], abs=1e-6)
+    assert env.unwrapped.simulator.batch.session[0]["clock_s"] == pytest.approx(8.0)
+
+
+def test_first_chunk_belongs_to_reset():
+    env = gym.make(ABR)
+    seen = rollout(env, [2] * 60, seed=0)
+    assert len(seen) - 1 == 47
+    assert column(seen, "chunk") == list(range(1, 49))
+    assert seen[0][2]["bitrate_kbps"] == 300 and seen[0][0][0, -1] == np.float32(300 / 4300)
+    assert np.count_nonzero(seen[0][0][1, :-1]) == 0, "one column is filled"
+
+
+def test_return_over_47_is_the_mean_qoe_per_chunk():
+    seen = rollout(gym.make(ABR), [3, 1] * 24, seed=4)
+    kbps, stall = np.array(column(seen, "bitrate_kbps")), np.array(column(seen, "rebuffer_s"))
+    qoe = kbps[1:] / 1000 - 4.3 * stall[1:] - np.abs(np.diff(kbps)) / 1000
+    assert sum(reward for _, reward, _ in seen) / 47 == pytest.approx(qoe.mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("history", [4, 6, 8])
+def test_observations_follow_the_published_layout(history, tiny):
+    """numpy.roll as in the published code: with a long history old sizes stay visible in row 4."""
+    env = tiny.make(history=history)
+    seen, state = rollout(env, [1, 2, 0], seed=0), np.zeros((6, history))
+    for chunk, (observation, _, info) in enumerate(seen, start=1):
+        state = np.roll(state, -1, axis=1)
+        state[0, -1] = info["bitrate_kbps"] / 4000
+        state[1, -1] = info["buffer_s"] / 10
+        state[2, -1] = info["chunk_bytes"] / info["delay_ms"] / 1000
+        state[3, -1] = info["delay_ms"] / 1000 / 10
+        state[4, :3] = [level[chunk] / 1000 / 1000 if chunk < 4 else 0.0 for level in tiny.sizes]
+        state[5, -1] = (4 - chunk) / 4
+        assert observation.dtype == np.float32
+        assert np.array_equal(observation, state.astype(np.float32))
+        assert observation in env.observation_space
+
+
+def test_terminal_observation_has_no_next_sizes(tiny):
+    env = tiny.make()
+    env.reset(seed=0)
+    *_, (observation, _, info) = rollout(env, [0, 0, 0], seed=0)
+    assert observation[4, :3].tolist() == [0, 0, 0] and observation[5, -1] == 0
+    assert info["chunk_sizes_ahead"].shape == (0, 3)
+    with pytest.raises(ValueError, match="over"):
+        env.step(0)
+
+
+@pytest.mark.parametrize("rtt_ms", [0, 900])
+@pytest.mark.parametrize("traces", ["synthetic(count=5)", "genet(count=8)", "genet(space=udr1,count=8)"])
+def test_observations_stay_inside_their_bounds(traces, rtt_ms):
+    env = gym.make_vec(ABR, num_envs=32, traces=traces, rtt_ms=rtt_ms, delay_noise=True, start="random")
+    env.reset(seed=0)
+    assert np.all(np.isfinite(env.single_observation_space.high))
+    for actions in np.random.default_rng(1).integers(6, size=(100, 32)):
+        observations = env.step(actions)[0]
+        assert np.all(observations >= env.observation_space.low) and np.all(observations <= env.observation_space.high)
+
+
+# --- options ---
+
+
+def test_presets():
+    def defaults(preset):
+        env = gym.make(ABR, preset=preset).unwrapped
+        _, info = env.reset(seed=0)
+        world = env.simulator.world
+        return {
+            "traces": env.traces.name,
+            "history": env.observation_space.shape[1],
+            "first": info["bitrate_kbps"],
+            "penalty": env.qoe.rebuffer_penalty,
+            "stored": np.any(world.traces["start_pointer"] != 1),
+            "rtt": set(world.traces["rtt_ms"]) if preset != "genet" else None,
+            "cap": set(world.traces["buffer_cap_ms"]) if preset != "genet" else None,
+        }
+
+    netllm = {"traces": "synthetic", "history": 6, "first": 300, "penalty": 4.3, "stored": True}
+    pensieve = {"traces": "synthetic", "history": 8, "first": 750, "penalty": 4.3, "stored": False}
+    genet = {"traces": "genet", "history": 6, "first": 750, "penalty": 10.0, "stored": False}
+    assert defaults("netllm") == {**netllm, "rtt": {80.0}, "cap": {60_000.0}}
+    assert defaults("pensieve") == {**pensieve, "rtt": {80.0}, "cap": {60_000.0}}
+    assert defaults("genet") == {**genet, "rtt": None, "cap": None}
+
+
+def test_genet_traces_bring_their_round_trip_and_buffer():
+    env = gym.make(ABR, preset="genet").unwrapped
+    table = env.simulator.world.traces
+    assert np.array_equal(table["rtt_ms"], env.traces.rtt_ms) and len(set(table["rtt_ms"])) == 100
+    assert np.array_equal(table["buffer_cap_ms"], env.traces.buffer_cap_s * 1000)
+    fixed = gym.make(ABR, preset="genet", rtt_ms=50, buffer_cap_s=20).unwrapped.simulator.world.traces
+    assert set(fixed["rtt_ms"]) == {50.0} and set(fixed["buffer_cap_ms"]) == {20_000.0}
+
+
+def test_presets_are_only_defaults():
+    env = gym.make(ABR, preset="genet", traces="synthetic", history=9, start="stored").unwrapped
+    assert (env.traces.name, env.observation_space.shape) == ("synthetic", (6, 9))
+    assert np.array_equal(env.simulator.world.traces["start_pointer"], env.traces.start_pointer)
+
+
+def test_video_default_goes_with_the_traces(netllm_abr):
+    installed, generated = gym.make(ABR, traces="fcc-test").unwrapped, gym.make(ABR).unwrapped
+    named = gym.make(ABR, video="video1").unwrapped
+    assert np.array_equal(installed.video.chunk_sizes, named.video.chunk_sizes)
+    assert not np.array_equal(generated.video.chunk_sizes, named.video.chunk_sizes)
+    assert generated.video.name == "synthetic"
+
+
+@pytest.mark.parametrize(
+    ("kind", "utility"),
+    [
+        ("lin", [0.3, 0.75, 1.2, 1.85, 2.85, 4.3]),
+        ("log", [math.log(b / 4300) for b in (300, 750, 1200, 1850, 2850, 4300)]),
+        ("hd", HD_UTILITY),
+    ],
+)
+def test_qoe_kinds(kind, utility):
+    seen = rollout(gym.make(ABR, qoe=kind), [5, 2, 4, 4, 0], seed=1)
+    levels = [0, 5, 2, 4, 4, 0]
+    expected = [
+        utility[q] - 4.3 * info["rebuffer_s"] - abs(utility[q] - utility[p])
+        for p, q, (_, _, info) in zip(levels, levels[1:], seen[1:], strict=False)
+    ]
+    assert [reward for _, reward, _ in seen[1:]] == pytest.approx(expected, rel=1e-12)
+    assert seen[0][2]["qoe"].kind == kind
+
+
+def test_jumps(tiny):
+    env = tiny.make(action_mode="jump")
+    assert env.action_space == gym.spaces.Discrete(3)
+    observation_and_info = env.reset(seed=0)
+    assert observation_and_info[1]["action_mask"].tolist() == [False, True, True]
+    seen = [(None, 0, observation_and_info[1])]
+    for action in (0, 2, 2):
+        seen.append((None, 0, env.step(action)[4]))
+    assert column(seen, "bitrate_kbps") == [1000, 1000, 2000, 4000]
+    assert column(seen, "invalid_action") == [False, True, False, False]
+    assert env.get_wrapper_attr("action_masks")().tolist() == [True, True, False]
+
+
+def test_a_step_off_the_top_is_flagged(tiny):
+    env = tiny.make_vec(2, action_mode="jump", preset="pensieve")  # begins at level 1
+    env.reset(seed=0)
+    env.step([2, 1])
+    *_, infos = env.step([2, 2])
+    assert infos["bitrate_kbps"].tolist() == [4000, 4000]
+    assert infos["invalid_action"].tolist() == [True, False]
+    assert env.unwrapped.action_masks().tolist() == [[True, True, False]] * 2
+
+
+def test_levels_are_always_legal(tiny):
+    env = tiny.make_vec(2)
+    _, infos = env.reset(seed=0)
+    assert env.unwrapped.action_masks().tolist() == [[True] * 3] * 2
+    assert not infos["invalid_action"].any()
+
+
+def test_delay_noise():
+    plain, noisy = gym.make(ABR), gym.make(ABR, delay_noise=True)
+    expected = np.array(column(rollout(plain, [1] * 47, seed=2), "delay_ms"))
+    got = np.array(column(rollout(noisy, [1] * 47, seed=2), "delay_ms"))
+    # neither noise nor round trip moves the trace clock, so without a pause the transfers are the same
+    factor = got / expected
+    assert np.all((factor >= 0.9) & (factor < 1.1)) and factor.std() > 0.03
+    session = noisy.unwrapped.simulator.batch.session[0]
+    draws = [kernel.delay_noise(session["key"], session["episode"], chunk) for chunk in range(48)]
+    assert factor == pytest.approx(draws, rel=1e-12)
+    assert not np.array_equal(factor, np.array(column(rollout(noisy, [1] * 47), "delay_ms")) / expected)
+
+
+def test_start():
+    def starts(start):
+        env = gym.make(ABR, start=start).unwrapped
+        found = []
+        for trace in range(20):
+            env.reset(seed=trace, options={"trace": trace})
+            found.append(env.start_pointer)
+        return found, [len(env.traces.trace(i)[0]) for i in range(20)], env.traces.start_pointer[:20].tolist()
+
+    first, _, _ = starts("first")
+    assert first == [1] * 20
+    kept, _, stored = starts("stored")
+    assert kept == stored and len(set(stored)) > 10
+    drawn, lengths, _ = starts("random")
+    assert drawn != stored and len(set(drawn)) > 10
+    assert all(1 <= pointer < length for pointer, length in zip(drawn, lengths, strict=True))
+
+
+def test_random_start_reaches_the_whole_trace(tiny):
+    env = tiny.make_vec(200, start="random")
+    env.reset(seed=0)
+    assert set(env.unwrapped.simulator.batch.session["start"]) == {1, 2}
+
+
+def test_round_trip_is_in_every_delay(tiny):
+    near, far = (column(rollout(tiny.make(rtt_ms=rtt), [0, 1], seed=0), "delay_ms") for rtt in (0, 250))
+    assert near == pytest.approx([1000, 500, 1000])
+    assert np.subtract(far, near) == pytest.approx([250, 250, 250])
+
+
+def test_buffer_cap():
+    for cap in (5.0, 12.0):
+        env = gym.make(ABR, buffer_cap_s=cap)
+        buffers = column(rollout(env, [0] * 47, seed=0), "buffer_s")
+        assert cap - 0.5 < max(buffers) <= cap
+
+
+BAD_OPTIONS = [
+    ({"preset": "netlm"}, "did you mean 'netllm'"),
+    ({"preset": ["netllm"]}, "preset"),
+    ({"qoe": "linear"}, "qoe"),
+    ({"qoe": 3}, "qoe"),
+    ({"start": "middle"}, "start"),
+    ({"action_mode": "jumps"}, "jump"),
+    ({"action_mode": None}, "action_mode"),
+    ({"history": 5}, "history must be a whole number from 6"),
+    ({"history": "8"}, "history"),
+    ({"history": 6.5}, "history"),
+    ({"delay_noise": "no"}, "delay_noise"),
+    ({"rtt_ms": -1}, "rtt_ms"),
+    ({"rtt_ms": float("nan")}, "rtt_ms"),
+    ({"rtt_ms": "near"}, "rtt_ms must be a number"),
+    ({"buffer_cap_s": 3.9}, "buffer_cap_s must be a finite number from 4"),
+    ({"buffer_cap_s": float("inf")}, "buffer_cap_s"),
+    ({"traces": "genet(buffer_cap_s=1)"}, "buffer_cap_s must be a finite number from 4 up, not 1.0"),
+    ({"traces": 3}, "traces must be a name or a path"),
+    ({"video": 3}, "video must be a name or a path"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD_OPTIONS, ids=str)
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_bad_options_are_one_line(make, options, message):
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")) as caught:
+        make(ABR, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_short_chunks_need_half_a_second_of_buffer(trace_file, video_file):
+    """A pause drains steps of 0.5 s: a smaller cap could leave less than nothing."""
+    video = video_file([[1000] * 9, [2000] * 9], [100, 200], chunk_duration_s=0.1)
+    options = {"traces": trace_file([(0, 8), (9, 8)]), "video": video}
+    with pytest.raises(ValueError, match=r"from 0.5 up"):
+        gym.make(ABR, buffer_cap_s=0.2, **options)
+    seen = rollout(gym.make(ABR, buffer_cap_s=0.5, rtt_ms=0, **options), [1] * 9, seed=0)
+    assert all(0 <= level <= 0.5 for level in column(seen, "buffer_s"))
+
+
+@pytest.mark.parametrize("num_envs", [0, -1, 1.5, True, "4"])
+def test_bad_batch_sizes(num_envs):
+    from netenvs.abr.env import ABRVectorEnv
+
+    with pytest.raises(ValueError, match="num_envs"):
+        ABRVectorEnv(num_envs=num_envs)
+
+
+def test_vector_only_options():
+    with pytest.raises(ValueError, match=r"autoreset_mode 'same'; known: DISABLED, NEXT_STEP, SAME_STEP"):
+        gym.make_vec(ABR, autoreset_mode="same")
+    with pytest.raises(ValueError, match="render"):
+        gym.make_vec(ABR, vectorization_mode="vector_entry_point", render_mode="rgb_array")
+    for mode in (*AutoresetMode, "next-step", "SAME_STEP", "Disabled"):
+        assert gym.make_vec(ABR, autoreset_mode=mode).metadata["autoreset_mode"] in AutoresetMode
+
+
+# --- resets and seeds ---
+
+
+def test_seed_alone_determines_the_episode():
+    env, options = gym.make(ABR, delay_noise=True, start="random"), {"delay_noise": True, "start": "random"}
+    assert figures(env, seed=5) == figures(env, seed=5) == figures(gym.make(ABR, **options), seed=5)
+    assert figures(env, seed=5) != figures(env, seed=6)
+    env.reset(seed=5)
+    following = figures(env, options={})
+    assert following != figures(env, seed=5), "the second episode of a seed is another one"
+    env.reset(seed=5)
+    assert following == figures(env, options={})
+
+
+def test_unseeded_environments_differ():
+    keys = {int(e.unwrapped.simulator.batch.session["key"][0]) for e in (gym.make(ABR), gym.make(ABR)) if e.reset()}
+    assert len(keys) == 2
+    vector = gym.make_vec(ABR, num_envs=50)
+    vector.reset()
+    assert len(set(vector.unwrapped.simulator.batch.session["key"])) == 50
+
+
+def test_traces_are_drawn_evenly():
+    env = gym.make_vec(ABR, num_envs=4000, traces="synthetic(count=4)")
+    _, infos = env.reset(seed=0)
+    assert np.bincount(infos["trace"], minlength=4) == pytest.approx([1000] * 4, abs=130)
+
+
+def test_pinned_traces():
+    env = gym.make(ABR)
+    for trace in (0, 99, np.int64(7)):
+        assert env.reset(options={"trace": trace})[1]["trace"] == trace
+    vector = gym.make_vec(ABR, num_envs=3)
+    assert vector.reset(options={"trace": 5})[1]["trace"].tolist() == [5, 5, 5]
+    drawn = vector.reset(seed=0)[1]["trace"]
+    assert vector.reset(seed=0, options={"trace": [4, -1, 9]})[1]["trace"].tolist() == [4, drawn[1], 9]
+
+
+@pytest.mark.parametrize("trace", [-2, 100, 1.0, "0", True, [1, 2]])
+def test_bad_pins(trace):
+    for env in (gym.make(ABR), gym.make_vec(ABR, num_envs=3)):
+        with pytest.raises(ValueError, match="trace"):
+            env.reset(options={"trace": trace})
+
+
+def test_bad_resets():
+    env = gym.make_vec(ABR, num_envs=3)
+    for mask in ([True, False, True], [1, 1, 1], np.zeros(3, bool), np.ones(2, bool)):
+        with pytest.raises(ValueError, match="reset"):
+            env.reset(options={"reset_mask": np.array(mask)})
+    with pytest.raises(ValueError, match="seed has 2 entries for 3 rows"):
+        env.reset(seed=[1, 2])
+    with pytest.raises(ValueError, match="did you mean 'trace'"):
+        env.reset(options={"traces": 1})
+    with pytest.raises(ValueError, match="call reset"):
+        env.step([0, 0, 0])
+
+
+def test_seeds_as_numpy_integers():
+    env = gym.make_vec(ABR, num_envs=2)
+    expected, _ = env.reset(seed=4)
+    for seed in (np.int64(4), np.array([4, 5]), [4, 5]):
+        assert np.array_equal(env.reset(seed=seed)[0], expected)
+
+
+def test_reset_mask_leaves_the_other_rows_alone():
+    env = gym.make_vec(ABR, num_envs=4, autoreset_mode="disabled", delay_noise=True)
+    env.reset(seed=0)
+    before, *_ = env.step([1, 2, 3, 4])
+    mask = np.array([False, True, False, True])
+    observations, infos = env.reset(seed=[None, 77, None, None], options={"reset_mask": mask})
+    assert np.array_equal(observations[~mask], before[~mask])
+    assert infos["chunk"].tolist() == [2, 1, 2, 1]
+    single = gym.make(ABR, delay_noise=True)
+    assert np.array_equal(observations[1], single.reset(seed=77)[0])
+    single.reset(seed=3)
+    assert np.array_equal(observations[3], single.reset()[0]), "no seed: the row's own stream goes on"
+
+
+def test_disabled_autoreset_refuses_finished_rows(tiny):
+    env = tiny.make_vec(2, autoreset_mode="disabled")
+    env.reset(seed=0)
+    for _ in range(3):
+        *_, terminated, _, _ = env.step([0, 0])
+    assert terminated.all()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="reset it first"):
+            env.step([0, 0])
+    env.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(ValueError, match="reset it first"):
+        env.step([0, 0])
+    env.reset(options={"reset_mask": np.array([False, True])})
+    assert env.step([0, 0])[4]["chunk"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        [0],
+        [[0, 0]],
+        [0, 6],
+        [-1, 0],
+        [0.5, 0],
+        [math.nan, 0],
+        [math.inf, 0],
+        ["0", "1"],
+        [None, 0],
+        None,
+        [2**70, 0],
+        np.array([0, 2**64 - 1], dtype=np.uint64),
+        np.array([1 + 1j, 0]),
+    ],
+    ids=str,
+)
+def test_bad_batches_of_actions(actions):
+    env = gym.make_vec(ABR, num_envs=2)
+    before, _ = env.reset(seed=0)
+    with pytest.raises(ValueError, match="action"):
+        env.step(actions)
+    assert np.array_equal(env.unwrapped.simulator.batch.observation, before)
+
+
+@pytest.mark.parametrize("kind", [int, np.int8, np.uint64, np.float64, ">i4", bool])
+def test_kinds_of_actions(kind):
+    """Every kind of whole number is the same action; strided and read-only arrays compile nothing anew."""
+    env, levels = gym.make_vec(ABR, num_envs=3), [1, 0, 1]
+    env.reset(seed=0)
+    expected = env.step(levels)[1]
+    single = gym.make(ABR)
+    single.reset(seed=0)
+    assert single.step(np.array(1, dtype=kind))[1] == expected[0]
+    compiled = len(kernel.step_rows.signatures)
+    strided = np.zeros((3, 2), dtype=kind)
+    strided[:, 0] = levels
+    frozen = np.array(levels, dtype=kind)
+    frozen.flags.writeable = False
+    for actions in (strided[:, 0], frozen):
+        env.reset(seed=0)
+        assert np.array_equal(env.step(actions)[1], expected)
+    assert len(kernel.step_rows.signatures) == compiled
+
+
+# --- what is handed out is the caller's ---
+
+
+def test_nothing_handed_out_is_shared():
+    env = gym.make_vec(ABR, num_envs=2)
+    observations, infos = env.reset(seed=0)
+    twin = gym.make_vec(ABR, num_envs=2)
+    twin.reset(seed=0)
+    observations[:] = -1
+    for name in kernel.INFO_COLUMNS:
+        infos[name][:] = -1
+    stepped = env.step([2, 2])
+    stepped[1][:] = 99
+    expected = twin.step([2, 2])
+    assert np.array_equal(stepped[0], expected[0])
+    assert np.array_equal(env.step([1, 1])[1], twin.step([1, 1])[1])
+    assert np.array_equal(stepped[0], expected[0]), "a later step leaves earlier observations alone"
+    assert not np.shares_memory(stepped[0], env.step([1, 1])[0])
+
+
+def test_tables_handed_out_are_read_only():
+    _, info = gym.make(ABR).reset()
+    video, qoe = info["video"], info["qoe"]
+    for table in (video.bitrates_kbps, video.chunk_sizes, qoe.utility, qoe.switch_cost, info["chunk_sizes_ahead"]):
+        with pytest.raises(ValueError, match="read-only"):
+            table[0] = 1
+
+
+def test_vector_attributes():
+    env = gym.make_vec(ABR, num_envs=2).unwrapped
+    assert env.chunk_sizes is env.video.chunk_sizes and env.chunk_sizes.shape == (49, 6)
+    assert env.shared_info == {"video": env.video, "qoe": env.qoe}
+    assert len(env.traces) == 100
+
+
+def test_info_columns_are_scalars_per_row():
+    env = gym.make_vec(ABR, num_envs=2)
+    _, infos = env.reset(seed=0)
+    names = [name for name in infos if not name.startswith("_")]
+    assert sorted(names) == sorted([*kernel.INFO_COLUMNS, "chunk", "trace", "invalid_action"])
+    assert all(infos[name].shape == (2,) and infos[f"_{name}"].all() for name in names)
+    assert infos["chunk"].dtype == np.int64 and infos["delay_ms"].dtype == np.float64
+
+
+def test_a_pickled_batch_goes_on_equally():
+    env = gym.make_vec(ABR, num_envs=3, delay_noise=True).unwrapped
+    env.reset(seed=0)
+    env.step([1, 2, 3])
+    twin = pickle.loads(pickle.dumps(env))
+    for _ in range(60):
+        assert np.array_equal(env.step([1, 0, 2])[1], twin.step([1, 0, 2])[1])
+
+
+def test_spec_options_are_json():
+    spec = gym.make(ABR, preset="pensieve", traces="genet(space=udr1,count=3)", rtt_ms=7).spec
+    assert json.loads(spec.to_json())["kwargs"] == {
+        "preset": "pensieve",
+        "traces": "genet(space=udr1,count=3)",
+        "rtt_ms": 7,
+    }
+
+
+def test_episode_log(tiny):
+    env = tiny.make().unwrapped
+    assert all(len(values) == 0 for values in env.episode_log().values())
+    seen = rollout(env, [1, 2, 0], seed=0)
+    log = env.episode_log()
+    assert set(log) == set(kernel.INFO_COLUMNS)
+    assert all(log[name].tolist() == column(seen, name) for name in log)
+    env.reset()
+    assert all(len(values) == 1 for values in env.episode_log().values())
+
+
+# --- memory safety: numba does not check indices unless asked ---
+
+DRIVER = """
+    import gymnasium as gym, numpy as np, netenvs
+    from agents.policy import load_policy
+    from netenvs.abr import kernel
+
+    try:
+        kernel.play_chunk(np.zeros(2), np.zeros(2), 0, 2, 7, 0.0, 0.0, 1, 0.0, 1.0, 1.0, 1.0)
+    except IndexError:
+        print("checked")
+    rng = np.random.default_rng(0)
+    configurations = [
+        {"action_mode": "jump", "start": "random", "delay_noise": True, "history": 9},
+        {"traces": "genet(space=udr1,count=5)", "preset": "genet"},
+    ]
+    policies = [load_policy(name, "abr") for name in ("robust-mpc", "throughput", "bba", "bola")]
+    for options in configurations:
+        for mode in ("next-step", "same-step", "disabled"):
+            env = gym.make_vec("netenvs/ABR-v0", num_envs=5, autoreset_mode=mode, **options)
+            observations, infos = env.reset(seed=0)
+            for policy in policies:
+                policy.reset_rows(np.arange(5), [None] * 5)
+            over = np.zeros(5, dtype=bool)
+            for step in range(220):
+                for policy in policies:  # finished rows included
+                    policy.act_batch(observations, {**infos, **env.unwrapped.shared_info, "row": np.arange(5)})
+                if mode == "disabled" and over.any():
+                    env.reset(options={"reset_mask": over | (rng.random(5) < 0.2)})
+                elif rng.random() < 0.05:
+                    some = rng.random(5) < 0.4
+                    if some.any():
+                        env.reset(options={"reset_mask": some, "trace": rng.integers(-1, 5, size=5)})
+                over = np.zeros(5, dtype=bool) if mode == "disabled" else over
+                observations, _, over, _, infos = env.step(rng.integers(env.single_action_space.n, size=5))
+    print("done")
+"""
+
+
+def test_no_sequence_of_legal_calls_leaves_an_array(tmp_path):
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(DRIVER)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.stdout.split() == ["checked", "done"], run.stderr[-2000:]
