@@ -176,7 +176,28 @@ def _per_trace(
     return np.array(values, dtype=np.float64)
 
 
-class ABREnv(gym.Env[np.ndarray, np.int64]):
+class _Session:
+    """What the single and the vector environment show of their simulator."""
+
+    simulator: _Simulator
+
+    @property
+    def traces(self) -> TraceSet:
+        """The trace set that episodes are drawn from."""
+        return self.simulator.traces
+
+    @property
+    def video(self) -> Video:
+        """The video that is streamed."""
+        return self.simulator.video
+
+    @property
+    def qoe(self) -> QoE:
+        """The objective."""
+        return self.simulator.qoe
+
+
+class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
     """
     ## Description
     A player streams a video of fixed-length chunks over a link whose bandwidth follows a recorded trace. Before
@@ -289,21 +310,6 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
         self._log = np.zeros((self.video.num_chunks, len(kernel.INFO_COLUMNS)))
 
     @property
-    def traces(self) -> TraceSet:
-        """The trace set that episodes are drawn from."""
-        return self.simulator.traces
-
-    @property
-    def video(self) -> Video:
-        """The video that is streamed."""
-        return self.simulator.video
-
-    @property
-    def qoe(self) -> QoE:
-        """The objective."""
-        return self.simulator.qoe
-
-    @property
     def start_pointer(self) -> int:
         """Segment of the trace in which the present episode started."""
         return int(self.simulator.batch.session["start"][0])
@@ -392,7 +398,7 @@ class ABREnv(gym.Env[np.ndarray, np.int64]):
         return self.episode_log(), self.traces, self._trace, self.start_pointer, self.video
 
 
-class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     """A batch of ``ABREnv`` sessions stepped by one kernel call; the same options.
 
     Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the
@@ -453,21 +459,6 @@ class ABRVectorEnv(gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self._present.flags.writeable = False
         self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
         self._begun = False
-
-    @property
-    def traces(self) -> TraceSet:
-        """The trace set that episodes are drawn from."""
-        return self.simulator.traces
-
-    @property
-    def video(self) -> Video:
-        """The video that is streamed."""
-        return self.simulator.video
-
-    @property
-    def qoe(self) -> QoE:
-        """The objective."""
-        return self.simulator.qoe
 
     @property
     def chunk_sizes(self) -> np.ndarray:

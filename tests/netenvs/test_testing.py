@@ -100,6 +100,13 @@ class ExtraColumn(ABRVectorEnv):
         return {**super()._infos(), "luck": np.ones(self.num_envs)}
 
 
+class OtherInfo(ABRVectorEnv):
+    def step(self, actions):
+        *outcome, infos = super().step(actions)
+        infos["buffer_s"][0] += 1e-9
+        return *outcome, infos
+
+
 class OtherSpace(ABRVectorEnv):
     def __init__(self, num_envs=1, **options):
         super().__init__(num_envs, **{**options, "history": 7})
@@ -182,6 +189,7 @@ def test_broken_environments_fail(broken, message, check):
         (OtherRows, "row 0 and the single environment with seed 1234 differ"),
         (OtherSeeds, "observation of row 0 differs"),
         (ExtraColumn, "info columns"),
+        (OtherInfo, r"info\['buffer_s'\] of row 0 differs"),
         (OtherSpace, "observation spaces differ"),
         (WrongFinalObservation, "SAME_STEP"),
         (SinglePrecision, "rewards must be float64"),
