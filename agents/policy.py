@@ -68,7 +68,7 @@ class Policy:
         raise NotImplementedError(f"{type(self).__name__} does not define act(observation, info)")
 
     def finish(self, observation: Any, info: dict[str, Any]) -> None:
-        """The episode has ended with this last observation; no action is asked for."""
+        """The episode has ended with this last observation; no action is asked for. Batched play has no such call."""
 
     def bind(self, env: gym.Env) -> None:
         """Privileged policies look into the environment here, before each of its resets."""
