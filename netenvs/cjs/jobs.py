@@ -60,7 +60,7 @@ class Job:
     stages: Sequence[Stage]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class JobSet:
     """All job templates of a workload, packed; every array is read-only.
 
@@ -98,7 +98,11 @@ class JobSet:
     """int32 (stages, 3 waves, 9 columns): length of that list, 0 where there are no samples."""
 
     def __len__(self) -> int:
+        """Number of templates."""
         return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"<JobSet {self.name!r}: {len(self)} jobs, {len(self.num_tasks)} stages>"
 
     def template(self, index: int) -> Template:
         """A readable view of template ``index``. Raises ``IndexError`` outside 0 ... len - 1."""

@@ -64,6 +64,8 @@ def tpch_index(query: int, size: str) -> int:
     """Number of the ``tpch`` template of query 1 ... 22 at a size of ``TPCH_SIZES``."""
     if not 1 <= query <= TPCH_QUERIES:
         raise ValueError(f"TPC-H has queries 1 to {TPCH_QUERIES}, there is no {query}")
+    if size not in TPCH_SIZES:
+        raise ValueError(f"tpch has the sizes {', '.join(TPCH_SIZES)}, there is no {size!r}")
     return TPCH_SIZES.index(size) * TPCH_QUERIES + query - 1
 
 
