@@ -329,7 +329,7 @@ def _checked(samples: Sequence[float] | np.ndarray) -> np.ndarray:
     """int32 copy of a list of durations in ms."""
     try:
         values = np.array(samples, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("durations must be lists of numbers, in ms") from None
     if values.ndim != 1:
         raise ValueError("durations must be flat lists of numbers, in ms")

@@ -13,11 +13,14 @@ or an object executor level -> number or list. A job may have a ``name``.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from netenvs.cjs.jobs import LEVELS, WAVES, Job, Stage
 from netenvs.cjs.textfile import open_text
+
+_LEVEL = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def read_jobs(path: Path) -> list[Job]:
@@ -68,7 +71,7 @@ def _read_stage(entry: Any, where: str) -> Stage:
 def _read_wave(lists: Any, where: str) -> dict[int, list[float]]:
     if not isinstance(lists, dict):
         return {LEVELS[0]: _read_list(lists, where)}
-    bad = [level for level in lists if not level.isdigit() or int(level) < 1]
+    bad = [level for level in lists if not _LEVEL.fullmatch(level)]
     if bad:
         raise ValueError(f"{where}: {bad[0]!r} is not an executor level, a whole number from 1 up")
     return {int(level): _read_list(samples, where) for level, samples in lists.items()}

@@ -103,7 +103,7 @@ def _read_log(path: Path) -> _Log:
     for event, where in _events(path):
         try:
             _read_event(log, event)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"{where}: {event.get('Event')} is not as Spark writes it ({reason})") from None
     return log

@@ -85,7 +85,7 @@ def load_workload(spec: str) -> JobSet:
     """
     if not isinstance(spec, str):
         raise ValueError(f"workload must be a name or a path, not {type(spec).__name__}")
-    if Path(spec).exists():
+    if spec not in NAMES and Path(spec).exists():
         return _read_file(recognise(Path(spec)), spec, Path(spec), {})
     name, options = parse_spec(spec)
     if name == "tpch" and not options:
@@ -99,7 +99,7 @@ def load_workload(spec: str) -> JobSet:
         return _read_file(name, spec, Path(path), options)
     if "/" in name or "." in name:
         raise ValueError(f"workload {spec!r}: no such file")
-    raise ValueError(unknown_name("workload", spec, ["synthetic", "tpch", *READERS]) + ", or a file")
+    raise ValueError(unknown_name("workload", spec, NAMES) + ", or a file")
 
 
 def recognise(path: Path) -> str:
@@ -123,7 +123,7 @@ def recognise(path: Path) -> str:
 def _read_file(reader: str, spec: str, path: Path, options: dict[str, Any]) -> JobSet:
     try:
         jobs = generators.call(READERS[reader], spec, {"path": path, **options})
-    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
+    except (UnicodeDecodeError, EOFError, OSError, RecursionError, zlib.error) as error:
         raise ValueError(f"{path}: damaged, or no text file ({error}); read as {reader}") from None
     return make_job_set(str(path), jobs)
 
@@ -145,3 +145,4 @@ READERS: dict[str, Callable[..., list[Job]]] = {
     "json": json_jobs.read_jobs,
     "spark-eventlog": spark_eventlog.read_jobs,
 }
+NAMES = ("synthetic", "tpch", *READERS)

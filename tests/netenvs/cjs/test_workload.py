@@ -343,6 +343,11 @@ def stages(**changes):
         (stages(durations_ms={}), "job 'etl': stage 0: it has no durations"),
         (stages(durations_ms={"last": 5}), "unknown key 'last'; known: first, fresh, rest"),
         (stages(durations_ms={"first": {"x": 5}}), "'x' is not an executor level"),
+        (stages(durations_ms={"first": {"0": 5}}), "'0' is not an executor level"),
+        (stages(durations_ms={"first": {"\u00b2": 5}}), "'\u00b2' is not an executor level"),
+        (stages(durations_ms=10**400), "must be lists of numbers"),
+        ("[" * 100_000, "not recognised"),
+        ('{"jobs": ' + "[" * 100_000, "damaged, or no text file"),
         (stages(durations_ms={"first": {"5": 5}, "rest": {"10": 5}}), "'first' must list every executor level"),
     ],
 )
@@ -386,6 +391,20 @@ def test_damage_after_the_start_is_one_line(tmp_path):
     path.write_bytes(gzip.compress(text.encode())[:-2000])
     with pytest.raises(ValueError, match="damaged"):
         load_workload(str(path))
+
+
+def test_a_file_does_not_hide_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "synthetic").mkdir()
+    assert len(load_workload("synthetic")) == 100
+
+
+def test_the_example_of_the_documentation(tmp_path, artifacts):
+    page = (artifacts.parents[1] / "docs" / "cjs_workloads.md").read_text()
+    example = page.split("```json\n")[1].split("```")[0]
+    jobs = load_workload(save(tmp_path / "jobs.json", example))
+    assert jobs.names == ("report", "measured")
+    assert jobs.template(1).durations(0, REST, 5).tolist() == [150, 160, 155]
 
 
 def test_a_folder_is_a_spark_log_or_nothing(tmp_path):
