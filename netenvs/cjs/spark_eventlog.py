@@ -1,9 +1,14 @@
 """Jobs of Apache Spark event logs (``spark.eventLog.enabled``), plain or gzip.
 
 An event log is one JSON object per line. Read here: ``SparkListenerExecutorAdded`` (task slots of an
-executor), ``SparkListenerJobStart`` (the stages of a job and their 'Parent IDs'), ``SparkListenerTaskEnd``
-(launch and finish time in ms) and ``SparkListenerJobEnd``. Format:
+executor), ``SparkListenerJobStart`` (the stages of a Spark job and their 'Parent IDs'),
+``SparkListenerTaskEnd`` (launch and finish time in ms) and ``SparkListenerJobEnd``. Format:
 ``core/src/main/scala/org/apache/spark/util/JsonProtocol.scala`` of https://github.com/apache/spark.
+
+A job here is a query: adaptive execution of Spark SQL starts one Spark job per stage, so Spark jobs that share
+``spark.sql.execution.root.id`` (or, before Spark 3.4, ``spark.sql.execution.id``) make one job. A later
+Spark job of a query lists the stages of the earlier ones again, under new numbers, and skips them; they are
+known by the RDD that they compute. A Spark job outside SQL is a job of its own.
 
 An executor of the simulator runs one task at a time, so it is one *slot* of a Spark executor. Tasks are put
 on slots in the order of their launch. The first task of a slot in the application is ``fresh`` (it pays for
@@ -39,17 +44,25 @@ class _Task:
 
 
 @dataclass
+class _Query:
+    spark_jobs: list[int] = field(default_factory=list)
+    stages: list[int] = field(default_factory=list)
+
+
+@dataclass
 class _Log:
     """What the events say."""
 
     slots: dict[str, int] = field(default_factory=dict)
     """Spark executor -> tasks at a time."""
-    jobs: dict[int, list[int]] = field(default_factory=dict)
-    """Job -> its stages; a stage that several jobs list belongs to the first of them."""
+    queries: dict[str, _Query] = field(default_factory=dict)
+    """By name; a stage that several queries list belongs to the first of them."""
     parents: dict[int, list[int]] = field(default_factory=dict)
     num_tasks: dict[int, int] = field(default_factory=dict)
+    rdds: dict[int, int] = field(default_factory=dict)
+    """Stage -> the RDD that it computes, the first of its list; -1 where none is told."""
     results: dict[int, str] = field(default_factory=dict)
-    """Job -> how it ended."""
+    """Spark job -> how it ended."""
     tasks: list[_Task] = field(default_factory=list)
 
 
@@ -60,7 +73,7 @@ class _LeftOut(Exception):
 def read_jobs(path: Path) -> list[Job]:
     """The jobs of an event log, or of a folder ``eventlog_v2_*`` of a log that Spark wrote in parts.
 
-    Failed, killed and repeated tasks are not counted. Stages that Spark skipped, because an earlier job had
+    Failed, killed and repeated tasks are not counted. Stages that Spark skipped, because an earlier query had
     left their output, are dropped. A job is left out, with a warning that counts them and names the first,
     when it did not end or failed, or when no task of one of its stages succeeded. A last line that is cut
     short (of an application that still runs) is ignored. Raises ``ValueError`` for a line that is not an
@@ -75,15 +88,15 @@ def read_jobs(path: Path) -> list[Job]:
     submitted = {task.stage for task in log.tasks}
     jobs: list[Job] = []
     left_out: list[str] = []
-    for number in sorted(log.jobs):
+    for name, query in log.queries.items():
         try:
-            jobs.append(_make_job(log, number, submitted, by_stage, level))
+            jobs.append(_make_job(log, name, query, submitted, by_stage, level))
         except _LeftOut as reason:
-            left_out.append(f"job-{number} ({reason})")
-    if not log.jobs:
+            left_out.append(f"{name} ({reason})")
+    if not log.queries:
         raise ValueError(f"{path}: there is no job in this Spark event log")
     if left_out:
-        text = f"{path}: {len(left_out)} of {len(log.jobs)} jobs left out, the first: {left_out[0]}"
+        text = f"{path}: {len(left_out)} of {len(log.queries)} jobs left out, the first: {left_out[0]}"
         if not jobs:
             raise ValueError(f"{text}; no job is left")
         warnings.warn(text, stacklevel=2)
@@ -136,12 +149,17 @@ def _read_event(log: _Log, event: dict[str, Any]) -> None:
     if kind == "ExecutorAdded":
         log.slots[str(event["Executor ID"])] = int(event["Executor Info"]["Total Cores"])
     elif kind == "JobStart":
-        own = log.jobs.setdefault(int(event["Job ID"]), [])
+        number, properties = int(event["Job ID"]), event.get("Properties") or {}
+        execution = properties.get("spark.sql.execution.root.id") or properties.get("spark.sql.execution.id")
+        query = log.queries.setdefault(f"query-{execution}" if execution else f"job-{number}", _Query())
+        query.spark_jobs.append(number)
         for info in event["Stage Infos"]:
             stage = int(info["Stage ID"])
             if stage in log.parents:
                 continue
-            own.append(stage)
+            query.stages.append(stage)
+            rdds = info.get("RDD Info") or [{"RDD ID": -1}]
+            log.rdds[stage] = int(rdds[0]["RDD ID"])
             log.parents[stage] = [int(parent) for parent in info["Parent IDs"]]
             log.num_tasks[stage] = int(info["Number of Tasks"])
     elif kind == "JobEnd":
@@ -179,14 +197,22 @@ def _assign_waves(log: _Log) -> int:
     return max(1, sum(len(slots) for slots in free_at.values()))
 
 
-def _make_job(log: _Log, number: int, submitted: set[int], by_stage: dict[int, dict[int, _Task]], level: int) -> Job:
-    result = log.results.get(number, "did not end")
-    if result != _JOB_SUCCESS:
-        raise _LeftOut(result if number not in log.results else f"it ended as {result}")
-    run = sorted(stage for stage in log.jobs[number] if stage in submitted)
+def _make_job(
+    log: _Log, name: str, query: _Query, submitted: set[int], by_stage: dict[int, dict[int, _Task]], level: int
+) -> Job:
+    for number in query.spark_jobs:
+        if number not in log.results:
+            raise _LeftOut("did not end")
+        if log.results[number] != _JOB_SUCCESS:
+            raise _LeftOut(f"it ended as {log.results[number]}")
+    run = sorted(stage for stage in query.stages if stage in submitted)
     if not run:
         raise _LeftOut("all of its stages were skipped")
     positions = {stage: position for position, stage in enumerate(run)}
+    computed = {log.rdds[stage]: stage for stage in run if log.rdds[stage] >= 0}
+    for stage in query.stages:  # a stage that was skipped stands for the one that had computed its RDD
+        if stage not in positions and log.rdds[stage] in computed:
+            positions[stage] = positions[computed[log.rdds[stage]]]
     stages = []
     for stage in run:
         if stage not in by_stage:
@@ -204,4 +230,4 @@ def _make_job(log: _Log, number: int, submitted: set[int], by_stage: dict[int, d
                 parents=tuple(positions[parent] for parent in log.parents[stage] if parent in positions),
             )
         )
-    return Job(f"job-{number}", stages)
+    return Job(name, stages)

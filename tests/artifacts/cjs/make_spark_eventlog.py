@@ -3,10 +3,11 @@
     pip install -e ".[spark]"        # needs Java 17 or newer
     python tests/artifacts/cjs/make_spark_eventlog.py tests/artifacts/cjs/spark_eventlog.json
 
-Three jobs on two task slots: a word count (two stages), a join of that count, whose stages Spark skips, with two
-new ones, and one with a task whose first attempt fails. Metrics, accumulators, call sites and properties, which
-are nine tenths of the log, are removed, and so are all kinds of events not named in ``KEPT`` (some hold paths and
-host names); what remains is as Spark wrote it.
+On two task slots: a word count (two stages), a join of that count, whose stages Spark skips, with two new ones, a job
+with a task whose first attempt fails, and an SQL query (aggregate, sort-merge join, aggregate) that adaptive execution
+splits into several Spark jobs. Metrics, accumulators, call sites and properties, which are nine tenths of the log, are
+removed, and so are all kinds of events not named in ``KEPT`` (some hold paths and host names); what remains is as
+Spark wrote it.
 """
 
 import json
@@ -50,11 +51,12 @@ def fail_once(index, words):
 def run(folder):
     """Run the jobs with an event log in ``folder``."""
     from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
 
     conf = SparkConf().setMaster("local[2,2]").setAppName("netenvs-test")  # two slots, two attempts
     conf.set("spark.eventLog.enabled", "true").set("spark.eventLog.dir", f"file://{folder}")
     conf.set("spark.eventLog.compress", "false").set("spark.eventLog.rolling.enabled", "false")
-    conf.set("spark.ui.enabled", "false")
+    conf.set("spark.ui.enabled", "false").set("spark.sql.shuffle.partitions", "3")
     conf.set("spark.driver.host", "localhost").set("spark.driver.bindAddress", "127.0.0.1")
     with SparkContext(conf=conf) as context:
         context.setLogLevel("OFF")
@@ -65,6 +67,11 @@ def run(folder):
         smallest = context.parallelize(TEXT * 4, 2).map(busy).reduceByKey(min, 2)
         largest.join(smallest, 4).join(counts, 4).count()
         context.parallelize(TEXT * 4, 3).mapPartitionsWithIndex(fail_once).collect()
+        session = SparkSession(context)
+        sales = session.range(0, 200_000, 1, 4).selectExpr("id % 1000 AS item", "id AS price")
+        items = session.range(0, 1000, 1, 2).selectExpr("id AS item", "id % 7 AS shelf")
+        joined = sales.groupBy("item").sum("price").join(items.hint("merge"), "item")
+        joined.groupBy("shelf").count().collect()
 
 
 def trim(line):
@@ -73,12 +80,14 @@ def trim(line):
     if event["Event"] not in KEPT:
         return None
     for part in (event.get("Task Info", {}), event.get("Stage Info", {}), *event.get("Stage Infos", [])):
-        part.pop("Accumulables", None)
-        part.pop("RDD Info", None)
-        part.pop("Details", None)
-        part.pop("Stage Name", None)
-    for key in ("Task Executor Metrics", "Task Metrics", "Properties", "User"):
+        for key in ("Accumulables", "Details", "Stage Name"):
+            part.pop(key, None)
+        if "RDD Info" in part:
+            part["RDD Info"] = [{"RDD ID": rdd["RDD ID"]} for rdd in part["RDD Info"]]
+    for key in ("Task Executor Metrics", "Task Metrics", "User"):
         event.pop(key, None)
+    if properties := event.pop("Properties", None):
+        event["Properties"] = {key: value for key, value in properties.items() if key.startswith("spark.sql.execution")}
     if "Task End Reason" in event:
         event["Task End Reason"] = {"Reason": event["Task End Reason"]["Reason"]}
     if "Executor Info" in event:

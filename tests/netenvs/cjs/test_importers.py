@@ -114,6 +114,8 @@ def test_alibaba_tables_that_cannot_be_read(tmp_path, text, options, message):
 
 # Spark
 
+NAMES = ("job-0", "job-1", "job-2", "query-0")
+
 
 @pytest.fixture
 def log(artifacts):
@@ -132,12 +134,14 @@ def test_spark_jobs_of_a_real_run(log):
     assert log.stat().st_size < 100_000
     assert recognise(log) == "spark-eventlog"
     jobs = load_workload(str(log))
-    assert jobs.names == ("job-0", "job-1", "job-2")
-    count, join, retried = (jobs.template(index) for index in range(3))
+    assert jobs.names == NAMES
+    count, join, retried, query = (jobs.template(index) for index in range(4))
     assert (count.num_tasks.tolist(), count.edges) == ([6, 3], [(0, 1)])
     # the word count that is joined is there already, so its two stages were skipped
     assert (join.num_tasks.tolist(), join.edges) == ([6, 2, 5, 7, 4], [(0, 2), (1, 2), (2, 3), (3, 4)])
     assert (retried.num_tasks.tolist(), retried.edges) == ([3], [])
+    # four Spark jobs: two inputs (2 and 4 partitions), their join and the last aggregate (1 partition each)
+    assert (query.num_tasks.tolist(), query.edges) == ([2, 4, 1, 1], [(0, 2), (1, 2), (2, 3)])
 
 
 def test_spark_durations_are_those_of_the_successful_tasks(log):
@@ -147,7 +151,7 @@ def test_spark_durations_are_those_of_the_successful_tasks(log):
             info = event["Task Info"]
             expected.setdefault(event["Stage ID"], []).append(info["Finish Time"] - info["Launch Time"])
     jobs = load_workload(str(log))
-    found = [sample for j in range(3) for sample in samples_of_stages(jobs.template(j))]
+    found = [sample for j in range(4) for sample in samples_of_stages(jobs.template(j))]
     assert sorted(found) == sorted(sorted(samples) for samples in expected.values())
 
 
@@ -164,9 +168,11 @@ def test_spark_waves_of_two_slots(log):
     # two slots: the first two tasks of the application are fresh, the first two of every other stage first
     assert counts[0] == [2, 4, 4]
     assert all(fresh == 0 for fresh, _, _ in counts[1:])
-    assert [first for _, first, _ in counts[1:-1]] == [2] * 6
-    # the last stage: a slot's first attempt may be the one that failed
-    assert counts[-1][1] + counts[-1][2] == 3
+    # (the two tasks of the fourth stage ran one after the other, beside another stage)
+    assert [first for _, first, _ in counts[1:7]] == [2, 2, 1, 2, 2, 2]
+    # of the retried stage a slot's first attempt may be the one that failed
+    assert counts[7][1] + counts[7][2] == 3
+    assert [first for _, first, _ in counts[8:]] == [2, 2, 1, 1]
     job = jobs.template(0)
     assert min(job.durations(0, FRESH)) > 2 * max(job.durations(0, REST))  # Python workers were started
 
@@ -175,7 +181,7 @@ def test_spark_waves_of_two_slots(log):
 def test_spark_log_plain_or_gzip(tmp_path, log, name):
     path = write(tmp_path / name, log.read_text())
     assert load_workload(path).durations_ms.tolist() == load_workload(str(log)).durations_ms.tolist()
-    assert load_workload(f"spark-eventlog(path={path})").names == ("job-0", "job-1", "job-2")
+    assert load_workload(f"spark-eventlog(path={path})").names == NAMES
 
 
 def test_spark_log_in_parts(tmp_path, log):
@@ -184,8 +190,8 @@ def test_spark_log_in_parts(tmp_path, log):
     folder.mkdir()
     (folder / "appstatus_local-1").write_text("")
     for part in range(11):  # 10 comes after 9, not after 1
-        end = None if part == 10 else 5 * part + 5
-        (folder / f"events_{part + 1}_local-1").write_text("".join(lines[5 * part : end]))
+        end = None if part == 10 else 8 * part + 8
+        (folder / f"events_{part + 1}_local-1").write_text("".join(lines[8 * part : end]))
     assert load_workload(str(folder)).durations_ms.tolist() == load_workload(str(log)).durations_ms.tolist()
 
 
@@ -209,9 +215,33 @@ def test_spark_jobs_that_failed_are_left_out(tmp_path, log):
         if event["Event"] == "SparkListenerJobEnd" and event["Job ID"] == 2:
             event["Job Result"] = {"Result": "JobFailed"}
 
-    with pytest.warns(UserWarning, match=r"1 of 3 jobs left out, the first: job-2 \(it ended as JobFailed\)"):
+    with pytest.warns(UserWarning, match=r"1 of 4 jobs left out, the first: job-2 \(it ended as JobFailed\)"):
         jobs = load_workload(write(tmp_path / "log", changed(log, fail)))
-    assert jobs.names == ("job-0", "job-1")
+    assert jobs.names == ("job-0", "job-1", "query-0")
+
+
+def test_spark_query_of_which_one_part_failed(tmp_path, log):
+    def fail(event):
+        if event["Event"] == "SparkListenerJobEnd" and event["Job ID"] == 4:
+            event["Job Result"] = {"Result": "JobFailed"}
+
+    with pytest.warns(UserWarning, match=r"1 of 4 jobs left out, the first: query-0 \(it ended as JobFailed\)"):
+        assert load_workload(write(tmp_path / "log", changed(log, fail))).names == NAMES[:3]
+
+
+def test_spark_jobs_without_a_query_are_jobs_of_their_own(tmp_path, log):
+    jobs = load_workload(write(tmp_path / "log", changed(log, lambda event: event.pop("Properties", None))))
+    assert jobs.names == tuple(f"job-{number}" for number in range(7))
+    assert [jobs.template(number).edges for number in range(3, 7)] == [[]] * 4
+
+
+def test_spark_before_3_4_names_the_query_otherwise(tmp_path, log):
+    def older(event):
+        event.get("Properties", {}).pop("spark.sql.execution.root.id", None)
+
+    jobs = load_workload(write(tmp_path / "log", changed(log, older)))
+    assert jobs.names == NAMES
+    assert jobs.template(3).edges == [(0, 2), (1, 2), (2, 3)]
 
 
 def test_spark_stages_without_a_successful_task(tmp_path, log):
@@ -220,7 +250,7 @@ def test_spark_stages_without_a_successful_task(tmp_path, log):
             event["Task Info"]["Killed"] = True
 
     with pytest.warns(UserWarning, match=r"job-0 \(no task of its stage 1 succeeded\)"):
-        assert load_workload(write(tmp_path / "log", changed(log, kill))).names == ("job-1", "job-2")
+        assert load_workload(write(tmp_path / "log", changed(log, kill))).names == NAMES[1:]
 
 
 def test_spark_repeated_tasks_count_once(tmp_path, log):
@@ -238,7 +268,7 @@ def test_spark_repeated_tasks_count_once(tmp_path, log):
 def test_spark_job_whose_stages_were_all_skipped(tmp_path, log):
     events = [event for event in events_of(log) if event.get("Stage ID") not in (0, 1)]
     with pytest.warns(UserWarning, match=r"job-0 \(all of its stages were skipped\)"):
-        assert load_workload(write(tmp_path / "log", text_of(events))).names == ("job-1", "job-2")
+        assert load_workload(write(tmp_path / "log", text_of(events))).names == NAMES[1:]
 
 
 def start(log):
