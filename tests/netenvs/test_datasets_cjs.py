@@ -41,7 +41,7 @@ def plain_stage(tasks, ms):
 #: levels are not in order; at 2 and 5 the first wave lists the fresh tasks, too; nothing ran at 10
 CLEANED = stage(
     first={5: [9, 3, 9, 9], 2: [9, 4], 10: []},
-    rest={5: [2], 2: [1, 1, 1], 10: [6, 7]},
+    rest={5: [2], 2: [1, 1], 10: [6, 7]},
     fresh={5: [9, 9], 2: [9], 10: []},
 )
 
@@ -103,7 +103,7 @@ def test_stages_are_cleaned_as_the_published_simulator_does(store, tmp_path, mon
     install_tpch(upstream_files(), tmp_path / "upstream", monkeypatch)
     job = load_workload("tpch").template(tpch_index(3, "10g"))
     assert job.edges == [(0, 1), (0, 2), (1, 2)]
-    assert job.num_tasks.tolist() == [2, 5, 1]  # 4 + 1 at the level that stands first, which is 5
+    assert job.num_tasks.tolist() == [2, 5, 1]  # 4 + 1 at the level that stands first, 5; at 2 there are 4
     assert job.durations(1, FRESH, 5).tolist() == [9, 9]
     assert job.durations(1, FIRST, 5).tolist() == [3, 9]  # the first two nines were the fresh ones
     assert job.durations(1, REST, 5).tolist() == [2]
@@ -111,7 +111,7 @@ def test_stages_are_cleaned_as_the_published_simulator_does(store, tmp_path, mon
         assert job.durations(1, FRESH, level).tolist() == []
         assert job.durations(1, FIRST, level).tolist() == [3, 9]  # an empty list takes the next lower level's
         assert job.durations(1, REST, level).tolist() == [6, 7]
-    fresh, first, rest = [9, 9, 9], [4, 3, 9, 3, 9], [1, 1, 1, 2, 6, 7]  # of all levels, 2 included
+    fresh, first, rest = [9, 9, 9], [4, 3, 9, 3, 9], [1, 1, 2, 6, 7]  # of all levels, 2 included
     assert job.rough_ms[1] == np.mean([*fresh, *first, *rest])
 
 

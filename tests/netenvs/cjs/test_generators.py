@@ -88,6 +88,9 @@ def test_durations_slow_down_with_parallelism_and_in_early_waves(jobs):
     reference = LEVELS.index(generators.REFERENCE_LEVEL)
     slowdown = np.nanmedian(means[:, REST] / means[:, REST, reference, None], axis=0)
     np.testing.assert_allclose(slowdown, generators.REST_SLOWDOWN, rtol=0.05)
+    at_5, at_100 = (means[:, REST, level] / means[:, REST, reference] for level in (0, -1))
+    np.testing.assert_allclose(np.nanquantile(at_5, (0.05, 0.25, 0.75, 0.95)), [0.33, 0.46, 0.78, 0.91], atol=0.06)
+    np.testing.assert_allclose(np.nanquantile(at_100, (0.05, 0.25, 0.75, 0.95)), [1.08, 1.26, 1.95, 2.46], rtol=0.08)
     sources = np.diff(jobs.parent_offset) == 0
     big = jobs.num_tasks > generators.REFERENCE_LEVEL
     factor = means[:, FIRST, reference] / means[:, REST, reference]

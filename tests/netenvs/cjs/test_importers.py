@@ -195,6 +195,15 @@ def test_spark_log_in_parts(tmp_path, log):
     assert load_workload(str(folder)).durations_ms.tolist() == load_workload(str(log)).durations_ms.tolist()
 
 
+def test_spark_log_in_parts_with_damage_in_the_middle(tmp_path, log):
+    text = log.read_text()
+    half = text.index("SparkListenerJobEnd")
+    (tmp_path / "events_1_local-1").write_text(text[:half])
+    (tmp_path / "events_2_local-1").write_text(text[text.index("\n", half) + 1 :])
+    with pytest.raises(ValueError, match=r"events_1_local-1:\d+: not an event"):
+        load_workload(str(tmp_path))
+
+
 def test_spark_log_of_an_application_that_still_runs(tmp_path, log):
     text = log.read_text()
     cut = text[: text.index('"SparkListenerJobEnd","Job ID":1') + 10]
