@@ -57,7 +57,7 @@ def fifo_full(seed: int) -> Decide:
 
 def at_random(seed: int) -> Decide:
     """A random job that has a stage; a random number of executors."""
-    rng = np.random.RandomState(seed)  # noqa: NPY002 - the published scheduler's generator
+    rng = np.random.RandomState(seed)  # the published scheduler's generator
 
     def decide(simulator: ReferenceSimulator) -> Choice:
         left, stage = list(range(len(simulator.active_jobs))), None

@@ -65,6 +65,14 @@ class LoggedDurations(ReferenceSimulator):
         self.logged = iter(log["tasks"])
         self.logged_arrivals = [(job["t_arrival"], job["id"]) for job in log["jobs"]]
 
+        self.logged_rough_ms = [job["rough_ms"] for job in log["jobs"]]
+
+    def reset_as_logged(self):
+        self.reset(0, arrivals=self.logged_arrivals)
+        for job, rough_ms in zip(self.jobs, self.logged_rough_ms, strict=True):
+            for stage, duration_ms in zip(job.stages, rough_ms, strict=True):
+                stage.recent_ms = duration_ms
+
     def task_duration(self, executor, stage, task):
         return next(self.logged)[4]
 
@@ -74,23 +82,26 @@ def test_rules_with_logged_durations(name, golden, scheduling):
     """Needs no data: arrivals and durations come from the log."""
     log = golden(name)
     simulator = LoggedDurations(log)
-    simulator.reset(0, arrivals=simulator.logged_arrivals)
+    simulator.reset_as_logged()
     scheduling.play(simulator, scheduling.schedulers[name](0))
     assert_same_episode(simulator, log)
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
-def test_schedulable_stages_and_supplies_are_the_logged_ones(name, golden, scheduling):
+def test_the_scheduler_sees_what_was_logged(name, golden, scheduling):
     log = golden(name)
     simulator = LoggedDurations(log)
-    simulator.reset(0, arrivals=simulator.logged_arrivals)
+    simulator.reset_as_logged()
     decide = scheduling.schedulers[name](0)
     for logged in log["decisions"]:
         assert [[stage.job.id, stage.id] for stage in simulator.schedulable()] == logged["schedulable"]
         assert [job.id for job in simulator.active_jobs] == logged["active_jobs"]
         assert [job.supply for job in simulator.active_jobs] == logged["supplies"]
         active = [stage for job in simulator.active_jobs for stage in job.active_stages]
+        assert len(active) == logged["n_nodes"]
         assert sum(stage.remaining for stage in active) == logged["node_sum"][0]
+        # the log adds up numbers in single precision
+        assert sum(stage.recent_ms for stage in active) == pytest.approx(logged["node_sum"][1], rel=1e-6)
         choice = decide(simulator)
         simulator.decline() if choice is None else simulator.commit(*choice)
 
