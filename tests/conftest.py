@@ -29,6 +29,12 @@ def genet_weights() -> None:
     _require("genet-weights")
 
 
+@pytest.fixture(scope="session")
+def netllm_tpch() -> None:
+    """The test needs the installed TPC-H job templates."""
+    _require("netllm-tpch")
+
+
 def _require(name: str) -> None:
     if not datasets.installed(name):
         pytest.skip(f"data set {name} is not installed (python -m netenvs.datasets install {name})")

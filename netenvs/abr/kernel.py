@@ -19,6 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from netenvs.random import uniform
+
 PAYLOAD_PORTION = 0.95  # share of the link left after packet headers (Pensieve sim/env.py)
 DRAIN_STEP_MS = 500.0  # a full buffer pauses downloads in steps of 500 ms (Pensieve sim/env.py)
 NOISE_LOW, NOISE_HIGH = 0.9, 1.1  # multiplicative delay noise (Pensieve sim/env.py)
@@ -100,24 +102,6 @@ class Batch(NamedTuple):
     session: np.ndarray  # SESSION (rows,)
     observation: np.ndarray  # float32 (rows, 6, history)
     info: np.ndarray  # float64 (len(INFO_COLUMNS), rows)
-
-
-@kernel
-def mix64(z):
-    """Finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): a bijection of 64-bit integers."""
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@kernel
-def uniform(key, episode, position):
-    """A double in [0, 1) that depends on nothing but (key, episode, position)."""
-    golden = np.uint64(0x9E3779B97F4A7C15)
-    z = mix64(np.uint64(key) + golden)
-    z = mix64(z + golden * (np.uint64(episode) + np.uint64(1)))
-    z = mix64(z + golden * (np.uint64(position) + np.uint64(1)))
-    return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @kernel

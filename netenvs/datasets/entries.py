@@ -4,11 +4,11 @@ A new data set is one entry here, one converter (upstream files in, installed fi
 own, and one manifest ``<name>.sha256.json`` beside this file.
 
 A manifest maps keys to sha256 digests. Most data sets are checked **per upstream file**: the keys are the
-paths inside the upstream repository, and exactly these files are read. ``genet-weights`` is checked **per
-array**: the keys are ``<model>__<checkpoint>|<variable>`` and the digest covers dtype, shape and bytes of
-the array (see :func:`netenvs.datasets.genet_weights.array_digest`), so that the released TensorFlow
-checkpoints and an npz archive of the same variables answer to one manifest. Such an entry lists the
-upstream files that it reads in ``members``, and its converter does the checking.
+paths inside the upstream repository, and exactly these files are read. Weights are checked **per array**: the
+keys are the names of variables (``<model>__<checkpoint>|<variable>`` for ``genet-weights``) and the digest
+covers dtype, shape and bytes of the array (see :func:`netenvs.datasets.arrays.array_digest`), so that the
+released checkpoints and an npz archive of the same variables answer to one manifest. Such an entry lists
+the upstream files that it reads in ``members``, and its converter does the checking.
 """
 
 import json
@@ -16,13 +16,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from netenvs.datasets import genet_weights, netllm_abr
+from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_tpch
 
 _NETLLM_COMMIT = "105bcf070f2bec808f7b14f8f5a953de6e4e6e54"
 _NETLLM_TREE = f"https://github.com/duowuyms/NetLLM/tree/{_NETLLM_COMMIT}"
 _NETLLM_TARBALL = f"https://codeload.github.com/duowuyms/NetLLM/tar.gz/{_NETLLM_COMMIT}"
 _NETLLM_PAPER = (
     "Wu et al., 'NetLLM: Adapting Large Language Models for Networking', ACM SIGCOMM 2024, doi:10.1145/3651890.3672268"
+)
+_DECIMA_PAPER = (
+    "Mao et al., 'Learning Scheduling Algorithms for Data Processing Clusters', ACM SIGCOMM 2019, "
+    "doi:10.1145/3341302.3342080"
 )
 
 #: Upstream path -> bytes, as read from the source; installed file name -> bytes, as written to the store.
@@ -99,6 +103,33 @@ CATALOGUE: dict[str, Dataset] = {
             installed_mb=2.5,
             members=genet_weights.MEMBERS,
             packed="genet_weights.npz",
+        ),
+        Dataset(
+            name="netllm-tpch",
+            gives="workload tpch: stage graphs and task durations of 22 TPC-H queries at 7 input sizes",
+            licence="MIT (as redistributed by NetLLM; decima-sim, which released the measurements, states none)",
+            citation=f"{_DECIMA_PAPER}; released with {_NETLLM_PAPER}",
+            source=f"{_NETLLM_TREE}/cluster_job_scheduling/data/tpch",
+            commit=_NETLLM_COMMIT,
+            url=_NETLLM_TARBALL,
+            archives=("netllm-tpch.tar.xz", "netllm-tpch.tar.gz"),
+            convert=netllm_tpch.convert,
+            installed_mb=2.3,
+        ),
+        Dataset(
+            name="decima-weights",
+            gives="released Decima policy network, trained for 50 executors",
+            licence="MIT",
+            citation=f"{_DECIMA_PAPER}; this model: Gertsman, 'spark-sched-sim', 2023, "
+            f"https://github.com/ArchieGertsman/spark-sched-sim; released with {_NETLLM_PAPER}",
+            source=f"{_NETLLM_TREE}/cluster_job_scheduling/models/decima",
+            commit=_NETLLM_COMMIT,
+            url=_NETLLM_TARBALL,
+            archives=("decima_weights.npz", "golden/cjs/decima_weights.npz"),
+            convert=decima_weights.convert,
+            installed_mb=0.1,
+            members=decima_weights.MEMBERS,
+            packed=decima_weights.PACKED,
         ),
     )
 }

@@ -9,15 +9,13 @@ adaptive_bitrate_streaming/data/all_models.
 Installed: ``genet_weights.npz``.
 """
 
-import hashlib
-import io
 import re
-import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
 from netenvs.datasets import tensorbundle
+from netenvs.datasets.arrays import pack_checked, read_npz
 from netenvs.datasets.errors import DatasetError
 
 _FOLDER = "adaptive_bitrate_streaming/data/all_models"
@@ -35,16 +33,8 @@ MEMBERS = tuple(
     f"{_FOLDER}/{model}/{checkpoint}{ending}" for model, checkpoint in CHECKPOINTS for ending in (_INDEX, _DATA)
 )
 _PACKED = "genet_weights.npz"
-_MAX_BYTES = 64 * 2**20  # unpacked size of an npz, about 5 MB in truth
 _DROPPED = re.compile(r"\w+\|(critic/[\w/]+|Variable(_\d+)?)")
 _REMEDY = "get it again from the pinned commit"
-
-
-def array_digest(array: np.ndarray) -> str:
-    """Return the sha256 of dtype, shape and little-endian bytes in C order, in hexadecimal."""
-    array = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
-    header = f"{array.dtype.str} {array.shape} ".encode()
-    return hashlib.sha256(header + array.tobytes()).hexdigest()
 
 
 def convert(files: Mapping[str, bytes], manifest: Mapping[str, str]) -> dict[str, bytes]:
@@ -52,34 +42,20 @@ def convert(files: Mapping[str, bytes], manifest: Mapping[str, str]) -> dict[str
 
     Raises DatasetError for an array that is missing or altered, or a file that cannot be read.
     """
-    source = _PACKED if _PACKED in files else "the checkpoints"
-    arrays = _read_npz(files[_PACKED], manifest) if _PACKED in files else _read_checkpoints(files, manifest)
-    for key, digest in manifest.items():
-        if key not in arrays:
-            raise DatasetError(f"{source}: array {key} is missing; {_REMEDY}")
-        if array_digest(arrays[key]) != digest:
-            raise DatasetError(f"{source}: array {key} is altered (sha256 differs); {_REMEDY}")
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **{key: arrays[key] for key in manifest})
-    return {_PACKED: buffer.getvalue()}
+    if _PACKED in files:
+        return {_PACKED: pack_checked(_read_packed(files[_PACKED], manifest), manifest, _PACKED)}
+    return {_PACKED: pack_checked(_read_checkpoints(files, manifest), manifest, "the checkpoints")}
 
 
-def _read_npz(content: bytes, manifest: Mapping[str, str]) -> dict[str, np.ndarray]:
+def _read_packed(content: bytes, manifest: Mapping[str, str]) -> dict[str, np.ndarray]:
     """Return the arrays of the npz that the manifest names; other keys must be known as not needed."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-                raise DatasetError(f"{_PACKED} unpacks to more than {_MAX_BYTES >> 20} MiB; {_REMEDY}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as npz:
-            for key in npz.files:
-                if key not in manifest and not _DROPPED.fullmatch(key):
-                    raise DatasetError(f"{_PACKED}: unknown array {key!r}; {_REMEDY}")
-            return {key: npz[key] for key in npz.files if key in manifest}
-    except DatasetError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy each raise their own kinds on damage
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{_PACKED} is not a readable npz ({reason}); {_REMEDY}") from None
+
+    def wanted(key: str) -> bool:
+        if key not in manifest and not _DROPPED.fullmatch(key):
+            raise DatasetError(f"{_PACKED}: unknown array {key!r}; {_REMEDY}")
+        return key in manifest
+
+    return read_npz(content, _PACKED, wanted)
 
 
 def _read_checkpoints(files: Mapping[str, bytes], manifest: Mapping[str, str]) -> dict[str, np.ndarray]:

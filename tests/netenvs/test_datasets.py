@@ -22,6 +22,7 @@ import pytest
 from netenvs import datasets
 from netenvs.datasets import DatasetError, entries, genet_weights, sources, store
 from netenvs.datasets.__main__ import main
+from netenvs.datasets.arrays import array_digest
 
 DATA = "adaptive_bitrate_streaming/data"
 TRAIN, VALID, TEST = (f"{DATA}/traces/{part}/fcc-{part}" for part in ("train", "valid", "test"))
@@ -716,7 +717,7 @@ def weights():
 
 
 def array_manifest(arrays):
-    return {key: genet_weights.array_digest(a) for key, a in arrays.items() if "|actor/" in key}
+    return {key: array_digest(a) for key, a in arrays.items() if "|actor/" in key}
 
 
 def save_npz(folder, arrays, **options):
@@ -787,7 +788,7 @@ def test_weights_that_are_not_the_released_ones(weights_entry, root, tmp_path, c
 
 
 def test_an_npz_that_swells_is_refused(weights_entry, tmp_path, monkeypatch):
-    monkeypatch.setattr(genet_weights, "_MAX_BYTES", 1000)
+    monkeypatch.setattr("netenvs.datasets.arrays._MAX_BYTES", 1000)
     with pytest.raises(DatasetError, match="unpacks to more than"):
         datasets.install("genet-weights", save_npz(tmp_path / "data", weights()))
 
@@ -836,7 +837,8 @@ def test_unknown_name_is_status_2_and_one_line(root, capsys, command):
     assert main([command, "netlm-abr"]) == 2
     output, error = capsys.readouterr()
     assert output == ""
-    assert error == "unknown data set 'netlm-abr'; did you mean 'netllm-abr'? known: netllm-abr, genet-weights\n"
+    known = ", ".join(entries.CATALOGUE)
+    assert error == f"unknown data set 'netlm-abr'; did you mean 'netllm-abr'? known: {known}\n"
 
 
 def test_nothing_is_installed_when_one_name_is_unknown(root, archives):
@@ -943,6 +945,4 @@ def test_real_weights_have_the_released_shapes():
     with np.load(datasets.path("genet-weights") / "genet_weights.npz", allow_pickle=False) as npz:
         assert npz["genet__nn_model_ep_9900|actor/FullyConnected_3/W"].shape == (768, 128)
         assert npz["udr_3__nn_model_ep_58000|actor/FullyConnected_4/W"].shape == (128, 3)
-        assert {key: genet_weights.array_digest(npz[key]) for key in npz.files} == entries.CATALOGUE[
-            "genet-weights"
-        ].digests()
+        assert {key: array_digest(npz[key]) for key in npz.files} == entries.CATALOGUE["genet-weights"].digests()

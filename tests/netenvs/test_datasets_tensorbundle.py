@@ -16,6 +16,7 @@ from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c a
 
 from netenvs import datasets
 from netenvs.datasets import entries, genet_weights, tensorbundle
+from netenvs.datasets.arrays import array_digest
 from netenvs.datasets.errors import DatasetError
 
 DATA_TYPES = {"<f4": "DT_FLOAT", "<f8": "DT_DOUBLE", "<i4": "DT_INT32", "<i8": "DT_INT64", "|b1": "DT_BOOL"}
@@ -213,7 +214,7 @@ def upstream(tmp_path, monkeypatch):
         (folder / f"{checkpoint}.ckpt.index").write_bytes(index)
         (folder / f"{checkpoint}.ckpt.data-00000-of-00001").write_bytes(data)
         (folder / f"{checkpoint}.ckpt.meta").write_bytes(b"a graph, not read")
-    manifest = {key: genet_weights.array_digest(array) for key, array in kept.items()}
+    manifest = {key: array_digest(array) for key, array in kept.items()}
     entry = dataclasses.replace(entries.CATALOGUE["genet-weights"], manifest=manifest)
     monkeypatch.setitem(entries.CATALOGUE, "genet-weights", entry)
     return tmp_path / "clone", kept

@@ -1,0 +1,1 @@
+"""Spark cluster job scheduling (Decima lineage): environment, dynamics, workloads, viewer."""
