@@ -2,20 +2,20 @@
 
 Upstream it is ``model.pt``, a PyTorch state dict; the same tensors also come as one npz with the names of the
 state dict as keys. The manifest holds a digest per array, so both sources are checked against the same
-numbers. ``model.pt`` is a pickle inside a zip archive; it is read with ``torch.load(weights_only=True)``,
-which admits tensors and builtin containers only. Source: https://github.com/duowuyms/NetLLM, folder
+numbers. ``model.pt`` is a pickle inside a zip archive; it is read by ``torch_state``, which admits float32
+tensors only. Source: https://github.com/duowuyms/NetLLM, folder
 cluster_job_scheduling/models/decima.
 
 Installed: ``decima_weights.npz``, 42 float32 arrays, 20,802 parameters.
 """
 
-import io
 from collections.abc import Mapping
 
 import numpy as np
 
 from netenvs.datasets.arrays import pack_checked, read_npz
 from netenvs.datasets.errors import DatasetError
+from netenvs.datasets.torch_state import read_state_dict
 
 _MODEL = "cluster_job_scheduling/models/decima/model.pt"
 MEMBERS = (_MODEL,)
@@ -37,11 +37,7 @@ def convert(files: Mapping[str, bytes], manifest: Mapping[str, str]) -> dict[str
 
 
 def _read_state_dict(content: bytes) -> dict[str, np.ndarray]:
-    import torch  # takes seconds, and only a download needs it
-
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return {str(name): tensor.numpy() for name, tensor in state.items()}
-    except Exception as error:  # zipfile, pickle and torch each raise their own kinds on damage
-        reason = " ".join(str(error).split())[:200]
-        raise DatasetError(f"{_MODEL} is not a readable PyTorch state dict ({reason}); {_REMEDY}") from None
+        return read_state_dict(content)
+    except ValueError as error:
+        raise DatasetError(f"{_MODEL} is not a readable PyTorch state dict ({str(error)[:200]}); {_REMEDY}") from None

@@ -11,8 +11,9 @@ import pytest
 from netenvs import datasets
 from netenvs.cjs.jobs import FIRST, FRESH, LEVELS, REST
 from netenvs.cjs.workload import load_workload, tpch_index
-from netenvs.datasets import DatasetError, decima_weights, entries, netllm_tpch
+from netenvs.datasets import DatasetError, decima_weights, entries, netllm_tpch, torch_state
 from netenvs.datasets.arrays import array_digest
+from netenvs.datasets.torch_state import read_state_dict
 
 TPCH = "cluster_job_scheduling/data/tpch"
 ODD = f"{TPCH}/10g/task_duration_3.npy"
@@ -240,6 +241,37 @@ def test_a_damaged_state_dict_is_one_line(weights_entry, tmp_path, content):
     with pytest.raises(DatasetError, match=r"decima/model\.pt is not a readable PyTorch state dict") as caught:
         datasets.install("decima-weights", source)
     assert "\n" not in str(caught.value)
+
+
+def test_views_into_a_shared_storage_are_read_as_torch_reads_them():
+    import torch
+
+    whole = torch.arange(12.0)
+    saved = {"whole": whole, "view": whole.reshape(3, 4)[:, 1:3].t(), "empty": torch.zeros(0, 3), "one": whole[7]}
+    buffer = io.BytesIO()
+    torch.save(saved, buffer)
+    for name, array in read_state_dict(buffer.getvalue()).items():
+        np.testing.assert_array_equal(array, saved[name].numpy(), strict=True)
+
+
+@pytest.mark.parametrize("other", ["float64", "int64"])
+def test_tensors_of_other_types_are_refused(other):
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({"a": torch.zeros(3, dtype=getattr(torch, other))}, buffer)
+    with pytest.raises(ValueError, match="which no plain state dict of float32 tensors does"):
+        read_state_dict(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "offset"),
+    [((4,), (1,), 0), ((2, 2), (2, 1), 0), ((1,), (1,), 3), ((3,), (-1,), 2), ((3,), (), 0)],
+)
+def test_a_tensor_cannot_reach_beyond_its_storage(size, stride, offset):
+    storage = np.zeros(3, np.float32)
+    with pytest.raises(ValueError, match="tensor"):
+        torch_state._rebuild_tensor(storage, offset, size, stride, False, None)
 
 
 # The real data

@@ -1,0 +1,77 @@
+"""Read the float32 tensors of a PyTorch state dict without PyTorch, and nothing else.
+
+``torch.save`` writes a zip archive: ``NAME/data.pkl``, a pickle that describes the tensors, and ``NAME/data/KEY``,
+the bytes of each storage (``torch/serialization.py``). The pickle may look up the few names below only; loading
+``torch`` for this would take seconds, and no module of ``netenvs`` but one imports it.
+"""
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+
+MAX_STORAGE_BYTES = 64 * 2**20
+
+_FLOAT_STORAGE = object()  # stands for torch.FloatStorage
+
+
+def read_state_dict(content: bytes) -> dict[str, np.ndarray]:
+    """Tensors by name, float32 arrays. Raises ``ValueError`` for whatever is no plain state dict of such tensors."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            described = [name for name in archive.namelist() if name.endswith("/data.pkl") and name.count("/") == 1]
+            if len(described) != 1:
+                raise ValueError("it holds no single data.pkl")
+            state = _Unpickler(archive, described[0].removesuffix("data.pkl")).load()
+    except ValueError:
+        raise
+    except Exception as error:  # zipfile and pickle raise many kinds on damaged bytes
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+    if not isinstance(state, dict) or not all(isinstance(value, np.ndarray) for value in state.values()):
+        raise ValueError("it is no dictionary of tensors")
+    return {str(name): value for name, value in state.items()}
+
+
+def _rebuild_tensor(
+    storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any, metadata: Any = None
+) -> np.ndarray:
+    """What a pickle calls for each tensor (``torch._utils._rebuild_tensor_v2``); checked against its storage."""
+    if not isinstance(storage, np.ndarray) or len(size) != len(stride):
+        raise ValueError("a tensor is described in a way that torch does not write")
+    numbers = (offset, *size, *stride)
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("a tensor has a shape that is none")
+    last = offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True))
+    if 0 not in size and last >= len(storage):
+        raise ValueError("a tensor reaches beyond its storage")
+    steps = [step * storage.itemsize for step in stride]
+    return np.lib.stride_tricks.as_strided(storage[offset:], size, steps).copy()
+
+
+class _Unpickler(pickle.Unpickler):
+    _ALLOWED = {  # noqa: RUF012
+        ("collections", "OrderedDict"): OrderedDict,
+        ("torch", "FloatStorage"): _FLOAT_STORAGE,
+        ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    }
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str):
+        super().__init__(io.BytesIO(archive.read(f"{folder}data.pkl")))
+        self._archive, self._folder = archive, folder
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in self._ALLOWED:
+            raise ValueError(f"it names {module}.{name}, which no plain state dict of float32 tensors does")
+        return self._ALLOWED[module, name]
+
+    def persistent_load(self, reference: Any) -> np.ndarray:
+        kind, storage_type, key, _, length = reference
+        if kind != "storage" or storage_type is not _FLOAT_STORAGE or not str(key).isalnum():
+            raise ValueError("it refers to something that is no float32 storage")
+        entry = self._archive.getinfo(f"{self._folder}data/{key}")
+        if entry.file_size > MAX_STORAGE_BYTES or entry.file_size != 4 * length:
+            raise ValueError(f"storage {key} has {entry.file_size} bytes for {length} numbers")
+        return np.frombuffer(self._archive.read(entry), dtype="<f4")
