@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from netenvs.spec import parse_spec, unknown_name
+from netenvs.spec import check_option_types, parse_spec, unknown_name
 
 ENV_IDS = {"abr": "netenvs/ABR-v0"}
 ENTRY_POINT_GROUP = "netenvs.policies"
@@ -38,8 +38,7 @@ class PolicyError(RuntimeError):
 class Policy:
     """Base class with defaults: a policy need only define ``act``.
 
-    A policy may also offer ``act_batch(observations, infos)`` with ``reset_rows(rows, seeds)``, see
-    ``BatchPolicy``; ``agents.rollout`` then plays many episodes at once.
+    A policy that decides for many episodes at once subclasses ``BatchPolicy``, and ``agents.rollout`` uses that.
     """
 
     name: str
@@ -180,8 +179,14 @@ def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
 
 
 def _is_path(name: str) -> bool:
-    file, _, _ = name.partition(":")
+    file, _ = _split_file(name)
     return file.endswith(".py") or "/" in file or (name != "" and Path(name).is_dir())
+
+
+def _split_file(target: str) -> tuple[str, str]:
+    """``file.py:Name`` as file and name; a Windows drive's colon is not the one that separates them."""
+    file, separator, class_name = target.rpartition(".py:")
+    return (f"{file}.py", class_name) if separator else (target, "")
 
 
 def _is_registered(name: str, task: str | None) -> bool:
@@ -211,8 +216,8 @@ def _class_from_module(target: str) -> type[Policy]:
 
 
 def _class_from_file(target: str) -> type[Policy]:
-    file, _, class_name = target.partition(":")
-    path = Path(file)
+    file, class_name = _split_file(target)
+    path = Path(file).expanduser()
     if not path.is_file():
         raise PolicyError(f"policy {target!r}: there is no file or checkpoint folder {file}")
     module_spec = importlib.util.spec_from_file_location(f"_policy_{path.stem}", path)
@@ -251,6 +256,7 @@ def _build(cls: type[Policy], name: str, options: dict[str, Any]) -> Policy:
         known = ", ".join(inspect.signature(cls).parameters) or "none"
         raise PolicyError(f"policy {name!r}: {error}; options: {known}") from None
     try:
+        check_option_types(cls, options)
         return cls(**options)
     except Exception as error:
         raise PolicyError(f"policy {name!r}: {_one_line(error)}") from error

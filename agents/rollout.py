@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -110,13 +113,13 @@ def _play_one(
             observation, reward, terminated, truncated, info = env.step(action)
             rewards.append(float(reward))
             actions.append(action)
-            infos.append(info)
+            infos.append({name: info[name] for name in _scalar_names(info)})  # before the policy can touch it
             if terminated or truncated:
                 break
         policy.finish(observation, info)
     except Exception as error:
         raise _policy_error(policy, spec, len(rewards), error) from error
-    columns = {name: np.array([step[name] for step in infos]) for name in _scalar_names(infos[-1])}
+    columns = {name: np.array([step[name] for step in infos]) for name in infos[-1]}
     episode = Episode(spec, np.array(rewards), np.array(actions), columns, bool(truncated))
     if on_episode is not None:
         on_episode(episode)
@@ -169,9 +172,7 @@ def _play_batched(
             actions = np.zeros(env.action_space.shape, dtype=env.action_space.dtype)
             try:
                 chosen = policy.act_batch(_rows(observations, live), {**_columns(infos, live), **shared, "row": live})
-                actions[live] = chosen
-                if not np.array_equal(actions[live], chosen):
-                    raise ValueError(f"actions {np.asarray(chosen)!r} do not fit {env.single_action_space}")
+                actions[live] = _checked_actions(chosen, actions[live])
                 observations, rewards, terminated, truncated, infos = env.step(actions)
             except Exception as error:
                 legal = env.single_action_space.contains  # blame the first row whose action is none, else the first
@@ -222,8 +223,27 @@ def _scalar_names(info: dict[str, Any]) -> list[str]:
     return [name for name, value in info.items() if isinstance(value, bool | int | float | np.number)]
 
 
+def _checked_actions(chosen: Any, place: np.ndarray) -> np.ndarray:
+    """What ``act_batch`` returned, as actions of the shape and type of ``place`` (live rows, ...)."""
+    given = np.asarray(chosen)
+    wanted = f"act_batch must return {place.dtype} {place.shape}, one action a live row"
+    if given.shape != place.shape or given.dtype.kind not in "biuf":
+        raise ValueError(f"{wanted}, not {given.dtype} {given.shape}")
+    if not np.isfinite(given).all() or (place.dtype.kind in "iu" and np.any(given != np.trunc(given))):
+        raise ValueError(f"{wanted}; some are NaN, infinite or no whole numbers")
+    return given
+
+
 def _policy_error(policy: Policy, spec: EpisodeSpec, step: int, error: Exception) -> PolicyError:
     where = ", ".join([*(f"{name} {value}" for name, value in spec.options.items()), f"seed {spec.seed}"])
     cause = " ".join(str(error).split())
     kind = "" if isinstance(error, PolicyError) else f"{type(error).__name__}: "
-    return PolicyError(f"{policy.name}: {where}, decision {step}: {kind}{cause}")
+    return PolicyError(f"{policy.name}: {where}, decision {step}: {kind}{cause}{_place(policy, error)}")
+
+
+def _place(policy: Policy, error: Exception) -> str:
+    """`` (mine.py:12)``: the deepest line of the policy's own file on the way to the error, if there is one."""
+    own = sys.modules.get(type(policy).__module__)
+    file = getattr(own, "__file__", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" ({Path(file).name}:{lines[-1]})" if file and lines else ""

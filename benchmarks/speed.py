@@ -1,7 +1,7 @@
 """``python -m benchmarks.speed --env abr``: steps and decisions per second, each against the published structure.
 
 Every run measures both sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
-over the runs are what counts. Pinned numpy threads do not matter: everything here runs on one core.
+over the runs are what counts. Everything here runs on one core.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -36,7 +36,7 @@ class Args:
     """Traces, as in ``gym.make(..., traces=...)``."""
     num_envs: tuple[int, ...] = (64, 1024, 4096)
     """Batch sizes of the vector environment."""
-    runs: Annotated[int, tyro.conf.arg(name="runs")] = 3
+    runs: int = 3
     """Paired runs; medians are reported."""
     seconds: float = 1.0
     """Time given to each measurement of a run."""
@@ -59,6 +59,8 @@ def abr_measurements(args: Args) -> dict[str, Callable[[], float]]:
     rng = np.random.default_rng(0)
     single = gym.make("netenvs/ABR-v0", traces=args.dataset)
     traces, video = single.unwrapped.traces, single.unwrapped.video  # type: ignore[attr-defined]
+    if traces.rtt_ms is not None:
+        raise ValueError(f"--dataset {args.dataset}: the plain loop has one round-trip time for all traces")
     loop = PlainLoop(traces, video)
     levels = rng.integers(video.num_levels, size=5_000)
 
@@ -93,7 +95,7 @@ def abr_measurements(args: Args) -> dict[str, Callable[[], float]]:
         policy.reset_rows(rows, [None] * 256)
 
         def decisions() -> int:
-            """Time only the decisions: the rate is corrected for the environment's own steps, which are few."""
+            """Decide and step; rows whose video ended are reset by the environment and decided for, too."""
             nonlocal observation, infos
             for _ in range(8):
                 actions = policy.act_batch(observation, {**infos, **env.unwrapped.shared_info, "row": rows})
@@ -145,6 +147,10 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit status."""
     args = tyro.cli(Args, args=argv, prog="python -m benchmarks.speed", description=__doc__)
     try:
+        if args.runs < 1 or not args.seconds > 0 or min(args.num_envs, default=0) < 1:
+            raise ValueError("--runs, --seconds and --num-envs must be positive")
+        if args.json is not None and not args.json.absolute().parent.is_dir():
+            raise ValueError(f"--json {args.json}: there is no folder {args.json.absolute().parent}")
         measurements = abr_measurements(args)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

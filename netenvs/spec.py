@@ -6,8 +6,9 @@ The same notation names trace generators in ``gym.make(..., traces=...)`` and po
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -49,6 +50,17 @@ def parse_value(text: str) -> Any:
         return json.loads(text, parse_constant=lambda constant: constant)  # NaN stays a string
     except json.JSONDecodeError:
         return text
+
+
+def check_option_types(target: Callable[..., Any], options: dict[str, Any]) -> None:
+    """``ValueError`` for an option whose default is a number, a truth value or a string, and its value is not."""
+    for name, parameter in inspect.signature(target).parameters.items():
+        default, value = parameter.default, options.get(name, parameter.default)
+        for kind, meaning in ((bool, "true or false"), ((int, float), "a number"), (str, "a name")):
+            if isinstance(default, kind):
+                if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                    raise ValueError(f"{name} must be {meaning}, not {value!r}")
+                break
 
 
 def split_specs(text: str) -> list[str]:

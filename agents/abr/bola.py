@@ -17,7 +17,7 @@ class BOLA(BatchPolicy):
     level is reached as the buffer nears its capacity ``buffer_s``. The capacity is the player's, 60 s; of
     gp = 0.5, 1, 2, 5, 10, 20 the value 2 scores best on ``fcc-train-clean`` and on ``fcc-valid-clean`` (the
     paper's 5 is close behind). Where BOLA would pause because the buffer is full, the highest level is taken:
-    pausing is the player's part here.
+    pausing is the player's part here. It is made for long buffers; where the cap is a few chunks, expect little.
     """
 
     def __init__(self, buffer_s: float = 60.0, gp: float = 2.0):

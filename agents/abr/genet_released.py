@@ -59,14 +59,16 @@ class GenetReleased(BatchPolicy):
             raise ValueError(unknown_name("checkpoint", str(checkpoint), map(str, CHECKPOINTS[model])))
         self.mode = mode
         self.sequential = mode == "sampled"
-        path = datasets.path(DATASET) / "genet_weights.npz"
         prefix = f"{model}__nn_model_ep_{checkpoint}|actor/"
-        with np.load(path, allow_pickle=False) as arrays:
+        with (
+            datasets.reading(DATASET) as folder,
+            np.load(folder / "genet_weights.npz", allow_pickle=False) as arrays,
+        ):
             self._weights = {
                 name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)
             }
-        for name in ("Conv1D/W", "Conv1D_1/W", "Conv1D_2/W"):
-            self._weights[name] = np.ascontiguousarray(self._weights[name][1, 0])
+            for name in ("Conv1D/W", "Conv1D_1/W", "Conv1D_2/W"):
+                self._weights[name] = np.ascontiguousarray(self._weights[name][1, 0])
         self.parameters = int(sum(weight.size for weight in self._weights.values()))
         self.bytes = 4 * self.parameters
         self._stream = np.random.RandomState()

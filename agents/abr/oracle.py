@@ -9,7 +9,7 @@ trace clock is at least as good for every future:
 
 Cells only choose among states: every state kept is computed by the simulator's own kernel, so the value found is
 that of a plan that can be played, and each plan is replayed and checked. It is a lower bound of the optimum, and
-smaller cells no longer move it.
+smaller cells no longer move it. A trace of the FCC splits takes about 0.1 s, the fast links of ``genet`` up to 1 s.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MARGIN_STALL_S = 12.0
 MAX_CELLS = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SessionState:
     """All that determines the future of one session."""
 

@@ -20,7 +20,7 @@ class RobustMPC(BatchPolicy):
     """
 
     def __init__(self, robust: bool = True):
-        self.robust = bool(robust)
+        self.robust = robust
         self._throughput = np.zeros((0, PAST_CHUNKS))
         self._errors = np.zeros((0, PAST_CHUNKS))
         self._estimate = np.zeros(0)

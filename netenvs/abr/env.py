@@ -28,7 +28,6 @@ DEFAULT_RTT_MS = 80.0
 DEFAULT_BUFFER_CAP_S = 60.0
 STARTS = ("first", "random", "stored")
 ACTION_MODES = ("jump", "quality")
-INTEGER_COLUMNS = ("chunk", "trace")
 
 
 class _Simulator:
@@ -406,7 +405,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
     ``shared_info``, the sizes of all chunks in ``chunk_sizes``, int32 (chunks listed, levels).
     ``autoreset_mode``: ``NEXT_STEP`` (default), ``SAME_STEP`` or ``DISABLED``; then rows are reset by
     ``reset(options={"reset_mask": mask})``, bool (rows,). ``options={"trace": i}`` pins the trace, one number
-    or int (rows,) with -1 = drawn. ``max_episode_steps`` ends episodes by truncation after so many steps.
+    or int (rows,) with -1 = drawn.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from netenvs.spec import check_option_types
+
 BITRATES_KBPS = (300, 750, 1200, 1850, 2850, 4300)  # Pensieve's ladder (sim/env.py)
 
 
@@ -37,6 +39,7 @@ def call(kind: str, generator: Callable[..., Any], spec: str, options: dict[str,
     if unknown:
         raise ValueError(f"{kind} {spec!r}: unknown option {unknown[0]!r}; known: {', '.join(parameters)}")
     try:
+        check_option_types(generator, options)
         return generator(**options)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{kind} {spec!r}: {error}") from None

@@ -19,14 +19,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from netenvs.records import ArrayRecord
 from netenvs.spec import unknown_name
 
 KINDS = ("hd", "lin", "log")
 HD_UTILITY = (1.0, 2.0, 3.0, 12.0, 15.0, 20.0)
 
 
-@dataclass(frozen=True)
-class QoE:
+@dataclass(frozen=True, eq=False)
+class QoE(ArrayRecord):
     """One objective over one bitrate ladder, as tables."""
 
     kind: str

@@ -7,7 +7,7 @@ read-only arrays; everything wrong with a file is found here, with its name, lin
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from netenvs import datasets
 from netenvs.abr import generators
+from netenvs.records import ArrayRecord
 from netenvs.spec import parse_spec, unknown_name
 
 INSTALLED_SPLITS = (
@@ -35,8 +36,8 @@ MAX_TRACE_VALUE = 1e9  # s (ms in Mahimahi files), Mbit/s; larger ones are time 
 MIN_LAP_BYTES = 1000.0  # below this the whole trace carries no chunk in any useful time: wrong units
 
 
-@dataclass(frozen=True)
-class TraceSet:
+@dataclass(frozen=True, eq=False)
+class TraceSet(ArrayRecord):
     """Bandwidth traces of one split, concatenated. Segment i of a trace ends at ``time_s[i]``."""
 
     name: str
@@ -66,8 +67,8 @@ class TraceSet:
         return self.time_s[begin:end], self.bandwidth_mbps[begin:end]
 
 
-@dataclass(frozen=True)
-class Video:
+@dataclass(frozen=True, eq=False)
+class Video(ArrayRecord):
     """One video: a bitrate ladder and the size of every chunk at every level."""
 
     name: str
@@ -162,7 +163,8 @@ def load_video(spec: str) -> Video:
         made = generators.call("video", generators.VIDEOS[name], spec, options)
         return _make_video({"name": spec, **made}, spec)
     if spec in INSTALLED_VIDEOS:
-        return _read_video(datasets.path(DATASET) / f"{spec}.json")
+        with datasets.reading(DATASET) as folder:
+            return _read_video(folder / f"{spec}.json")
     if "/" in spec or spec.endswith(".json"):
         raise ValueError(f"video {spec!r}: no such file")
     raise ValueError(unknown_name("video", spec, [*generators.VIDEOS, *INSTALLED_VIDEOS]) + ", or a .json file")
@@ -206,20 +208,17 @@ def _check_trace(name: str, time_s: np.ndarray, bandwidth_mbps: np.ndarray) -> N
 
 
 def _read_installed(split: str) -> TraceSet:
-    folder = datasets.path(DATASET)
-    derived = json.loads((folder / "splits.json").read_text())
-    stored = derived[split]["from"] if split in derived else split
-    with np.load(folder / f"{stored}.npz", allow_pickle=False) as arrays:
-        offset, names = arrays["offset"], arrays["names"]
-        time_s, bandwidth_mbps = arrays["time_s"], arrays["bandwidth_mbps"]
-        start_pointer = arrays["start_pointer"]
-    indices = derived[split]["indices"] if split in derived else range(len(names))
-    traces = [
-        (str(names[i]), time_s[offset[i] : offset[i + 1]], bandwidth_mbps[offset[i] : offset[i + 1]]) for i in indices
-    ]
-    made = make_trace_set(split, traces, start_pointer[list(indices)])
-    object.__setattr__(made, "installed", True)
-    return made
+    with datasets.reading(DATASET) as folder:
+        derived = json.loads((folder / "splits.json").read_text())
+        stored = derived[split]["from"] if split in derived else split
+        with np.load(folder / f"{stored}.npz", allow_pickle=False) as arrays:
+            offset, names = arrays["offset"], arrays["names"]
+            time_s, bandwidth_mbps = arrays["time_s"], arrays["bandwidth_mbps"]
+            start_pointer = arrays["start_pointer"]
+        indices = derived[split]["indices"] if split in derived else range(len(names))
+        bounds = [(str(names[i]), slice(offset[i], offset[i + 1])) for i in indices]
+        traces = [(name, time_s[part], bandwidth_mbps[part]) for name, part in bounds]
+        return replace(make_trace_set(split, traces, start_pointer[list(indices)]), installed=True)
 
 
 def _read_path(path: Path) -> TraceSet:
@@ -235,7 +234,7 @@ def _read_path(path: Path) -> TraceSet:
 def _read_trace_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a text trace, or a Mahimahi file binned to Mbit/s."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file; keep only trace files in the folder") from None
     rows: list[list[float]] = []
@@ -301,7 +300,7 @@ def _bin_mahimahi(path: Path, delivery_ms: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _read_video(path: Path) -> Video:
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path}: not a JSON video manifest ({error})") from None
     if not isinstance(manifest, dict):

@@ -5,7 +5,9 @@ checks it against a sha256 manifest and converts it once into compact files with
 folder ``NETENVS_DATA``, or ``netenvs`` in the user's cache folder. ``docs/datasets.md`` has the details.
 """
 
+import contextlib
 import difflib
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
@@ -22,6 +24,7 @@ __all__ = [
     "install",
     "installed",
     "path",
+    "reading",
     "remove",
     "verify",
 ]
@@ -55,6 +58,24 @@ def path(name: str) -> Path:
     if _store.read_record(dataset) is None:
         raise DatasetError(_store.not_installed(dataset))
     return _store.folder(dataset)
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[Path]:
+    """The folder of an installed data set, to read from in a ``with`` block.
+
+    Whatever goes wrong inside (a missing, cut or altered file) is raised as DatasetError with the remedy.
+    """
+    folder = path(name)
+    try:
+        yield folder
+    except DatasetError:
+        raise
+    except Exception as error:  # zipfile, zlib, json and numpy raise many kinds on damaged files
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DatasetError(
+            f"data set '{name}' in {folder} is damaged ({reason}); run: python -m netenvs.datasets install {name}"
+        ) from error
 
 
 def verify(name: str) -> None:

@@ -299,3 +299,22 @@ def test_a_policy_may_be_reset_without_a_seed(genet_weights):
         policy = load_policy(name, "abr")
         policy.reset()
         assert policy.act(observation, info) in env.action_space
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("robust-mpc(robust=no)", "robust must be true or false, not 'no'"),
+        ("constant(quality=true)", "quality must be a number, not True"),
+        ("bba(reservoir_s=abc)", "reservoir_s must be a number, not 'abc'"),
+        ("genet-released(model=3)", "model must be a name, not 3"),
+    ],
+)
+def test_options_of_the_wrong_type(spec, message):
+    with pytest.raises(PolicyError, match=message):
+        load_policy(spec, "abr")
+
+
+def test_a_drive_letter_is_no_separator():
+    with pytest.raises(PolicyError, match=r"there is no file or checkpoint folder C:.Users.me.mine\.py"):
+        load_policy("C:\\Users\\me\\mine.py:Cautious", "abr")

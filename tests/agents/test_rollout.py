@@ -356,3 +356,42 @@ def test_registered_policies_give_the_same_episodes_either_way():
         specs = [EpisodeSpec(seed=i, options={"trace": i}) for i in range(6)]
         batched = play(load_policy(name, "abr"), ABR, specs, num_envs=4)
         same(batched, play(Single(load_policy(name, "abr")), ABR, specs))
+
+
+class BadBatch(BatchPolicy):
+    def __init__(self, actions):
+        self.actions = actions
+
+    def act_batch(self, observations, infos):
+        return self.actions
+
+
+@pytest.mark.parametrize("actions", [None, [0.0, float("nan")], [0.5, 0.5], [1], "up", [[0, 1]]])
+@pytest.mark.filterwarnings("error")
+def test_a_batch_of_garbage_says_what_is_wanted(actions):
+    with pytest.raises(PolicyError, match=r"act_batch must return int64 \(2,\), one action a live row") as caught:
+        play(BadBatch(actions), "netenvs/ABR-v0", [EpisodeSpec(seed=0), EpisodeSpec(seed=1)])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_policy_cannot_change_what_is_recorded():
+    class Liar(Policy):
+        def act(self, observation, info):
+            info["rebuffer_s"] = 0.0
+            info.pop("delay_ms")
+            return 5
+
+    class Honest(Policy):
+        def act(self, observation, info):
+            return 5
+
+    lies, truth = (play(policy, "netenvs/ABR-v0", [EpisodeSpec(seed=0)])[0] for policy in (Liar(), Honest()))
+    for name in ("rebuffer_s", "delay_ms"):
+        assert np.array_equal(lies.columns[name], truth.columns[name])
+
+
+def test_an_error_names_the_line_of_the_policy(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("from agents.policy import Policy\n\n\nclass Mine(Policy):\n    def act(self, o, i):\n        raise KeyError\n")
+    with pytest.raises(PolicyError, match=r"KeyError: +\(mine.py:6\)$"):
+        play(load_policy(f"{file}:Mine"), "netenvs/ABR-v0", [EpisodeSpec(seed=0)])

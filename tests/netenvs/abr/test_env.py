@@ -633,3 +633,34 @@ def test_no_sequence_of_legal_calls_leaves_an_array(tmp_path):
         [sys.executable, "-c", textwrap.dedent(DRIVER)], env=environment, capture_output=True, text=True, check=False
     )
     assert run.stdout.split() == ["checked", "done"], run.stderr[-2000:]
+
+
+def test_sessions_compare_by_content():
+    """What two environments hand out in ``info`` is equal where their options are, and hashable."""
+    one, two = (gym.make("netenvs/ABR-v0").reset(seed=0)[1] for _ in range(2))
+    other = gym.make("netenvs/ABR-v0", video="synthetic(seed=1)", qoe="log").reset(seed=0)[1]
+    for name in ("video", "qoe"):
+        assert one[name] == two[name]
+        assert hash(one[name]) == hash(two[name])
+        assert one[name] != other[name]
+    assert gym.make("netenvs/ABR-v0").unwrapped.traces == gym.make("netenvs/ABR-v0").unwrapped.traces
+
+
+def test_a_large_batch_fits_into_little_memory():
+    """4,096 rows in a process that imports netenvs only: under 400 MB resident, and steps leave nothing behind."""
+    script = """
+import resource, sys
+import gymnasium as gym, netenvs, numpy as np
+env = gym.make_vec("netenvs/ABR-v0", num_envs=4096)
+env.reset(seed=0)
+actions = np.random.default_rng(0).integers(0, 6, (64, 4096))
+peaks = []
+for _ in range(2):
+    for row in actions:
+        env.step(row)
+    peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+assert peaks[0] < 400e6, peaks
+assert peaks[1] - peaks[0] < 10e6, peaks
+"""
+    pytest.importorskip("resource", reason="memory is read through the resource module, which Windows lacks")
+    subprocess.run([sys.executable, "-c", script], check=True)

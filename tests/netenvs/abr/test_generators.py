@@ -7,6 +7,11 @@ from netenvs.abr import generators
 from netenvs.abr.generators import BITRATES_KBPS, GENET_SPACES, GenetConfig, genet_trace, sample_genet_config
 from netenvs.abr.workload import load_traces, load_video
 
+FIRST_VALUES = [1.469, 1.469, 1.469, 1.469, 1.469, 1.469, 1.342, 1.342, 1.342, 1.342, 1.342, 1.535]
+TRACE_SUM = 29066.436
+START_SUM = 11966
+SIZE_SUMS = [7349998, 18375004, 29399997, 45324999, 69825001, 105350001]
+
 
 @pytest.mark.parametrize("name", ["synthetic", "genet", "genet(space=udr1)", "pensieve-markov"])
 def test_trace_i_depends_on_its_seed_and_number_only(name):
@@ -39,6 +44,15 @@ def test_synthetic_has_the_published_statistics():
     variation = np.array([b[1:].std() / b[1:].mean() for _, b in each])
     assert variation.mean() == pytest.approx(0.296, abs=0.04)
     assert np.median(variation) == pytest.approx(0.243, abs=0.03)
+
+
+def test_the_embedded_default_is_pinned():
+    """The README's tables were made with exactly these traces and sizes; a change of them is a change of results."""
+    traces, video = load_traces("synthetic"), load_video("synthetic")
+    assert traces.bandwidth_mbps[:12].tolist() == FIRST_VALUES
+    assert traces.bandwidth_mbps.sum() == pytest.approx(TRACE_SUM, rel=1e-12)
+    assert traces.start_pointer.sum() == START_SUM
+    assert video.chunk_sizes.sum(axis=0).tolist() == SIZE_SUMS
 
 
 def test_synthetic_holds_values_for_five_seconds():

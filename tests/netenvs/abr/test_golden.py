@@ -207,7 +207,7 @@ def test_clean_split_has_the_traces_that_do_not_leak(netllm_abr):
 
 
 def test_training_splits_follow_the_households(netllm_abr):
-    """fcc-train-clean and fcc-valid-clean: no trace of fcc-test, split by household (DESIGN, data sets)."""
+    """fcc-train-clean and fcc-valid-clean: no trace of fcc-test, split by household."""
     train, test = load_traces("fcc-train"), load_traces("fcc-test")
     key = [tuple(map(np.ndarray.tobytes, traces.trace(i))) for traces in (train, test) for i in range(len(traces))]
     clean = [i for i in range(len(train)) if key[i] not in key[len(train) :]]

@@ -1,4 +1,4 @@
-"""The dynamics against an independent transcription of the published rules (spec/abr.md, section 1.2)."""
+"""The dynamics against an independent transcription of the published rules (Pensieve sim/env.py as NetLLM ships it)."""
 
 import math
 
@@ -136,7 +136,7 @@ def test_invariants(session):
 @settings(max_examples=100, deadline=None)
 @given(sessions())
 def test_buffer_identity(session):
-    """Without noise buffer = chunks played - time elapsed + total rebuffering (spec/abr.md, 1.2.7)."""
+    """Without noise buffer = chunks played - time elapsed + total rebuffering."""
     *settings_, chunk, chunks = session
     rows = np.array(play(*settings_, chunk, [(size, 1.0) for size, _ in chunks]))
     elapsed, stalled = np.cumsum(rows[:, 0] + rows[:, 3]), np.cumsum(rows[:, 1])

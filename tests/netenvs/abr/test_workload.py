@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from agents.policy import load_policy
 from agents.rollout import EpisodeSpec, play
+from netenvs import datasets
 from netenvs.abr.workload import load_traces, load_video, make_trace_set
 
 ABR = "netenvs/ABR-v0"
@@ -308,3 +310,25 @@ def test_a_users_video_plays_with_every_policy(policy, spare, tmp_path):
     assert [len(episode.rewards) for episode in episodes] == [39] * 5
     levels = {int(action) for episode in episodes for action in episode.actions}
     assert levels <= {0, 1, 2, 3} and len(levels) > 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing", "splits"])
+def test_a_damaged_installed_split_names_the_remedy(netllm_abr, tmp_path, monkeypatch, damage):
+    copy = tmp_path / "netllm-abr"
+    shutil.copytree(datasets.path("netllm-abr"), copy)
+    monkeypatch.setenv("NETENVS_DATA", str(tmp_path))
+    if damage == "cut":
+        (copy / "fcc-test.npz").write_bytes((copy / "fcc-test.npz").read_bytes()[:1000])
+    elif damage == "missing":
+        (copy / "fcc-test.npz").unlink()
+    else:
+        (copy / "splits.json").write_text("{")
+    with pytest.raises(ValueError, match="is damaged .*run: python -m netenvs.datasets install netllm-abr") as caught:
+        load_traces("fcc-test")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_number(tmp_path):
+    file = tmp_path / "trace.txt"
+    file.write_text("\ufeff0 1\n1 2\n2 3\n", encoding="utf-8")
+    assert load_traces(str(file)).bandwidth_mbps.tolist() == [1, 2, 3]
