@@ -23,6 +23,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from netenvs.cjs.jobs import FIRST, FRESH, LARGEST, LEVELS, REST, JobSet, frozen
 from netenvs.cjs.random_streams import (
@@ -271,19 +273,55 @@ class Cluster(NamedTuple):
     job_log: np.ndarray
 
 
+@intrinsic
+def borrowed(typingctx, array):
+    """The same array, without its reference counter; valid while somebody else holds a reference.
+
+    numba counts references atomically whenever a tuple of arrays is passed on, which was two thirds of the running
+    time. The arguments of a kernel outlive its call, so nothing below the functions on batches has to count.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        found = context.make_array(signature.args[0])(context, builder, arguments[0])
+        found.meminfo = cgutils.get_null_value(found.meminfo.type)
+        found.parent = cgutils.get_null_value(found.parent.type)
+        return found._getvalue()
+
+    return array(array), codegen
+
+
 @kernel
 def cluster_of(batch, row):
-    """One row of the batch; the arrays are views."""
+    """One row of the batch; the arrays are borrowed views."""
     return Cluster(
-        batch.state[row : row + 1],
-        batch.jobs[row],
-        batch.pools[row],
-        batch.executors[row],
-        batch.events[row],
-        batch.commitments[row],
-        batch.slots[row],
-        batch.task_log[row],
-        batch.job_log[row],
+        borrowed(batch.state[row : row + 1]),
+        borrowed(batch.jobs[row]),
+        borrowed(batch.pools[row]),
+        borrowed(batch.executors[row]),
+        borrowed(batch.events[row]),
+        borrowed(batch.commitments[row]),
+        borrowed(batch.slots[row]),
+        borrowed(batch.task_log[row]),
+        borrowed(batch.job_log[row]),
+    )
+
+
+@kernel
+def borrow(workload):
+    """The workload with borrowed arrays."""
+    return Workload(
+        borrowed(workload.stage_offset),
+        borrowed(workload.num_tasks),
+        borrowed(workload.rough_ms),
+        borrowed(workload.parent_offset),
+        borrowed(workload.parents),
+        borrowed(workload.child_offset),
+        borrowed(workload.children),
+        borrowed(workload.durations_ms),
+        borrowed(workload.cell_start),
+        borrowed(workload.cell_count),
+        borrowed(workload.arrival_ms),
+        borrowed(workload.arrival_template),
     )
 
 
@@ -1263,6 +1301,7 @@ def commit_possible(workload, options, cluster, stage, executors):
 @kernel
 def reset_rows(workload, options, batch, mask):
     """Begin an episode in every row of ``mask``, bool (rows,), with its key and episode."""
+    workload = borrow(workload)
     for row in range(len(mask)):
         if mask[row]:
             cluster = cluster_of(batch, row)
@@ -1273,6 +1312,7 @@ def reset_rows(workload, options, batch, mask):
 @kernel
 def resume_rows(workload, options, batch):
     """Run on in rows that were paused, after they were given more room."""
+    workload = borrow(workload)
     for row in range(len(batch.state)):
         if batch.state[row].status == PAUSED:
             resume(workload, options, cluster_of(batch, row))
@@ -1286,6 +1326,7 @@ def step_rows(workload, options, batch, stages, executors, autoreset):
     is not possible is replaced by the nearest possible decision and marked in ``invalid_action``. In a row that
     is over, ``autoreset`` begins the next episode; otherwise such a row stays as it is, with reward 0.
     """
+    workload = borrow(workload)
     count = 0
     for row in range(len(stages)):
         cluster = cluster_of(batch, row)
@@ -1339,6 +1380,7 @@ def decide_capped(workload, options, cluster, cap):
 @kernel
 def decide_rows(workload, options, batch, cap, stages, executors):
     """Write the decisions of ``decide_capped`` into int64 (rows,) arrays; (0, 0) in rows that are over."""
+    workload = borrow(workload)
     for row in range(len(stages)):
         stages[row], executors[row] = 0, 0
         if not is_over(batch.state[row]) and batch.state[row].status == READY:
@@ -1351,6 +1393,7 @@ def play_rows(workload, options, batch, cap, most):
 
     Rows that pause stop earlier. ``state.reward`` is that of the last decision.
     """
+    workload = borrow(workload)
     played = 0
     for row in range(len(batch.state)):
         cluster = cluster_of(batch, row)
@@ -1414,12 +1457,12 @@ def view_stages(workload, options, cluster, views):
 
 @kernel
 def view_jobs_of_row(workload, options, batch, row, views):
-    return view_jobs(workload, options, cluster_of(batch, row), views)
+    return view_jobs(borrow(workload), options, cluster_of(batch, row), views)
 
 
 @kernel
 def view_stages_of_row(workload, options, batch, row, views):
-    view_stages(workload, options, cluster_of(batch, row), views)
+    view_stages(borrow(workload), options, cluster_of(batch, row), views)
 
 
 @kernel
