@@ -13,18 +13,20 @@ the name it has there, whose docstring is not repeated here. What differs is how
   of its task if it is busy, its arrival if it is in flight. Job arrivals are not in the heap, but drawn one
   ahead; at equal times they come first, as in the reference, which schedules them all at the beginning.
 
-Functions named ``..._rows`` work on a batch, all others on one row of it (:class:`Cluster`). Times are in ms.
+Functions named ``..._rows`` and ``..._of_row`` take a batch, all others one row of it (:class:`Cluster`) or parts
+of one. Times are in ms. Python code uses them through ``netenvs.cjs.fast``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numba.core import cgutils
+from numba.extending import intrinsic
 
-from netenvs.cjs.jobs import FIRST, FRESH, LARGEST, LEVELS, REST, JobSet, frozen
+from netenvs.cjs.jobs import FIRST, FRESH, LARGEST, LEVELS, REST
 from netenvs.cjs.random_streams import (
     FIRST_STAGE_POSITION,
     LEVEL_NUMBER,
@@ -32,7 +34,6 @@ from netenvs.cjs.random_streams import (
     arriving_template,
     interarrival_ms,
 )
-from netenvs.cjs.reference import DeadlockError
 from netenvs.random import hash64, kernel, uniform
 
 COMMON = 0
@@ -53,9 +54,6 @@ ACTIVE = 0  # jobs in the system, in order of arrival
 INTERVAL = 1  # jobs that count for the next reward: in the system when the interval began, then those that arrived
 GHOSTS = 2  # jobs that are done, but whose slot may still be referred to
 FREE = 3  # slots to use again
-
-FIRST_SLOTS = 32
-FIRST_LOG = 1024
 
 # caps of `decide_rows`, besides fixed numbers of executors
 FAIR = 0  # N / jobs in the system, rounded up
@@ -271,19 +269,55 @@ class Cluster(NamedTuple):
     job_log: np.ndarray
 
 
+@intrinsic
+def borrowed(typingctx, array):
+    """The same array, without its reference counter; valid while somebody else holds a reference.
+
+    numba counts references atomically whenever a tuple of arrays is passed on, which was two thirds of the running
+    time. The arguments of a kernel outlive its call, so nothing below the functions on batches has to count.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        found = context.make_array(signature.args[0])(context, builder, arguments[0])
+        found.meminfo = cgutils.get_null_value(found.meminfo.type)
+        found.parent = cgutils.get_null_value(found.parent.type)
+        return found._getvalue()
+
+    return array(array), codegen
+
+
 @kernel
 def cluster_of(batch, row):
-    """One row of the batch; the arrays are views."""
+    """One row of the batch; the arrays are borrowed views."""
     return Cluster(
-        batch.state[row : row + 1],
-        batch.jobs[row],
-        batch.pools[row],
-        batch.executors[row],
-        batch.events[row],
-        batch.commitments[row],
-        batch.slots[row],
-        batch.task_log[row],
-        batch.job_log[row],
+        borrowed(batch.state[row : row + 1]),
+        borrowed(batch.jobs[row]),
+        borrowed(batch.pools[row]),
+        borrowed(batch.executors[row]),
+        borrowed(batch.events[row]),
+        borrowed(batch.commitments[row]),
+        borrowed(batch.slots[row]),
+        borrowed(batch.task_log[row]),
+        borrowed(batch.job_log[row]),
+    )
+
+
+@kernel
+def borrow(workload):
+    """The workload with borrowed arrays."""
+    return Workload(
+        borrowed(workload.stage_offset),
+        borrowed(workload.num_tasks),
+        borrowed(workload.rough_ms),
+        borrowed(workload.parent_offset),
+        borrowed(workload.parents),
+        borrowed(workload.child_offset),
+        borrowed(workload.children),
+        borrowed(workload.durations_ms),
+        borrowed(workload.cell_start),
+        borrowed(workload.cell_count),
+        borrowed(workload.arrival_ms),
+        borrowed(workload.arrival_template),
     )
 
 
@@ -1263,6 +1297,7 @@ def commit_possible(workload, options, cluster, stage, executors):
 @kernel
 def reset_rows(workload, options, batch, mask):
     """Begin an episode in every row of ``mask``, bool (rows,), with its key and episode."""
+    workload = borrow(workload)
     for row in range(len(mask)):
         if mask[row]:
             cluster = cluster_of(batch, row)
@@ -1273,6 +1308,7 @@ def reset_rows(workload, options, batch, mask):
 @kernel
 def resume_rows(workload, options, batch):
     """Run on in rows that were paused, after they were given more room."""
+    workload = borrow(workload)
     for row in range(len(batch.state)):
         if batch.state[row].status == PAUSED:
             resume(workload, options, cluster_of(batch, row))
@@ -1286,6 +1322,7 @@ def step_rows(workload, options, batch, stages, executors, autoreset):
     is not possible is replaced by the nearest possible decision and marked in ``invalid_action``. In a row that
     is over, ``autoreset`` begins the next episode; otherwise such a row stays as it is, with reward 0.
     """
+    workload = borrow(workload)
     count = 0
     for row in range(len(stages)):
         cluster = cluster_of(batch, row)
@@ -1339,6 +1376,7 @@ def decide_capped(workload, options, cluster, cap):
 @kernel
 def decide_rows(workload, options, batch, cap, stages, executors):
     """Write the decisions of ``decide_capped`` into int64 (rows,) arrays; (0, 0) in rows that are over."""
+    workload = borrow(workload)
     for row in range(len(stages)):
         stages[row], executors[row] = 0, 0
         if not is_over(batch.state[row]) and batch.state[row].status == READY:
@@ -1351,6 +1389,7 @@ def play_rows(workload, options, batch, cap, most):
 
     Rows that pause stop earlier. ``state.reward`` is that of the last decision.
     """
+    workload = borrow(workload)
     played = 0
     for row in range(len(batch.state)):
         cluster = cluster_of(batch, row)
@@ -1414,12 +1453,12 @@ def view_stages(workload, options, cluster, views):
 
 @kernel
 def view_jobs_of_row(workload, options, batch, row, views):
-    return view_jobs(workload, options, cluster_of(batch, row), views)
+    return view_jobs(borrow(workload), options, cluster_of(batch, row), views)
 
 
 @kernel
 def view_stages_of_row(workload, options, batch, row, views):
-    view_stages(workload, options, cluster_of(batch, row), views)
+    view_stages(borrow(workload), options, cluster_of(batch, row), views)
 
 
 @kernel
@@ -1432,225 +1471,3 @@ def utilisation_of_row(options, batch, row):
         if cluster.executors[cluster.events[index].executor].busy:
             work_ms -= cluster.events[index].time_ms - state.now_ms
     return work_ms / (state.now_ms * options.num_executors) if state.now_ms > 0 else 0.0
-
-
-# ------------------------------------------------------------------------------------------------ for Python code
-
-
-class Clusters:
-    """A batch of clusters with the memory that they need: the way into this module for Python code.
-
-    Arguments are those of ``ReferenceSimulator``, and
-
-        rows: number of clusters.
-        arrivals: (time in ms, template) of the jobs of every episode, in place of drawn ones.
-        record_tasks, record_jobs: keep ``tasks(row)`` and ``jobs_done(row)`` of the episode.
-
-    ``workload``, ``options`` and ``batch`` are the arguments of the kernels; ``batch`` is another one after the
-    clusters were given more room, so fetch it anew after every call.
-    """
-
-    def __init__(
-        self,
-        jobs: JobSet,
-        rows: int = 1,
-        num_executors: int = 50,
-        num_jobs: int | None = 200,
-        mean_interarrival_ms: float = 25_000.0,
-        moving_delay_ms: float = 2000.0,
-        warmup_delay_ms: float = 1000.0,
-        work_conserving: bool = False,
-        time_limit_ms: float | None = None,
-        beta: float = 0.0,
-        arrivals: Sequence[tuple[float, int]] | None = None,
-        record_tasks: bool = False,
-        record_jobs: bool = False,
-    ):
-        if rows < 1:
-            raise ValueError(f"rows must be 1 or more, not {rows}")
-        if num_executors < 1:
-            raise ValueError(f"num_executors must be 1 or more, not {num_executors}")
-        if num_jobs is None and time_limit_ms is None and arrivals is None:
-            raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
-        if num_jobs is not None and num_jobs < 1:
-            raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
-        self.workload = _make_workload(jobs, arrivals)
-        self.options = Options(
-            num_executors=int(num_executors),
-            num_jobs=NONE if num_jobs is None else int(num_jobs),
-            mean_interarrival_ms=float(mean_interarrival_ms),
-            moving_delay_ms=float(moving_delay_ms),
-            warmup_delay_ms=float(warmup_delay_ms),
-            work_conserving=bool(work_conserving),
-            time_limit_ms=math.inf if time_limit_ms is None else float(time_limit_ms),
-            beta=float(beta),
-            stride=1 + int(np.diff(jobs.stage_offset).max()),
-            record_tasks=bool(record_tasks),
-            record_jobs=bool(record_jobs),
-        )
-        slots = FIRST_SLOTS if num_jobs is None else min(FIRST_SLOTS, num_jobs)
-        self.batch = Batch(
-            state=np.zeros(rows, STATE),
-            jobs=np.zeros((rows, slots), JOB),
-            pools=np.zeros((rows, 1 + slots * self.options.stride), POOL),
-            executors=np.zeros((rows, num_executors), EXECUTOR),
-            events=np.zeros((rows, num_executors), EVENT),
-            commitments=np.zeros((rows, num_executors + 1), COMMITMENT),
-            slots=np.zeros((rows, 4, slots), np.int32),
-            task_log=np.zeros((rows, FIRST_LOG + num_executors if record_tasks else 0), TASK_LOG),
-            job_log=np.zeros((rows, FIRST_LOG if record_jobs else 0), JOB_LOG),
-        )
-
-    def __len__(self) -> int:
-        """Number of rows."""
-        return len(self.batch.state)
-
-    @property
-    def nbytes(self) -> int:
-        """Memory of the state, bytes; of parts that were never used the system keeps no pages."""
-        return sum(array.nbytes for array in self.batch)
-
-    def seed(self, row: int, key: int, episode: int = 0) -> None:
-        """Key (0 to 2^64 - 1) and number of the episode that ``reset`` begins in a row: all chance depends on them."""
-        self.batch.state[row]["key"] = key
-        self.batch.state[row]["episode"] = episode
-
-    def reset(self, mask: np.ndarray | None = None) -> None:
-        """Begin an episode in every row, or in those of ``mask``, bool (rows,), and run to the first decision."""
-        reset_rows(self.workload, self.options, self.batch, np.ones(len(self), np.bool_) if mask is None else mask)
-        self._finish()
-
-    def step(self, stages: np.ndarray, executors: np.ndarray, autoreset: bool = False) -> None:
-        """One decision in every row, see ``step_rows``; the outcome is in ``batch.state``."""
-        if step_rows(self.workload, self.options, self.batch, stages, executors, autoreset):
-            self._finish()
-
-    def decide(self, cap: int) -> tuple[np.ndarray, np.ndarray]:
-        """(stages, executors), int64 (rows,), of ``decide_capped``: ``FAIR`` or a number of executors."""
-        stages, executors = np.empty(len(self), np.int64), np.empty(len(self), np.int64)
-        decide_rows(self.workload, self.options, self.batch, cap, stages, executors)
-        return stages, executors
-
-    def play(self, cap: int) -> int:
-        """Let ``decide_capped`` play every row to its end; returns the number of decisions."""
-        decisions = 0
-        while not np.all(self.batch.state["terminated"] | self.batch.state["truncated"]):
-            decisions += play_rows(self.workload, self.options, self.batch, cap, np.iinfo(np.int64).max)
-            self._finish()
-        return decisions
-
-    def jobs(self, row: int = 0) -> np.ndarray:
-        """JOB_VIEW (jobs in the system,), in order of arrival."""
-        views = np.zeros(self.batch.state[row]["num_active"], JOB_VIEW)
-        view_jobs_of_row(self.workload, self.options, self.batch, row, views)
-        return views
-
-    def stages(self, row: int = 0) -> np.ndarray:
-        """STAGE_VIEW (stages,) of the jobs in the system, in order of arrival."""
-        views = np.zeros(int(self.jobs(row)["num_stages"].sum()), STAGE_VIEW)
-        view_stages_of_row(self.workload, self.options, self.batch, row, views)
-        return views
-
-    def source(self, row: int = 0) -> tuple[int | None, int | None]:
-        """(job, stage) of the pool that offers executors, None where there is none; see ``Pool.key``."""
-        pool = int(self.batch.state[row]["source"])
-        return (None, None) if pool == NONE else self._key(row, pool)
-
-    def committable(self, row: int = 0) -> int:
-        """Executors that the source offers."""
-        pool = int(self.batch.state[row]["source"])
-        record = self.batch.pools[row, pool]
-        return 0 if pool == NONE else int(record["executors"] - record["committed"])
-
-    def mean_jct_s(self, row: int = 0) -> float:
-        """Mean completion time of the jobs done so far, seconds."""
-        state = self.batch.state[row]
-        return float(state["jct_ms"] / state["num_done"] / 1000.0) if state["num_done"] else math.nan
-
-    def utilisation(self, row: int = 0) -> float:
-        """Share of executor time spent on tasks since the beginning of the episode."""
-        return float(utilisation_of_row(self.options, self.batch, row))
-
-    def tasks(self, row: int = 0) -> np.ndarray:
-        """TASK_LOG (tasks started,), in order; empty unless ``record_tasks``."""
-        return self.batch.task_log[row, : self.batch.state[row]["tasks_logged"]]
-
-    def jobs_done(self, row: int = 0) -> np.ndarray:
-        """JOB_LOG (jobs done,), in order of completion; empty unless ``record_jobs``."""
-        return self.batch.job_log[row, : self.batch.state[row]["jobs_logged"]]
-
-    def _finish(self) -> None:
-        """Give room to rows that paused and let them run on; report deadlocks."""
-        while np.any(self.batch.state["status"] == PAUSED):
-            self._make_room()
-            resume_rows(self.workload, self.options, self.batch)
-        stuck = np.flatnonzero(self.batch.state["status"] == DEADLOCK)
-        if len(stuck):
-            raise DeadlockError(self._describe_deadlock(int(stuck[0])))
-
-    def _make_room(self) -> None:
-        """Double what is too small for a row that paused."""
-        batch = self.batch
-        paused = batch.state[batch.state["status"] == PAUSED]
-        slots = batch.jobs.shape[1]
-        if np.any((paused["slots_touched"] == slots) & (paused["num_free"] == 0)):
-            batch = batch._replace(
-                jobs=_enlarged(batch.jobs, 2 * slots),
-                pools=_enlarged(batch.pools, 1 + 2 * slots * self.options.stride),
-                slots=_enlarged(batch.slots, 2 * slots),
-            )
-        if paused["tasks_logged"].max() + self.options.num_executors + 1 > batch.task_log.shape[1]:
-            batch = batch._replace(task_log=_enlarged(batch.task_log, 2 * batch.task_log.shape[1]))
-        if paused["jobs_logged"].max() == batch.job_log.shape[1]:
-            batch = batch._replace(job_log=_enlarged(batch.job_log, 2 * batch.job_log.shape[1]))
-        self.batch = batch
-
-    def _key(self, row: int, pool: int) -> tuple[int | None, int | None]:
-        if pool == COMMON:
-            return None, None
-        slot, index = divmod(pool - 1, self.options.stride)
-        return int(self.batch.jobs[row, slot]["id"]), index - 1 if index else None
-
-    def _describe_deadlock(self, row: int) -> str:
-        state = self.batch.state[row]
-        jobs = self.jobs(row)["id"]
-        pools = np.unique(self.batch.executors[row]["pool"], return_counts=True)
-        where = {self._key(row, int(pool)): int(count) for pool, count in zip(*pools, strict=True)}
-        return (
-            f"deadlock at {state['now_ms'] / 1000.0:.3f} s in row {row}: {len(jobs)} jobs are unfinished "
-            f"({', '.join(map(str, jobs[:5]))}), no event is left, executors idle in (job, stage) pools {where}; "
-            "the scheduler declined when they were offered last. work_conserving=True offers them again"
-        )
-
-
-def _make_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | None) -> Workload:
-    given = [] if arrivals is None else list(arrivals)
-    times_ms = frozen([time_ms for time_ms, _ in given], np.float64)
-    templates = frozen([template for _, template in given], np.int64)
-    if arrivals is not None and not given:
-        raise ValueError("arrivals is empty: give one job at least")
-    if np.any(np.diff(times_ms, prepend=0.0) < 0) or not np.all(np.isfinite(times_ms)):
-        raise ValueError("arrivals must be in order of time, from 0 ms on")
-    if np.any((templates < 0) | (templates >= len(jobs))):
-        raise ValueError(f"arrivals must name templates 0 to {len(jobs) - 1} of {jobs.name}")
-    return Workload(
-        stage_offset=frozen(jobs.stage_offset, np.int64),
-        num_tasks=frozen(jobs.num_tasks, np.int32),
-        rough_ms=frozen(jobs.rough_ms, np.float64),
-        parent_offset=frozen(jobs.parent_offset, np.int64),
-        parents=frozen(jobs.parents, np.int32),
-        child_offset=frozen(jobs.child_offset, np.int64),
-        children=frozen(jobs.children, np.int32),
-        durations_ms=frozen(jobs.durations_ms, np.int32),
-        cell_start=frozen(jobs.cell_start, np.int64),
-        cell_count=frozen(jobs.cell_count, np.int32),
-        arrival_ms=times_ms,
-        arrival_template=templates,
-    )
-
-
-def _enlarged(array: np.ndarray, length: int) -> np.ndarray:
-    """A copy with another length of the last axis, filled up with zeros."""
-    larger = np.zeros((*array.shape[:-1], length), array.dtype)
-    larger[..., : array.shape[-1]] = array
-    return larger

@@ -1,0 +1,247 @@
+"""``FastClusters``: the ``fast`` engine for Python code, a batch of clusters with the memory that they need.
+
+The rules are in ``netenvs.cjs.kernel``; this class makes its arrays, enlarges them when rows run out of room, and
+turns error states into exceptions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from netenvs.cjs import kernel
+from netenvs.cjs.jobs import JobSet, frozen
+from netenvs.cjs.kernel import COMMON, NONE, Batch, Options, Workload
+from netenvs.cjs.reference import DeadlockError
+
+FIRST_SLOTS = 32
+FIRST_LOG = 1024
+
+
+class FastClusters:
+    """A batch of clusters, one row each, under any scheduler.
+
+    Arguments are those of ``ReferenceSimulator``, and
+
+        rows: number of clusters.
+        arrivals: (time in ms, template) of the jobs of every episode, in place of drawn ones.
+        record_tasks, record_jobs: keep ``tasks(row)`` and ``jobs_done(row)`` of the episode.
+
+    ``workload``, ``options`` and ``batch`` are the arguments of the kernels; ``batch`` is another one after the
+    clusters were given more room, so fetch it anew after every call.
+    """
+
+    def __init__(
+        self,
+        jobs: JobSet,
+        rows: int = 1,
+        num_executors: int = 50,
+        num_jobs: int | None = 200,
+        mean_interarrival_ms: float = 25_000.0,
+        moving_delay_ms: float = 2000.0,
+        warmup_delay_ms: float = 1000.0,
+        work_conserving: bool = False,
+        time_limit_ms: float | None = None,
+        beta: float = 0.0,
+        arrivals: Sequence[tuple[float, int]] | None = None,
+        record_tasks: bool = False,
+        record_jobs: bool = False,
+    ):
+        if rows < 1:
+            raise ValueError(f"rows must be 1 or more, not {rows}")
+        if num_executors < 1:
+            raise ValueError(f"num_executors must be 1 or more, not {num_executors}")
+        if num_jobs is None and time_limit_ms is None and arrivals is None:
+            raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
+        if num_jobs is not None and num_jobs < 1:
+            raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
+        self.workload = _make_workload(jobs, arrivals)
+        self.options = Options(
+            num_executors=int(num_executors),
+            num_jobs=NONE if num_jobs is None else int(num_jobs),
+            mean_interarrival_ms=float(mean_interarrival_ms),
+            moving_delay_ms=float(moving_delay_ms),
+            warmup_delay_ms=float(warmup_delay_ms),
+            work_conserving=bool(work_conserving),
+            time_limit_ms=math.inf if time_limit_ms is None else float(time_limit_ms),
+            beta=float(beta),
+            stride=1 + int(np.diff(jobs.stage_offset).max()),
+            record_tasks=bool(record_tasks),
+            record_jobs=bool(record_jobs),
+        )
+        slots = FIRST_SLOTS if num_jobs is None else min(FIRST_SLOTS, num_jobs)
+        self.batch = Batch(
+            state=np.zeros(rows, kernel.STATE),
+            jobs=np.zeros((rows, slots), kernel.JOB),
+            pools=np.zeros((rows, 1 + slots * self.options.stride), kernel.POOL),
+            executors=np.zeros((rows, num_executors), kernel.EXECUTOR),
+            events=np.zeros((rows, num_executors), kernel.EVENT),
+            commitments=np.zeros((rows, num_executors + 1), kernel.COMMITMENT),
+            slots=np.zeros((rows, 4, slots), np.int32),
+            task_log=np.zeros((rows, FIRST_LOG + num_executors if record_tasks else 0), kernel.TASK_LOG),
+            job_log=np.zeros((rows, FIRST_LOG if record_jobs else 0), kernel.JOB_LOG),
+        )
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.batch.state)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the state, bytes; of parts that were never used the system keeps no pages."""
+        return sum(array.nbytes for array in self.batch)
+
+    def seed(self, row: int, key: int, episode: int = 0) -> None:
+        """Key (0 to 2^64 - 1) and number of the episode that ``reset`` begins in a row: all chance depends on them."""
+        self.batch.state[row]["key"] = key
+        self.batch.state[row]["episode"] = episode
+
+    def reset(self, mask: np.ndarray | None = None) -> None:
+        """Begin an episode in every row, or in those of ``mask``, bool (rows,), and run to the first decision."""
+        mask = self._column(True if mask is None else mask, np.bool_)
+        kernel.reset_rows(self.workload, self.options, self.batch, mask)
+        self._finish()
+
+    def step(self, stages: np.ndarray, executors: np.ndarray, autoreset: bool = False) -> None:
+        """One decision in every row, int64 (rows,), see ``step_rows``; the outcome is in ``batch.state``."""
+        stages, executors = self._column(stages, np.int64), self._column(executors, np.int64)
+        if kernel.step_rows(self.workload, self.options, self.batch, stages, executors, autoreset):
+            self._finish()
+
+    def decide(self, cap: int) -> tuple[np.ndarray, np.ndarray]:
+        """(stages, executors), int64 (rows,), of ``decide_capped``: ``FAIR`` or a number of executors."""
+        stages, executors = np.empty(len(self), np.int64), np.empty(len(self), np.int64)
+        kernel.decide_rows(self.workload, self.options, self.batch, cap, stages, executors)
+        return stages, executors
+
+    def play(self, cap: int) -> int:
+        """Let ``decide_capped`` play every row to its end; returns the number of decisions."""
+        decisions = 0
+        while not np.all(self.batch.state["terminated"] | self.batch.state["truncated"]):
+            decisions += kernel.play_rows(self.workload, self.options, self.batch, cap, np.iinfo(np.int64).max)
+            self._finish()
+        return decisions
+
+    def jobs(self, row: int = 0) -> np.ndarray:
+        """JOB_VIEW (jobs in the system,), in order of arrival."""
+        views = np.zeros(self.batch.state[row]["num_active"], kernel.JOB_VIEW)
+        kernel.view_jobs_of_row(self.workload, self.options, self.batch, row, views)
+        return views
+
+    def stages(self, row: int = 0) -> np.ndarray:
+        """STAGE_VIEW (stages,) of the jobs in the system, in order of arrival."""
+        views = np.zeros(int(self.jobs(row)["num_stages"].sum()), kernel.STAGE_VIEW)
+        kernel.view_stages_of_row(self.workload, self.options, self.batch, row, views)
+        return views
+
+    def source(self, row: int = 0) -> tuple[int | None, int | None]:
+        """(job, stage) of the pool that offers executors, None where there is none; see ``Pool.key``."""
+        pool = int(self.batch.state[row]["source"])
+        return (None, None) if pool == NONE else self._key(row, pool)
+
+    def committable(self, row: int = 0) -> int:
+        """Executors that the source offers."""
+        pool = int(self.batch.state[row]["source"])
+        record = self.batch.pools[row, pool]
+        return 0 if pool == NONE else int(record["executors"] - record["committed"])
+
+    def mean_jct_s(self, row: int = 0) -> float:
+        """Mean completion time of the jobs done so far, seconds."""
+        state = self.batch.state[row]
+        return float(state["jct_ms"] / state["num_done"] / 1000.0) if state["num_done"] else math.nan
+
+    def utilisation(self, row: int = 0) -> float:
+        """Share of executor time spent on tasks since the beginning of the episode."""
+        return float(kernel.utilisation_of_row(self.options, self.batch, row))
+
+    def tasks(self, row: int = 0) -> np.ndarray:
+        """TASK_LOG (tasks started,), in order; empty unless ``record_tasks``."""
+        return self.batch.task_log[row, : self.batch.state[row]["tasks_logged"]]
+
+    def jobs_done(self, row: int = 0) -> np.ndarray:
+        """JOB_LOG (jobs done,), in order of completion; empty unless ``record_jobs``."""
+        return self.batch.job_log[row, : self.batch.state[row]["jobs_logged"]]
+
+    def _column(self, values: Any, dtype: type) -> np.ndarray:
+        """One value a row; the kernels do not check."""
+        column: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, len(self)), dtype=dtype)
+        return column
+
+    def _finish(self) -> None:
+        """Give room to rows that paused and let them run on; report deadlocks."""
+        while np.any(self.batch.state["status"] == kernel.PAUSED):
+            self._make_room()
+            kernel.resume_rows(self.workload, self.options, self.batch)
+        stuck = np.flatnonzero(self.batch.state["status"] == kernel.DEADLOCK)
+        if len(stuck):
+            raise DeadlockError(self._describe_deadlock(int(stuck[0])))
+
+    def _make_room(self) -> None:
+        """Double what is too small for a row that paused."""
+        batch = self.batch
+        paused = batch.state[batch.state["status"] == kernel.PAUSED]
+        slots, room_for_tasks, room_for_jobs = batch.jobs.shape[1], batch.task_log.shape[1], batch.job_log.shape[1]
+        if np.any((paused["slots_touched"] == slots) & (paused["num_free"] == 0)):
+            batch = batch._replace(
+                jobs=_enlarged(batch.jobs, 2 * slots),
+                pools=_enlarged(batch.pools, 1 + 2 * slots * self.options.stride),
+                slots=_enlarged(batch.slots, 2 * slots),
+            )
+        if paused["tasks_logged"].max() + self.options.num_executors + 1 > room_for_tasks:
+            batch = batch._replace(task_log=_enlarged(batch.task_log, 2 * room_for_tasks))
+        if paused["jobs_logged"].max() == room_for_jobs:
+            batch = batch._replace(job_log=_enlarged(batch.job_log, 2 * room_for_jobs))
+        self.batch = batch
+
+    def _key(self, row: int, pool: int) -> tuple[int | None, int | None]:
+        if pool == COMMON:
+            return None, None
+        slot, index = divmod(pool - 1, self.options.stride)
+        return int(self.batch.jobs[row, slot]["id"]), index - 1 if index else None
+
+    def _describe_deadlock(self, row: int) -> str:
+        state = self.batch.state[row]
+        jobs = self.jobs(row)["id"]
+        pools = np.unique(self.batch.executors[row]["pool"], return_counts=True)
+        where = {self._key(row, int(pool)): int(count) for pool, count in zip(*pools, strict=True)}
+        return (
+            f"deadlock at {state['now_ms'] / 1000.0:.3f} s in row {row}: {len(jobs)} jobs are unfinished "
+            f"({', '.join(map(str, jobs[:5]))}), no event is left, executors idle in (job, stage) pools {where}; "
+            "the scheduler declined when they were offered last. work_conserving=True offers them again"
+        )
+
+
+def _make_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | None) -> Workload:
+    given = [] if arrivals is None else list(arrivals)
+    times_ms = frozen([time_ms for time_ms, _ in given], np.float64)
+    templates = frozen([template for _, template in given], np.int64)
+    if arrivals is not None and not given:
+        raise ValueError("arrivals is empty: give one job at least")
+    if np.any(np.diff(times_ms, prepend=0.0) < 0) or not np.all(np.isfinite(times_ms)):
+        raise ValueError("arrivals must be in order of time, from 0 ms on")
+    if np.any((templates < 0) | (templates >= len(jobs))):
+        raise ValueError(f"arrivals must name templates 0 to {len(jobs) - 1} of {jobs.name}")
+    return Workload(
+        stage_offset=frozen(jobs.stage_offset, np.int64),
+        num_tasks=frozen(jobs.num_tasks, np.int32),
+        rough_ms=frozen(jobs.rough_ms, np.float64),
+        parent_offset=frozen(jobs.parent_offset, np.int64),
+        parents=frozen(jobs.parents, np.int32),
+        child_offset=frozen(jobs.child_offset, np.int64),
+        children=frozen(jobs.children, np.int32),
+        durations_ms=frozen(jobs.durations_ms, np.int32),
+        cell_start=frozen(jobs.cell_start, np.int64),
+        cell_count=frozen(jobs.cell_count, np.int32),
+        arrival_ms=times_ms,
+        arrival_template=templates,
+    )
+
+
+def _enlarged(array: np.ndarray, length: int) -> np.ndarray:
+    """A copy with another length of the last axis, filled up with zeros."""
+    larger = np.zeros((*array.shape[:-1], length), array.dtype)
+    larger[..., : array.shape[-1]] = array
+    return larger
