@@ -226,6 +226,8 @@ def _scalar_names(info: dict[str, Any]) -> list[str]:
 def _checked_actions(chosen: Any, place: np.ndarray) -> np.ndarray:
     """What ``act_batch`` returned, as actions of the shape and type of ``place`` (live rows, ...)."""
     given = np.asarray(chosen)
+    if given.dtype == object:  # perhaps numbers all the same
+        given = np.asarray(given.tolist())
     wanted = f"act_batch must return {place.dtype} {place.shape}, one action a live row"
     if given.shape != place.shape or given.dtype.kind not in "biuf":
         raise ValueError(f"{wanted}, not {given.dtype} {given.shape}")

@@ -234,7 +234,7 @@ BAD_FILES = {
     "exits": ("import sys\nsys.exit('bye')\n", ":X", "SystemExit: bye"),
     "unknown option": (OWN, ":Level(levle=1)", "unexpected keyword argument 'levle'; options: level"),
     "bad option": (OWN, ":Level(level=-1)", "level must be 0 or more"),
-    "wrong type": (OWN, ":Level(level=high)", "TypeError"),
+    "wrong type": (OWN, ":Level(level=high)", "level must be a number, not 'high'"),
     "missing option": (OWN.replace("level=0)", "level)"), ":Level", "missing a required argument: 'level'"),
     "bracket": (OWN, ":Level(level=1", "closing bracket"),
     "constructor": (OWN.replace("if level < 0", "if 1 // 0"), ":Level", "ZeroDivisionError"),

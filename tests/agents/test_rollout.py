@@ -392,6 +392,8 @@ def test_a_policy_cannot_change_what_is_recorded():
 
 def test_an_error_names_the_line_of_the_policy(tmp_path):
     file = tmp_path / "mine.py"
-    file.write_text("from agents.policy import Policy\n\n\nclass Mine(Policy):\n    def act(self, o, i):\n        raise KeyError\n")
+    file.write_text(
+        "from agents.policy import Policy\n\n\nclass Mine(Policy):\n    def act(self, o, i):\n        raise KeyError\n"
+    )
     with pytest.raises(PolicyError, match=r"KeyError: +\(mine.py:6\)$"):
         play(load_policy(f"{file}:Mine"), "netenvs/ABR-v0", [EpisodeSpec(seed=0)])
