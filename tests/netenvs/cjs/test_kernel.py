@@ -185,7 +185,7 @@ class BothEngines:
         decisions = 0
         while not self.over:
             decisions += 1
-            if decisions > 2000:  # work_conserving offers again what a scheduler declines, even if it always does
+            if decisions > 10_000:  # work_conserving offers again what a scheduler declines, even if it always does
                 assert self.reference.work_conserving, "an episode without end"
                 event("declined forever")
                 return
