@@ -182,7 +182,13 @@ class BothEngines:
 
     def play(self, decide):
         """From the first decision to the end of the episode, or to a deadlock; ``decide`` sees the reference."""
+        decisions = 0
         while not self.over:
+            decisions += 1
+            if decisions > 10_000:  # work_conserving offers again what a scheduler declines, even if it always does
+                assert self.reference.work_conserving, "an episode without end"
+                event("declined forever")
+                return
             self.compare_views()
             choice = decide(self.reference)
             if not self.decide(*((None, 0) if choice is None else choice)):
@@ -224,6 +230,16 @@ def test_engines_agree_on_synthetic_jobs(scheduling, name, num_executors, work_c
     engines = BothEngines(load_workload("synthetic"), {**options, "mean_interarrival_ms": 5000.0})
     assert engines.reset(7)
     engines.play(scheduling.schedulers[name](3))
+
+
+def test_engines_agree_beyond_the_largest_level(scheduling):
+    """Above 100 local executors, the largest measured level stands for all N of them, level 100 for fewer."""
+    wide = Job("wide", [Stage(400, first={level: [float(level)] for level in (80, 100, 120)})])
+    engines = BothEngines(make_job_set("wide", [wide]), {"num_executors": 104, "num_jobs": 1})
+    assert engines.reset(0)
+    engines.play(scheduling.schedulers["greedy"](0))
+    found = {(task["local_executors"], task["duration_ms"] % 1000) for task in engines.fast.tasks()}
+    assert {(103, 100.0), (104, 120.0)} <= found
 
 
 @pytest.mark.parametrize("work_conserving", [False, True])
