@@ -16,6 +16,12 @@ from netenvs.cjs.jobs import FIRST, FRESH, LEVELS, REST
 from netenvs.cjs.random_streams import RandomStream
 
 
+def check_moving_delay(moving_delay_ms: float, work_conserving: bool) -> None:
+    """``ValueError`` where executors could change jobs for ever at one instant."""
+    if work_conserving and not moving_delay_ms > 0:
+        raise ValueError(f"work_conserving=True needs a moving_delay_ms above 0, not {moving_delay_ms}")
+
+
 class Cluster:
     """Jobs, executors and the calendar of events. Times in ms."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from netenvs.cjs import kernel
+from netenvs.cjs.cluster import check_moving_delay
 from netenvs.cjs.jobs import JobSet, frozen
 from netenvs.cjs.kernel import COMMON, NONE, Batch, Options, Workload
 from netenvs.cjs.reference import DeadlockError
@@ -58,6 +59,7 @@ class FastClusters:
             raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
         if num_jobs is not None and num_jobs < 1:
             raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
+        check_moving_delay(moving_delay_ms, work_conserving)
         self.workload = _make_workload(jobs, arrivals)
         self.options = Options(
             num_executors=int(num_executors),

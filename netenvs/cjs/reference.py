@@ -30,7 +30,7 @@ import random
 from collections.abc import Iterable
 from itertools import islice, takewhile
 
-from netenvs.cjs.cluster import Cluster
+from netenvs.cjs.cluster import Cluster, check_moving_delay
 from netenvs.cjs.entities import DecisionRecord, Job, Pool, Stage
 from netenvs.cjs.jobs import JobSet
 from netenvs.cjs.random_streams import NativeStream, NetLLMStream, RandomStream
@@ -55,7 +55,8 @@ class ReferenceSimulator(Cluster):
         warmup_delay_ms: added to an executor's first task in a job where no such duration was measured.
         rng: ``"native"`` or ``"netllm"``, see ``netenvs.cjs.random_streams``.
         work_conserving: False = the published rules, under which executors can idle although a stage could
-            use them (executors in the common pool are offered at arrivals only). True = after every event,
+            use them (executors in the common pool are offered at arrivals only). True (needs a moving delay
+            above 0: else executors can change jobs for ever at one instant) = after every event,
             each pool of idle executors is offered once while a stage of the frontier has demand.
         time_limit_ms: no job arrives from then on, and the episode is ``truncated`` at the first decision
             from then on.
@@ -88,6 +89,7 @@ class ReferenceSimulator(Cluster):
             raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
         if num_jobs is not None and num_jobs < 1:
             raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
+        check_moving_delay(moving_delay_ms, work_conserving)
         super().__init__(num_executors, moving_delay_ms, warmup_delay_ms, record)
         self.job_set = jobs
         self.num_jobs = num_jobs

@@ -249,7 +249,9 @@ def test_failing_policies_get_a_line_and_the_others_their_rows(run, own, tmp_pat
     assert [row["policy"] for row in results["rows"]] == ["constant", "<b>raises</b>", "Garbage", "Quits"]
     assert row_of(results, "constant")["mean"] is not None
     failed = row_of(results, "<b>raises</b>")
-    assert failed["error"] == "<b>raises</b>: trace 0, seed 0, decision 3: RuntimeError: lost the thread"
+    what, _, where = failed["error"].rpartition(" (")
+    assert what == "<b>raises</b>: trace 0, seed 0, decision 3: RuntimeError: lost the thread"
+    assert where.startswith("mine.py:")
     assert failed["mean"] is failed["ci95"] is failed["paired"] is failed["decision_ms"] is None
     assert (failed["episodes"], failed["per_episode"], failed["terms"]) == (0, [], {})
     assert "'high' is not in Discrete(6)" in row_of(results, "Garbage")["error"]

@@ -64,6 +64,8 @@ def clusters(draw):
         "time_limit_ms": draw(st.sampled_from([None, None, 3000.0])),
         "beta": draw(st.sampled_from([0.0, 0.0, 0.005])),
     }
+    if options["work_conserving"]:
+        options["moving_delay_ms"] = max(options["moving_delay_ms"], 100.0)
     arrivals = None
     if draw(st.booleans()):  # at the times of other events
         times = sorted(draw(st.lists(st.sampled_from([0.0, 100.0, 700.0, 1400.0]), min_size=1, max_size=8)))
@@ -409,3 +411,11 @@ def test_memory_grows_with_the_queue():
 def test_bad_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         FastClusters(make_job_set("chain", [chain(1)]), **options)
+
+
+@pytest.mark.parametrize("engine", [ReferenceSimulator, FastClusters])
+def test_work_conservation_needs_a_moving_delay(engine):
+    """Without one, executors can change jobs for ever while the clock stands still."""
+    jobs = load_workload("synthetic(count=1)")
+    with pytest.raises(ValueError, match="needs a moving_delay_ms above 0, not 0"):
+        engine(jobs, moving_delay_ms=0, work_conserving=True)

@@ -37,6 +37,12 @@ def jobs(draw):
 
 job_sets = st.lists(jobs(), min_size=1, max_size=3).map(lambda found: make_job_set("random", found))
 
+
+def work_conserving(options):
+    """The options with work conservation, which needs a moving delay."""
+    return {**options, "work_conserving": True, "moving_delay_ms": max(options["moving_delay_ms"], 100.0)}
+
+
 settings_of_a_cluster = st.fixed_dictionaries(
     {
         "num_executors": st.integers(1, 12),
@@ -46,7 +52,7 @@ settings_of_a_cluster = st.fixed_dictionaries(
         "warmup_delay_ms": st.just(WARMUP_MS),
         "work_conserving": st.booleans(),
     }
-)
+).map(lambda options: work_conserving(options) if options["work_conserving"] else options)
 scheduler_names = st.sampled_from(["fair", "fifo", "fifo_full", "random", "greedy", "erratic"])
 seeds = st.integers(0, 2**64 - 1)
 
@@ -207,7 +213,7 @@ def test_an_episode(scheduling, job_set, options, name, seed):
 @given(job_sets, settings_of_a_cluster, seeds)
 def test_strict_work_conservation(scheduling, job_set, options, seed):
     """With ``work_conserving=True`` and a scheduler that takes what it is offered."""
-    simulator = Watched(job_set, **{**options, "work_conserving": True})
+    simulator = Watched(job_set, **work_conserving(options))
     simulator.strictly_work_conserving = True
     simulator.reset(seed)
     play(simulator, scheduling.schedulers["greedy"](0), scheduling)
@@ -219,16 +225,16 @@ def test_the_published_rules_do_not_conserve_work():
     narrow_then_wide = [Stage(1, first={5: [1000.0]}), Stage(4, first={5: [1000.0]}, parents=(0,))]
     job_set = make_job_set("narrow-then-wide", [Job("narrow-then-wide", narrow_then_wide)])
     completion_ms = {}
-    for work_conserving in (False, True):
-        simulator = Watched(job_set, 2, 1, 1.0, 500.0, 0.0, work_conserving=work_conserving)
-        simulator.strictly_work_conserving = work_conserving
+    for conserving in (False, True):
+        simulator = Watched(job_set, 2, 1, 1.0, 500.0, 0.0, work_conserving=conserving)
+        simulator.strictly_work_conserving = conserving
         simulator.reset(0)
         simulator.commit(simulator.schedulable()[0], 1)
         assert (simulator.now_ms, simulator.source) == (0.0, simulator.common)
         simulator.decline()  # the second executor stays in the common pool
         while not simulator.terminated:
             simulator.commit(simulator.schedulable()[0], simulator.committable)
-        completion_ms[work_conserving] = simulator.jobs[0].completion_ms
+        completion_ms[conserving] = simulator.jobs[0].completion_ms
     # 500 on the way, 1000 for stage 0; then one executor for four tasks, or a second one from 500 ms later on
     assert completion_ms == {False: 5500.0, True: 4000.0}
 
@@ -282,7 +288,7 @@ def test_two_schedulers_see_the_same_luck(scheduling, job_set, options, seed):
     arrivals = []
     for name in ("greedy", "fair"):
         drawn.append({})
-        simulator = Draws(job_set, **{**options, "work_conserving": True})
+        simulator = Draws(job_set, **work_conserving(options))
         simulator.reset(seed)
         scheduling.play(simulator, scheduling.schedulers[name](0))
         arrivals.append([(job.arrival_ms, job.template.index) for job in simulator.jobs])
