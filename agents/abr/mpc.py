@@ -13,6 +13,14 @@ PAST_CHUNKS = 5  # harmonic mean and largest error over the last five
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _after_download(buffer_s, stalled_s, download_s, chunk_duration_s):
+    """Buffer with the chunk in it, and total stalling, after a download of ``download_s``."""
+    if buffer_s < download_s:
+        return chunk_duration_s, stalled_s + (download_s - buffer_s)
+    return buffer_s - download_s + chunk_duration_s, stalled_s
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def best_first_level(
     chunk_sizes,
     first,
@@ -51,12 +59,7 @@ def best_first_level(
         left, stalled = buffer_s, 0.0
         for position in range(horizon):
             download = chunk_sizes[first + position, level] / 1000000.0 / bandwidth
-            if left < download:
-                stalled += download - left
-                left = 0.0
-            else:
-                left -= download
-            left += chunk_duration_s
+            left, stalled = _after_download(left, stalled, download, chunk_duration_s)
         value = (
             horizon * utility[level] / 1000.0 - rebuffer_penalty * stalled - switch_cost[level, last_quality] / 1000.0
         )
@@ -75,12 +78,7 @@ def best_first_level(
         upcoming[depth] = level - 1
         download = chunk_sizes[first + depth, level] / 1000000.0 / bandwidth
         left, stalled = buffer[depth], rebuffer[depth]
-        if left < download:
-            stalled += download - left
-            left = 0.0
-        else:
-            left -= download
-        left += chunk_duration_s
+        left, stalled = _after_download(left, stalled, download, chunk_duration_s)
         gained = gain[depth] + utility[level]
         changed = change[depth] + switch_cost[level, quality[depth]]
         depth += 1

@@ -12,173 +12,16 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from netenvs.abr import kernel
-from netenvs.abr.qoe import QoE, make_qoe
-from netenvs.abr.workload import TraceSet, Video, load_traces, load_video
+from netenvs.abr.qoe import QoE
+from netenvs.abr.simulator import Simulator
+from netenvs.abr.workload import TraceSet, Video
 from netenvs.spec import unknown_name
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # NetLLM adaptive_bitrate_streaming/baseline_special/utils/constants.py
-    "netllm": {"traces": "synthetic", "start": "stored", "history": 6, "first_quality": 0, "penalty": 4.3},
-    # Pensieve sim/fixed_env.py, sim/multi_agent.py
-    "pensieve": {"traces": "synthetic", "start": "first", "history": 8, "first_quality": 1, "penalty": 4.3},
-    # Genet fig_reproduce/sim
-    "genet": {"traces": "genet", "start": "first", "history": 6, "first_quality": 1, "penalty": 10.0},
-}
-DEFAULT_RTT_MS = 80.0
-DEFAULT_BUFFER_CAP_S = 60.0
-STARTS = ("first", "random", "stored")
-ACTION_MODES = ("jump", "quality")
-
-
-class _Simulator:
-    """World and state of a batch of sessions: what the single and the vector environment share."""
-
-    def __init__(
-        self,
-        rows: int,
-        traces: str | None,
-        video: str | None,
-        preset: str,
-        qoe: str,
-        history: int | None,
-        action_mode: str,
-        delay_noise: bool,
-        start: str | None,
-        rtt_ms: float | None,
-        buffer_cap_s: float | None,
-    ):
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise ValueError(unknown_name("preset", str(preset), PRESETS))
-        defaults = PRESETS[preset]
-        start = defaults["start"] if start is None else start
-        history = defaults["history"] if history is None else history
-        if start not in STARTS:
-            raise ValueError(unknown_name("start", str(start), STARTS))
-        if not isinstance(delay_noise, bool | np.bool_):
-            raise ValueError(f"delay_noise must be True or False, not {delay_noise!r}")
-        if action_mode not in ACTION_MODES:
-            raise ValueError(unknown_name("action_mode", str(action_mode), ACTION_MODES))
-        self.traces: TraceSet = load_traces(defaults["traces"] if traces is None else traces)
-        if video is None:
-            video = "video1" if self.traces.installed else "synthetic"
-        self.video: Video = load_video(video)
-        self.qoe: QoE = make_qoe(qoe, self.video.bitrates_kbps, defaults["penalty"])
-        levels = self.video.num_levels
-        if not (isinstance(history, int | np.integer) and history >= levels):
-            raise ValueError(
-                f"history must be a whole number from {levels} up, one column for each size of the next chunk, "
-                f"not {history!r}"
-            )
-        count = len(self.traces)
-        rtt = _per_trace("rtt_ms", rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
-        chunk_s = self.video.chunk_duration_s
-        least = max(chunk_s, kernel.DRAIN_STEP_MS / 1000.0)  # below it a pause would drain more than there is
-        cap = _per_trace("buffer_cap_s", buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, least)
-        table = np.empty(count, dtype=kernel.TRACE)
-        table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
-        table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
-        table["rtt_ms"], table["buffer_cap_ms"] = rtt, cap * 1000.0
-        # Copies: pickling forgets that an array is read-only, and numba compiles again for each kind.
-        self.world = kernel.World(
-            time_s=self.traces.time_s.copy(),
-            bandwidth_mbps=self.traces.bandwidth_mbps.copy(),
-            traces=table,
-            chunk_sizes=self.video.chunk_sizes.copy(),
-            bitrates_kbps=self.video.bitrates_kbps.copy(),
-            utility=self.qoe.utility.copy(),
-            switch_cost=self.qoe.switch_cost.copy(),
-            rebuffer_penalty=self.qoe.rebuffer_penalty,
-            chunk_duration_ms=chunk_s * 1000.0,
-            num_chunks=self.video.num_chunks,
-            first_quality=defaults["first_quality"],
-            jump=action_mode == "jump",
-            noise=bool(delay_noise),
-            random_start=start == "random",
-        )
-        self.batch = kernel.Batch(
-            session=np.zeros(rows, dtype=kernel.SESSION),
-            observation=np.zeros((rows, 6, int(history)), dtype=np.float32),
-            info=np.zeros((len(kernel.INFO_COLUMNS), rows)),
-        )
-        self.num_actions = 3 if self.world.jump else levels
-        self.observation_space = self._observation_space(int(history))
-        self.action_space = gym.spaces.Discrete(self.num_actions)
-        self.shared_info = {"video": self.video, "qoe": self.qoe}
-        self._warm_up()
-
-    def _observation_space(self, history: int) -> gym.spaces.Box:
-        """Finite bounds from the traces and the video; 0.1 % of slack for rounding to float32."""
-        world, largest = self.world, int(self.video.chunk_sizes.max())
-        high = np.empty((6, history))
-        high[0] = 1.0
-        high[1] = (world.traces["buffer_cap_ms"].max() + world.chunk_duration_ms) / 10_000.0
-        high[2] = world.bandwidth_mbps.max() / 8.0 / kernel.NOISE_LOW
-        slowest_s = 0.0
-        for index in range(len(self.traces)):
-            time_s, bandwidth = self.traces.trace(index)
-            lap_bytes = np.sum(np.diff(time_s) * bandwidth[1:]) * 1e6 / 8 * kernel.PAYLOAD_PORTION
-            slowest_s = max(slowest_s, (largest // lap_bytes + 2) * time_s[-1])
-        high[3] = (slowest_s + world.traces["rtt_ms"].max() / 1000.0) * kernel.NOISE_HIGH / 10.0
-        high[4] = largest / 1e6
-        high[5] = 1.0
-        high = (high * 1.001).astype(np.float32)
-        return gym.spaces.Box(np.zeros_like(high), high, dtype=np.float32)
-
-    def _warm_up(self) -> None:
-        """Compile the kernels (or load them from the disk cache) outside of any timed loop."""
-        rows = len(self.batch.session)
-        nothing = np.zeros(rows, dtype=np.bool_)
-        kernel.reset_rows(self.world, self.batch, nothing, np.full(rows, -1, dtype=np.int64))
-        # no row is stepped: the action array is empty
-        kernel.step_rows(self.world, self.batch, np.empty(0, dtype=np.int64), False)
-
-    def seed_row(self, row: int, rng: np.random.Generator) -> None:
-        """Draw the 64-bit key of a row from its generator; the next reset is its first episode."""
-        self.batch.session["key"][row] = rng.integers(0, 2**64, dtype=np.uint64)
-        self.batch.session["episode"][row] = -1
-
-    def check_trace(self, trace: Any) -> int:
-        """A pinned trace number, checked; None and -1 mean: drawn."""
-        if trace is None:
-            return -1
-        if isinstance(trace, bool) or not isinstance(trace, int | np.integer) or not -1 <= trace < len(self.traces):
-            raise ValueError(
-                f"options['trace'] must be a whole number from 0 to {len(self.traces) - 1} ({self.traces.name}), "
-                f"not {trace!r}"
-            )
-        return int(trace)
-
-    def action_masks(self) -> np.ndarray:
-        """bool (rows, actions): False where an action would be clipped (``jump`` at the ends of the ladder)."""
-        masks = np.ones((len(self.batch.session), self.num_actions), dtype=np.bool_)
-        if self.world.jump:
-            quality = self.batch.session["quality"]
-            masks[:, 0] = quality > 0
-            masks[:, 2] = quality < self.video.num_levels - 1
-        return masks
-
-
-def _per_trace(
-    name: str, given: float | None, stored: np.ndarray | None, default: float, count: int, least: float
-) -> np.ndarray:
-    """Option > value that comes with each trace > default, float64 (traces,)."""
-    if given is None:
-        values = stored if stored is not None else np.full(count, default)
-    else:
-        try:
-            values = np.full(count, float(given))
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be a number, not {given!r}") from None
-    if not (np.all(np.isfinite(values)) and np.all(values >= least)):
-        found = float(values.min()) if given is None else given
-        raise ValueError(f"{name} must be a finite number from {least:g} up, not {found!r}")
-    return np.array(values, dtype=np.float64)
 
 
 class _Session:
     """What the single and the vector environment show of their simulator."""
 
-    simulator: _Simulator
+    simulator: Simulator
 
     @property
     def traces(self) -> TraceSet:
@@ -291,11 +134,10 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
         self.render_mode = render_mode
-        self.simulator = _Simulator(
+        self.simulator = Simulator(
             1, traces, video, preset, qoe, history, action_mode, delay_noise, start, rtt_ms, buffer_cap_s
         )
-        self.observation_space = self.simulator.observation_space
-        self.action_space = self.simulator.action_space
+        self.observation_space, self.action_space = _spaces(self.simulator)
         self._num_actions = self.simulator.num_actions
         self._action = np.zeros(1, dtype=np.int64)
         self._everything = np.ones(1, dtype=np.bool_)
@@ -437,7 +279,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = None
-        self.simulator = _Simulator(
+        self.simulator = Simulator(
             self.num_envs,
             traces,
             video,
@@ -450,8 +292,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
             rtt_ms,
             buffer_cap_s,
         )
-        self.single_observation_space = self.simulator.observation_space
-        self.single_action_space = self.simulator.action_space
+        self.single_observation_space, self.single_action_space = _spaces(self.simulator)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._present = np.ones(self.num_envs, dtype=np.bool_)
@@ -578,6 +419,12 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         if traces.shape != (self.num_envs,):
             raise ValueError(f"options['trace'] must be one number or ({self.num_envs},), it has shape {traces.shape}")
         return np.array([self.simulator.check_trace(t) for t in traces.tolist()], dtype=np.int64)
+
+
+def _spaces(simulator: Simulator) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
+    """Observation and action space of one session."""
+    high = simulator.observation_high
+    return gym.spaces.Box(np.zeros_like(high), high, dtype=np.float32), gym.spaces.Discrete(simulator.num_actions)
 
 
 def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
