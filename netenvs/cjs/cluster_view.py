@@ -1,0 +1,258 @@
+"""``ClusterView``: what a scheduler sees of a cluster when it has to decide.
+
+A view is a snapshot: it stays as it is when the cluster goes on. Its jobs and stages are objects made on first
+use over two arrays (``JOB_VIEW`` and ``STAGE_VIEW`` of ``netenvs.cjs.kernel``), which both engines fill.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from netenvs.cjs.jobs import JobSet
+
+
+class StageView:
+    """One stage of a job in the system, complete or not. Times in ms.
+
+    Attributes:
+        job: ``JobView``.
+        id: position in its job, from 0; parents have smaller ones.
+        remaining, running, completed: tasks not started, at work, done.
+        demand: executors it can use beyond those at work, in flight or promised; may be negative.
+        recent_ms: duration of the task started last; before the first one ``rough_ms``.
+        rough_ms: mean of all durations measured for the stage, what is known before it runs.
+        critical_path_ms: longest path of ``rough_ms`` from this stage to the end of the job, its own included.
+        ready: it has demand, and its parents need no more executors (they may still be running).
+        frontier: its tasks can start: not complete, all parents complete.
+        schedulable: a decision may choose it now.
+        row: first component of the action that chooses it; 0 = no row of the observation.
+    """
+
+    __slots__ = ("_index", "_view", "job")
+
+    def __init__(self, view: ClusterView, job: JobView, index: int):
+        self._view, self.job, self._index = view, job, index
+
+    @property
+    def id(self) -> int:
+        return self._view.column("id")[self._index]
+
+    @property
+    def remaining(self) -> int:
+        return self._view.column("remaining")[self._index]
+
+    @property
+    def running(self) -> int:
+        return self._view.column("running")[self._index]
+
+    @property
+    def completed(self) -> int:
+        return self._view.column("completed")[self._index]
+
+    @property
+    def demand(self) -> int:
+        return self._view.column("demand")[self._index]
+
+    @property
+    def recent_ms(self) -> float:
+        return self._view.column("recent_ms")[self._index]
+
+    @property
+    def rough_ms(self) -> float:
+        return self._view.column("rough_ms")[self._index]
+
+    @property
+    def critical_path_ms(self) -> float:
+        return self._view.column("critical_path_ms")[self._index]
+
+    @property
+    def ready(self) -> bool:
+        return self._view.column("ready")[self._index]
+
+    @property
+    def frontier(self) -> bool:
+        return self._view.column("frontier")[self._index]
+
+    @property
+    def schedulable(self) -> bool:
+        return self._view.column("schedulable")[self._index]
+
+    @property
+    def row(self) -> int:
+        return self._view.column("row")[self._index]
+
+    @property
+    def parents(self) -> list[StageView]:
+        return [self.job.stages[parent] for parent in self._view.parents_of(self.job, self.id)]
+
+    @property
+    def children(self) -> list[StageView]:
+        return [self.job.stages[child] for child in self._view.children_of(self.job, self.id)]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StageView) and self._view is other._view and self._index == other._index
+
+    def __hash__(self) -> int:
+        return hash((id(self._view), self._index))
+
+    def __repr__(self) -> str:
+        return f"stage {self.id} of job {self.job.id}"
+
+
+class JobView:
+    """One job in the system.
+
+    Attributes:
+        id: in order of arrival, from 0.
+        name: of its template.
+        arrival_s: seconds.
+        supply: executors that it has or will get: local, in flight, or promised by a pool of another job.
+        saturated: no task is left to start.
+        remaining_work_ms: sum over stages of tasks not done x ``recent_ms``.
+        stages: all of them, complete ones included; ``stages[i].id == i``.
+        schedulable: those that a decision may choose now.
+    """
+
+    __slots__ = ("_begin", "_position", "_stages", "_view", "arrival_s", "id", "remaining_work_ms", "saturated", "supply")
+
+    def __init__(self, view: ClusterView, position: int, begin: int):
+        self._view, self._position, self._begin = view, position, begin
+        self._stages: list[StageView] | None = None
+        record = view.job_array[position]
+        self.id = int(record["id"])
+        self.arrival_s = float(record["arrival_ms"]) / 1000.0
+        self.supply = int(record["supply"])
+        self.saturated = bool(record["saturated"])
+        self.remaining_work_ms = float(record["remaining_work_ms"])
+
+    @property
+    def template(self) -> int:
+        """Number of the job's template in the workload."""
+        return int(self._view.job_array[self._position]["template"])
+
+    @property
+    def name(self) -> str:
+        return self._view.job_set.names[self.template]
+
+    @property
+    def stages(self) -> list[StageView]:
+        if self._stages is None:
+            count = int(self._view.job_array[self._position]["num_stages"])
+            self._stages = [StageView(self._view, self, self._begin + number) for number in range(count)]
+        return self._stages
+
+    @property
+    def schedulable(self) -> list[StageView]:
+        return [stage for stage in self._view.schedulable if stage.job is self]
+
+    def __repr__(self) -> str:
+        return f"job {self.id} ({self.name})"
+
+
+class ClusterView:
+    """A cluster at a decision: read-only.
+
+    Attributes:
+        now_s: time since the beginning of the episode, seconds.
+        num_executors: executors in the cluster.
+        committable: executors on offer; a decision gives 1 to this many to one stage.
+        source_executors: executors in the pool that offers them, those promised already included.
+        can_decline: whether anything else is going to happen; if not, declining would leave jobs unfinished.
+        job_array, stage_array: what the objects are made of, JOB_VIEW (jobs,) and STAGE_VIEW (stages of all
+            jobs,), both in order of arrival and of stages: for vectorised schedulers.
+        job_set: the workload.
+    """
+
+    def __init__(
+        self,
+        job_set: JobSet,
+        num_executors: int,
+        now_ms: float,
+        source: tuple[int | None, int | None],
+        committable: int,
+        source_executors: int,
+        can_decline: bool,
+        jobs: np.ndarray,
+        stages: np.ndarray,
+    ):
+        self.job_set = job_set
+        self.num_executors = num_executors
+        self.now_s = now_ms / 1000.0
+        self.committable = committable
+        self.source_executors = source_executors
+        self.can_decline = can_decline
+        self.job_array = jobs
+        self.stage_array = stages
+        jobs.setflags(write=False)
+        stages.setflags(write=False)
+        self._source = source
+        self._columns: dict[str, list[Any]] = {}
+
+    @cached_property
+    def jobs(self) -> list[JobView]:
+        """The jobs in the system, in order of arrival."""
+        ends = np.cumsum(self.job_array["num_stages"]).tolist()
+        return [JobView(self, position, begin) for position, begin in enumerate([0, *ends[:-1]])] if ends else []
+
+    @cached_property
+    def source(self) -> JobView | None:
+        """The job whose executors are on offer; None: they come from the common pool, or from a job that is done."""
+        return next((job for job in self.jobs if job.id == self._source[0]), None)
+
+    @property
+    def source_stage(self) -> StageView | None:
+        """The stage that the offered executors have just worked for, if it is known."""
+        number = self._source[1]
+        return None if self.source is None or number is None else self.source.stages[number]
+
+    @cached_property
+    def schedulable(self) -> list[StageView]:
+        """The stages that a decision may choose: jobs in order of arrival, stages ascending."""
+        array = self.stage_array
+        found = np.flatnonzero(array["schedulable"] & (array["row"] > 0))
+        positions = np.searchsorted(np.cumsum(self.job_array["num_stages"]), found, side="right").tolist()
+        return [
+            self.jobs[position].stages[index - self.jobs[position]._begin]
+            for position, index in zip(positions, found.tolist(), strict=True)
+        ]
+
+    def column(self, name: str) -> list[Any]:
+        """One field of ``stage_array`` as a list, made once: an item of a list is ten times faster to read."""
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = self.stage_array[name].tolist()
+        return column
+
+    def parents_of(self, job: JobView, stage: int) -> list[int]:
+        """Positions in the job of the stages that must be complete before ``stage`` starts."""
+        jobs, first = self.job_set, int(self.job_set.stage_offset[job.template])
+        begin, end = jobs.parent_offset[first + stage], jobs.parent_offset[first + stage + 1]
+        return (jobs.parents[begin:end] - first).tolist()
+
+    def children_of(self, job: JobView, stage: int) -> list[int]:
+        """Positions in the job of the stages that wait for ``stage``."""
+        jobs, first = self.job_set, int(self.job_set.stage_offset[job.template])
+        begin, end = jobs.child_offset[first + stage], jobs.child_offset[first + stage + 1]
+        return (jobs.children[begin:end] - first).tolist()
+
+    def __eq__(self, other: object) -> bool:
+        """Do both show the same state?"""
+        if not isinstance(other, ClusterView):
+            return NotImplemented
+        mine, theirs = self._scalars(), other._scalars()
+        return (
+            mine == theirs
+            and np.array_equal(self.job_array, other.job_array)
+            and np.array_equal(self.stage_array, other.stage_array)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _scalars(self) -> tuple[Any, ...]:
+        return self.num_executors, self.now_s, self._source, self.committable, self.source_executors, self.can_decline
+
+    def __repr__(self) -> str:
+        return f"<ClusterView at {self.now_s:.3f} s: {len(self.job_array)} jobs, {self.committable} executors on offer>"
