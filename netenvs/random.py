@@ -7,9 +7,8 @@ numbers alone and in a batch of any size, and two policies that reach the same p
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-kernel = njit(cache=True, nogil=True, error_model="numpy")
+from netenvs.compiled import kernel
 
 
 @kernel

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from agents.policy import BatchPolicy
-from netenvs import datasets
+from netenvs import compiled, datasets
 from netenvs.spec import unknown_name
 
 DATASET = "genet-weights"
@@ -22,7 +21,7 @@ CHECKPOINTS = {  # model -> checkpoints in the data set; NetLLM's config uses th
 RAND_RANGE = 1000  # probabilities are compared with multiples of 1/1000 (NetLLM run_baseline.py)
 
 
-@njit(cache=True, nogil=True)
+@compiled.kernel
 def _dense(inputs, weight, bias, relu):
     """float32 (k, out): every row is summed in the same order whatever the batch."""
     outputs = np.empty((len(inputs), weight.shape[1]), dtype=np.float32)

@@ -6,13 +6,14 @@ Yin et al., *A Control-Theoretic Approach for Dynamic Adaptive Video Streaming o
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from netenvs import compiled
 
 HORIZON = 5  # chunks, Yin et al. section 5 and every later comparison
 PAST_CHUNKS = 5  # harmonic mean and largest error over the last five
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled.kernel
 def _after_download(buffer_s, stalled_s, download_s, chunk_duration_s):
     """Buffer with the chunk in it, and total stalling, after a download of ``download_s``."""
     if buffer_s < download_s:
@@ -20,7 +21,7 @@ def _after_download(buffer_s, stalled_s, download_s, chunk_duration_s):
     return buffer_s - download_s + chunk_duration_s, stalled_s
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled.kernel
 def best_first_level(
     chunk_sizes,
     first,
@@ -100,7 +101,7 @@ def best_first_level(
     return best_level
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled.kernel
 def robust_decisions(
     rows,
     throughput,

@@ -19,9 +19,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from numba import njit
 
 from agents.policy import Policy
+from netenvs import compiled
 from netenvs.abr import kernel
 
 CLOCK_CELL_S = 0.05
@@ -138,7 +138,7 @@ def _advance(state: SessionState, level: int) -> tuple[float, SessionState]:
     return float(reward), following
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled.kernel
 def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, margin):
     """Value and levels of the best plan found, see the module docstring."""
     time_s, bandwidth_mbps = world.time_s, world.bandwidth_mbps
@@ -218,7 +218,7 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
     return found, plan
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled.kernel
 def _undominated(table, buffer_ms, value, switch_cost, penalty, count):
     """Candidates of ``table`` (clock cells, buffer cells, levels) that no other of their clock cell dominates."""
     clock_cells, buffer_cells, levels = table.shape

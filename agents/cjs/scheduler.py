@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from netenvs.cjs.rules import Rule
 
 from agents.policy import BatchPolicy, Policy, PolicyError
 from netenvs.cjs.cluster_view import ClusterView, StageView
-from netenvs.cjs.rules import Rule
 
 
 class Decision(NamedTuple):
@@ -83,7 +83,9 @@ def to_action(view: ClusterView, decision: Decision) -> np.ndarray:
         stage, executors = decision
     except (TypeError, ValueError):
         what = "nothing" if decision is None else repr(decision)
-        raise PolicyError(f"{now}: decide(view) returned {what}; return Decision(stage, executors) or DECLINE") from None
+        raise PolicyError(
+            f"{now}: decide(view) returned {what}; return Decision(stage, executors) or DECLINE"
+        ) from None
     if stage is None:
         if not view.can_decline:
             raise PolicyError(

@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from netenvs.compiled import kernel
 from netenvs.random import uniform
 
 PAYLOAD_PORTION = 0.95  # share of the link left after packet headers (Pensieve sim/env.py)
@@ -30,8 +30,6 @@ TRACE_POSITION = 0
 START_POSITION = 1
 NOISE_POSITION = 2
 
-# numpy's error model: no test for division by zero, which cannot happen on checked traces
-kernel = njit(cache=True, nogil=True, error_model="numpy")
 
 # columns of `Batch.info`
 INFO_COLUMNS = (

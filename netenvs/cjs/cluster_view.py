@@ -116,7 +116,17 @@ class JobView:
         schedulable: those that a decision may choose now.
     """
 
-    __slots__ = ("_begin", "_position", "_stages", "_view", "arrival_s", "id", "remaining_work_ms", "saturated", "supply")
+    __slots__ = (
+        "_begin",
+        "_position",
+        "_stages",
+        "_view",
+        "arrival_s",
+        "id",
+        "remaining_work_ms",
+        "saturated",
+        "supply",
+    )
 
     def __init__(self, view: ClusterView, position: int, begin: int):
         self._view, self._position, self._begin = view, position, begin

@@ -20,6 +20,7 @@ from netenvs.cjs.reference import DeadlockError
 
 FIRST_SLOTS = 32
 FIRST_LOG = 1024
+NO_BOUND = 2**62
 
 
 class FastClusters:
@@ -29,6 +30,7 @@ class FastClusters:
 
         rows: number of clusters.
         arrivals: (time in ms, template) of the jobs of every episode, in place of drawn ones.
+        max_jobs, max_stages: bounds of ``StageView.row``: only so many jobs, the oldest ones, have rows.
         record_tasks, record_jobs: keep ``tasks(row)`` and ``jobs_done(row)`` of the episode.
 
     ``workload``, ``options`` and ``batch`` are the arguments of the kernels; ``batch`` is another one after the
@@ -48,6 +50,8 @@ class FastClusters:
         time_limit_ms: float | None = None,
         beta: float = 0.0,
         arrivals: Sequence[tuple[float, int]] | None = None,
+        max_jobs: int | None = None,
+        max_stages: int | None = None,
         record_tasks: bool = False,
         record_jobs: bool = False,
     ):
@@ -71,6 +75,8 @@ class FastClusters:
             time_limit_ms=math.inf if time_limit_ms is None else float(time_limit_ms),
             beta=float(beta),
             stride=1 + int(np.diff(jobs.stage_offset).max()),
+            max_jobs=NO_BOUND if max_jobs is None else int(max_jobs),
+            max_stages=NO_BOUND if max_stages is None else int(max_stages),
             record_tasks=bool(record_tasks),
             record_jobs=bool(record_jobs),
         )
@@ -230,6 +236,7 @@ def _make_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | None) -
         stage_offset=frozen(jobs.stage_offset, np.int64),
         num_tasks=frozen(jobs.num_tasks, np.int32),
         rough_ms=frozen(jobs.rough_ms, np.float64),
+        critical_path_ms=frozen(jobs.critical_path_ms, np.float64),
         parent_offset=frozen(jobs.parent_offset, np.int64),
         parents=frozen(jobs.parents, np.int32),
         child_offset=frozen(jobs.child_offset, np.int64),

@@ -15,6 +15,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,6 +104,16 @@ class JobSet:
 
     def __repr__(self) -> str:
         return f"<JobSet {self.name!r}: {len(self)} jobs, {len(self.num_tasks)} stages>"
+
+    @cached_property
+    def critical_path_ms(self) -> np.ndarray:
+        """float64 (stages,): longest path of ``rough_ms`` from a stage to the end of its job, its own included."""
+        path_ms = np.array(self.rough_ms, dtype=np.float64)
+        for stage in range(len(path_ms) - 1, -1, -1):  # children have larger numbers
+            children = self.children[self.child_offset[stage] : self.child_offset[stage + 1]]
+            path_ms[stage] += path_ms[children].max(initial=0.0)
+        path_ms.setflags(write=False)
+        return path_ms
 
     def template(self, index: int) -> Template:
         """A readable view of template ``index``. Raises ``IndexError`` outside 0 ... len - 1."""

@@ -14,33 +14,14 @@ from typing import Protocol
 
 import numpy as np
 
+from netenvs.cjs.kernel.chance import (
+    LEVEL_NUMBER,
+    SAMPLE_NUMBER,
+    arriving_template,
+    interarrival_ms,
+    task_uniform,
+)
 from netenvs.cjs.workload import TPCH_QUERIES, TPCH_SIZES, JobSet, tpch_index
-from netenvs.random import hash64, kernel, uniform
-
-# Positions in the random stream of a job: its arrival, then its stages.
-ARRIVAL_POSITION = 0
-FIRST_STAGE_POSITION = 1
-# At the position of its stage, every task has two numbers; the arrival has two, too.
-LEVEL_NUMBER, SAMPLE_NUMBER = 0, 1
-TEMPLATE_NUMBER, GAP_NUMBER = 0, 1
-
-
-@kernel
-def task_uniform(key, episode, job, stage, task, number):
-    """A double in [0, 1): number ``LEVEL_NUMBER`` or ``SAMPLE_NUMBER`` of one task."""
-    return uniform(hash64(key, episode, job), FIRST_STAGE_POSITION + stage, 2 * task + number)
-
-
-@kernel
-def arriving_template(key, episode, job, num_templates):
-    """Template of one job, each with the same probability."""
-    return int(uniform(hash64(key, episode, job), ARRIVAL_POSITION, TEMPLATE_NUMBER) * num_templates)
-
-
-@kernel
-def interarrival_ms(key, episode, job, mean_ms):
-    """Exponential time from the arrival of ``job`` to that of the next one, ms."""
-    return -np.log1p(-uniform(hash64(key, episode, job), ARRIVAL_POSITION, GAP_NUMBER)) * mean_ms
 
 
 class RandomStream(Protocol):

@@ -1,0 +1,106 @@
+"""The functions that Python calls: one call for a batch of clusters."""
+
+from __future__ import annotations
+
+from netenvs.cjs.kernel.episode import begin_episode, commit, commit_possible, is_over, resume
+from netenvs.cjs.kernel.schedulers import decide_capped
+from netenvs.cjs.kernel.state import PAUSED, READY, borrow, cluster_of
+from netenvs.cjs.kernel.views import view_jobs, view_stages
+from netenvs.compiled import kernel
+
+
+@kernel
+def reset_rows(workload, options, batch, mask):
+    """Begin an episode in every row of ``mask``, bool (rows,), with its key and episode."""
+    workload = borrow(workload)
+    for row in range(len(mask)):
+        if mask[row]:
+            cluster = cluster_of(batch, row)
+            begin_episode(workload, options, cluster)
+            resume(workload, options, cluster)
+
+
+@kernel
+def resume_rows(workload, options, batch):
+    """Run on in rows that were paused, after they were given more room."""
+    workload = borrow(workload)
+    for row in range(len(batch.state)):
+        if batch.state[row].status == PAUSED:
+            resume(workload, options, cluster_of(batch, row))
+
+
+@kernel
+def step_rows(workload, options, batch, stages, executors, autoreset):
+    """One decision in every row; returns how many rows are over now, or not READY.
+
+    ``stages`` int64 (rows,): number of a stage's pool, 0 = decline; ``executors`` int64 (rows,): 1 and more. What
+    is not possible is replaced by the nearest possible decision and marked in ``invalid_action``. In a row that
+    is over, ``autoreset`` begins the next episode; otherwise such a row stays as it is, with reward 0.
+    """
+    workload = borrow(workload)
+    count = 0
+    for row in range(len(stages)):
+        cluster = cluster_of(batch, row)
+        state = cluster.state[0]
+        if not is_over(state):
+            if state.status == READY:
+                commit_possible(workload, options, cluster, stages[row], executors[row])
+        elif autoreset:
+            state.episode += 1
+            begin_episode(workload, options, cluster)
+            resume(workload, options, cluster)
+        else:
+            state.reward = 0.0
+        count += is_over(state) or state.status != READY
+    return count
+
+
+@kernel
+def decide_rows(workload, options, batch, cap, stages, executors):
+    """Write the decisions of ``decide_capped`` into int64 (rows,) arrays; (0, 0) in rows that are over."""
+    workload = borrow(workload)
+    for row in range(len(stages)):
+        stages[row], executors[row] = 0, 0
+        if not is_over(batch.state[row]) and batch.state[row].status == READY:
+            stages[row], executors[row] = decide_capped(workload, options, cluster_of(batch, row), cap)
+
+
+@kernel
+def play_rows(workload, options, batch, cap, most):
+    """Let ``decide_capped`` play each row to its end, or for ``most`` decisions a row; returns the decisions made.
+
+    Rows that pause stop earlier. ``state.reward`` is that of the last decision.
+    """
+    workload = borrow(workload)
+    played = 0
+    for row in range(len(batch.state)):
+        cluster = cluster_of(batch, row)
+        state = cluster.state[0]
+        begun = state.num_decisions
+        while state.num_decisions - begun < most and not is_over(state) and state.status == READY:
+            stage, executors = decide_capped(workload, options, cluster, cap)
+            commit(workload, options, cluster, stage, executors)
+        played += state.num_decisions - begun
+    return played
+
+
+@kernel
+def view_jobs_of_row(workload, options, batch, row, views):
+    return view_jobs(borrow(workload), options, cluster_of(batch, row), views)
+
+
+@kernel
+def view_stages_of_row(workload, options, batch, row, views):
+    view_stages(borrow(workload), options, cluster_of(batch, row), views)
+
+
+@kernel
+def utilisation_of_row(options, batch, row):
+    """Share of executor time spent on tasks since the beginning of the episode."""
+    cluster = cluster_of(batch, row)
+    state = cluster.state[0]
+    work_ms = state.work_ms
+    for index in range(state.num_events):
+        if cluster.executors[cluster.events[index].executor].busy:
+            work_ms -= cluster.events[index].time_ms - state.now_ms
+    return work_ms / (state.now_ms * options.num_executors) if state.now_ms > 0 else 0.0
