@@ -17,6 +17,7 @@ from netenvs.cjs.cluster import check_moving_delay
 from netenvs.cjs.jobs import JobSet, frozen
 from netenvs.cjs.kernel import COMMON, NONE, Batch, Options, Workload
 from netenvs.cjs.reference import DeadlockError
+from netenvs.cjs.rules import Rule
 
 FIRST_SLOTS = 32
 FIRST_LOG = 1024
@@ -119,17 +120,17 @@ class FastClusters:
         if kernel.step_rows(self.workload, self.options, self.batch, stages, executors, autoreset):
             self._finish()
 
-    def decide(self, cap: int) -> tuple[np.ndarray, np.ndarray]:
-        """(stages, executors), int64 (rows,), of ``decide_capped``: ``FAIR`` or a number of executors."""
+    def decide(self, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
+        """(stages, executors), int64 (rows,): the decisions of a rule, decided in the kernel."""
         stages, executors = np.empty(len(self), np.int64), np.empty(len(self), np.int64)
-        kernel.decide_rows(self.workload, self.options, self.batch, cap, stages, executors)
+        kernel.decide_rows(self.workload, self.options, self.batch, rule, stages, executors)
         return stages, executors
 
-    def play(self, cap: int) -> int:
-        """Let ``decide_capped`` play every row to its end; returns the number of decisions."""
+    def play(self, rule: Rule) -> int:
+        """Let a rule play every row to its end; returns the number of decisions."""
         decisions = 0
         while not np.all(self.batch.state["terminated"] | self.batch.state["truncated"]):
-            decisions += kernel.play_rows(self.workload, self.options, self.batch, cap, np.iinfo(np.int64).max)
+            decisions += kernel.play_rows(self.workload, self.options, self.batch, rule, np.iinfo(np.int64).max)
             self._finish()
         return decisions
 

@@ -30,7 +30,6 @@ from netenvs.cjs.kernel.batch import (
     view_jobs_of_row,
     view_stages_of_row,
 )
-from netenvs.cjs.kernel.schedulers import FAIR
 from netenvs.cjs.kernel.state import (
     COMMITMENT,
     COMMON,
@@ -58,7 +57,6 @@ __all__ = [
     "DEADLOCK",
     "EVENT",
     "EXECUTOR",
-    "FAIR",
     "JOB",
     "JOB_LOG",
     "JOB_VIEW",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netenvs.cjs.kernel.episode import begin_episode, commit, commit_possible, is_over, resume
-from netenvs.cjs.kernel.schedulers import decide_capped
+from netenvs.cjs.kernel.schedulers import decide
 from netenvs.cjs.kernel.state import PAUSED, READY, borrow, cluster_of
 from netenvs.cjs.kernel.views import view_jobs, view_stages
 from netenvs.compiled import kernel
@@ -56,18 +56,18 @@ def step_rows(workload, options, batch, stages, executors, autoreset):
 
 
 @kernel
-def decide_rows(workload, options, batch, cap, stages, executors):
-    """Write the decisions of ``decide_capped`` into int64 (rows,) arrays; (0, 0) in rows that are over."""
+def decide_rows(workload, options, batch, rule, stages, executors):
+    """Write the decisions of a ``Rule`` into int64 (rows,) arrays; (0, 0) in rows that are over."""
     workload = borrow(workload)
     for row in range(len(stages)):
         stages[row], executors[row] = 0, 0
         if not is_over(batch.state[row]) and batch.state[row].status == READY:
-            stages[row], executors[row] = decide_capped(workload, options, cluster_of(batch, row), cap)
+            stages[row], executors[row] = decide(workload, options, cluster_of(batch, row), rule)
 
 
 @kernel
-def play_rows(workload, options, batch, cap, most):
-    """Let ``decide_capped`` play each row to its end, or for ``most`` decisions a row; returns the decisions made.
+def play_rows(workload, options, batch, rule, most):
+    """Let a ``Rule`` play each row to its end, or for ``most`` decisions a row; returns the decisions made.
 
     Rows that pause stop earlier. ``state.reward`` is that of the last decision.
     """
@@ -78,7 +78,7 @@ def play_rows(workload, options, batch, cap, most):
         state = cluster.state[0]
         begun = state.num_decisions
         while state.num_decisions - begun < most and not is_over(state) and state.status == READY:
-            stage, executors = decide_capped(workload, options, cluster, cap)
+            stage, executors = decide(workload, options, cluster, rule)
             commit(workload, options, cluster, stage, executors)
         played += state.num_decisions - begun
     return played

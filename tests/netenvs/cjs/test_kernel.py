@@ -1,7 +1,5 @@
 """The fast engine agrees with the reference engine event by event, and keeps its memory small."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -11,6 +9,7 @@ from netenvs.cjs import kernel
 from netenvs.cjs.fast import FastClusters
 from netenvs.cjs.jobs import LEVELS, Job, Stage, make_job_set
 from netenvs.cjs.reference import DeadlockError, ReferenceSimulator
+from netenvs.cjs.rules import FAIR, FIFO, FIFO_FULL
 from netenvs.cjs.workload import load_workload
 
 TASK_FIELDS = ("job", "stage", "executor", "start_ms", "duration_ms", "local_executors", "wave")
@@ -257,13 +256,12 @@ def test_engines_agree_on_tpch(tpch, scheduling, name, work_conserving):
 def test_episodes_played_by_the_kernel(scheduling, cluster, name, seed):
     """``play``: whole episodes without leaving the kernel are those of the published schedulers."""
     job_set, options, arrivals = cluster
-    size = options["num_executors"]
     engines = BothEngines(job_set, options, arrivals)
     if not engines.reset(seed):
         return
-    cap = {"fair": kernel.FAIR, "fifo": math.ceil(size / 2), "fifo_full": size}[name]
+    rule = {"fair": FAIR, "fifo": FIFO, "fifo_full": FIFO_FULL}[name]
     assert engines.same_outcome(
-        lambda: scheduling.play(engines.reference, scheduling.schedulers[name](0)), lambda: engines.fast.play(cap)
+        lambda: scheduling.play(engines.reference, scheduling.schedulers[name](0)), lambda: engines.fast.play(rule)
     )
     assert engines.over
     engines.compare_logs()
@@ -287,13 +285,13 @@ def test_rows_are_independent():
         if steps == 4:  # row 1 starts again
             many.seed(1, 1, 0)
             many.reset(np.array([False, True, False]))
-        many.step(*many.decide(kernel.FAIR))
+        many.step(*many.decide(FAIR))
         steps += 1
     for row in range(3):
         alone = FastClusters(job_set, rows=1, **options)
         alone.seed(0, row)
         alone.reset()
-        alone.play(kernel.FAIR)
+        alone.play(FAIR)
         assert len(alone.tasks()) == alone.batch.state["num_tasks"][0] > 6
         assert many.tasks(row).tolist() == alone.tasks().tolist()
         assert many.batch.state["now_ms"][row] == alone.batch.state["now_ms"][0]
@@ -306,18 +304,18 @@ def test_autoreset_begins_the_next_episode():
     clusters = FastClusters(job_set, **options)
     clusters.seed(0, 5)
     clusters.reset()
-    clusters.play(kernel.FAIR)
+    clusters.play(FAIR)
     first = clusters.jobs_done().copy()
     clusters.step(np.array([0]), np.array([0]), autoreset=False)
     assert clusters.batch.state["terminated"][0] and clusters.batch.state["reward"][0] == 0.0
     clusters.step(np.array([0]), np.array([0]), autoreset=True)
     assert not clusters.batch.state["terminated"][0]
     assert clusters.batch.state["episode"][0] == 1
-    clusters.play(kernel.FAIR)
+    clusters.play(FAIR)
     again = FastClusters(job_set, **options)
     again.seed(0, 5, episode=1)
     again.reset()
-    again.play(kernel.FAIR)
+    again.play(FAIR)
     assert clusters.jobs_done().tolist() == again.jobs_done().tolist() != first.tolist()
 
 
@@ -376,7 +374,7 @@ def test_slots_are_used_again():
     )
     before = clusters.nbytes
     clusters.reset()
-    clusters.play(kernel.FAIR)
+    clusters.play(FAIR)
     state = clusters.batch.state[0]
     assert (state["num_done"], state["num_tasks"]) == (10_000, 90_000)
     assert state["slots_touched"] < 100
@@ -391,7 +389,7 @@ def test_memory_grows_with_the_queue():
     slots = engines.fast.batch.jobs.shape[1]
     assert engines.reset(0)
     assert engines.fast.batch.state["num_active"][0] == 300 > slots
-    engines.fast.play(kernel.FAIR)
+    engines.fast.play(FAIR)
     assert len(engines.fast.tasks()) == 300 * 6
     assert engines.fast.batch.state["num_done"][0] == 300
 
