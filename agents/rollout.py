@@ -19,6 +19,9 @@ from agents.policy import BatchPolicy, Policy, PolicyError
 OBSERVATION_OPTIONS = frozenset({"history", "saliency", "observation"})
 """Environment options a policy may ask for: they change what it sees, not what happens or counts."""
 
+Collect = Callable[[Any, int], Any]
+"""(unwrapped environment, row) -> what to keep of the episode that has just ended in that row."""
+
 
 @dataclass(frozen=True)
 class EpisodeSpec:
@@ -44,6 +47,8 @@ class Episode:
     columns: dict[str, np.ndarray]
     """Scalar ``info`` columns after each step, (n,) each."""
     truncated: bool
+    collected: Any = None
+    """What ``collect`` returned."""
 
     @property
     def total_reward(self) -> float:
@@ -69,23 +74,41 @@ def play(
     env_options: dict[str, Any] | None = None,
     num_envs: int = 64,
     on_episode: Callable[[Episode], None] | None = None,
+    collect: Collect | None = None,
 ) -> list[Episode]:
     """Play ``episodes`` in ``gym.make(env_id, **env_options)`` and return them in the same order.
 
     Policies with ``act_batch`` play up to ``num_envs`` episodes at once in the vector environment, except
-    privileged and sequential ones; results do not depend on ``num_envs``. ``on_episode`` is called as each
-    episode ends. Raises ``PolicyError`` (policy, episode, step, cause in one line) when the policy raises or
-    returns what is not an action, ``ValueError`` for bad environment options.
+    sequential ones and those that look into the environment; results do not depend on ``num_envs``. As each
+    episode ends, ``collect(env.unwrapped, row)`` is called, row 0 in the single environment, for the episode's
+    ``collected``, then ``on_episode``. Raises ``PolicyError`` (policy, episode, step, cause in one line) when
+    the policy raises or returns what is not an action, ``ValueError`` for bad environment options.
     """
     options = environment_options(policy, env_options)
-    one_by_one = policy.privileged or policy.sequential or gym.spec(env_id).vector_entry_point is None
-    if isinstance(policy, BatchPolicy) and not one_by_one:
-        return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode)
+    alone = policy.privileged or policy.sequential or binds(policy)
+    if isinstance(policy, BatchPolicy) and not alone and gym.spec(env_id).vector_entry_point is not None:
+        return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode, collect)
     env = gym.make(env_id, **options)
     try:
-        return [_play_one(policy, env, spec, i, on_episode) for i, spec in enumerate(episodes)]
+        return [_play_one(policy, env, spec, i, on_episode, collect) for i, spec in enumerate(episodes)]
     finally:
         env.close()
+
+
+def binds(policy: Policy) -> bool:
+    """Whether the policy looks into the environment: it has a ``bind`` of its own."""
+    return getattr(policy.bind, "__func__", None) is not Policy.bind
+
+
+def begin_episode(policy: Policy, env: gym.Env, spec: EpisodeSpec, number: int) -> tuple[Any, dict[str, Any]]:
+    """Reset the single environment, then bind and reset the policy, for the ``number``-th episode it plays."""
+    observation, info = env.reset(seed=spec.seed, options=spec.options or None)
+    try:
+        policy.bind(env)
+        policy.reset(seed=None if policy.sequential and number > 0 else _policy_seed(spec))
+    except Exception as error:
+        raise _policy_error(policy, spec, 0, error) from error
+    return observation, info
 
 
 def _policy_seed(spec: EpisodeSpec) -> int:
@@ -98,16 +121,13 @@ def _play_one(
     spec: EpisodeSpec,
     number: int,
     on_episode: Callable[[Episode], None] | None,
+    collect: Collect | None,
 ) -> Episode:
-    observation, info = env.reset(seed=spec.seed, options=spec.options or None)
+    observation, info = begin_episode(policy, env, spec, number)
     rewards: list[float] = []
     actions: list[Any] = []
     infos: list[dict[str, Any]] = []
     try:
-        if policy.privileged:
-            policy.bind(env)
-        stream_goes_on = policy.sequential and number > 0
-        policy.reset(seed=None if stream_goes_on else _policy_seed(spec))
         while True:
             action = policy.act(observation, info)
             observation, reward, terminated, truncated, info = env.step(action)
@@ -120,7 +140,8 @@ def _play_one(
     except Exception as error:
         raise _policy_error(policy, spec, len(rewards), error) from error
     columns = {name: np.array([step[name] for step in infos]) for name in infos[-1]}
-    episode = Episode(spec, np.array(rewards), np.array(actions), columns, bool(truncated))
+    collected = collect(env.unwrapped, 0) if collect else None
+    episode = Episode(spec, np.array(rewards), np.array(actions), columns, bool(truncated), collected)
     if on_episode is not None:
         on_episode(episode)
     return episode
@@ -133,6 +154,7 @@ def _play_batched(
     options: dict[str, Any],
     num_envs: int,
     on_episode: Callable[[Episode], None] | None,
+    collect: Collect | None,
 ) -> list[Episode]:
     if not specs:
         return []
@@ -179,7 +201,8 @@ def _play_batched(
                 row = next((row for row in live if not legal(actions[row])), live[0])
                 step = dropped + len(history) - int(begun[row])
                 raise _policy_error(policy, specs[playing[row]], step, error) from error
-            history.append((actions, rewards, {k: v for k, v in infos.items() if _is_column(k, v)}))
+            scalars = {k: v for k, v in infos.items() if _is_column(k, v) and v.ndim == 1}
+            history.append((actions, rewards, scalars))
             over = terminated | truncated
             if not over.any():
                 continue
@@ -191,6 +214,7 @@ def _play_batched(
                     np.array([action[row] for action, _, _ in steps]),
                     {k: np.array([step[k][row] for _, _, step in steps]) for k in steps[-1][2]},
                     bool(truncated[row]),
+                    collect(env.unwrapped, int(row)) if collect else None,
                 )
                 done[int(playing[row])] = episode
                 if on_episode is not None:
@@ -206,8 +230,11 @@ def _play_batched(
 
 
 def _rows(observations: Any, rows: np.ndarray) -> Any:
+    """Those of ``rows`` out of a batch: arrays (n, ...), tuples (n,) of graphs, or dicts of such."""
     if isinstance(observations, dict):
-        return {name: value[rows] for name, value in observations.items()}
+        return {name: _rows(value, rows) for name, value in observations.items()}
+    if isinstance(observations, tuple):
+        return tuple(observations[row] for row in rows)
     return observations[rows]
 
 

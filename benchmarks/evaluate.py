@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import platform
@@ -16,7 +17,7 @@ import gymnasium as gym
 
 import netenvs
 from agents.policy import Entry, Policy, PolicyError, load_policy, registered
-from agents.rollout import Episode, EpisodeSpec, environment_options, play
+from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
 from benchmarks import statistics
 from benchmarks.tasks import Setup, Task
 from netenvs.spec import parse_spec
@@ -46,6 +47,8 @@ class Row:
     """Results of one policy; the fields of the JSON row are explained in ``docs/compare.md``."""
 
     policy: str
+    player: Policy | None = None
+    """The policy itself, which plays the example's episode again."""
     privileged: bool = False
     baseline: bool = False
     registered: bool = False
@@ -83,7 +86,7 @@ class Row:
             "skill": self.skill,
             "per_episode": self.scores,
             "terms": self.terms,
-            "paired": paired and {"to": paired.to, "mean": paired.mean, "ci95": paired.ci95},
+            "paired": paired and dataclasses.asdict(paired),
             "decision_ms": self.decision_ms,
             "parameters": self.parameters,
             "bytes": self.bytes,
@@ -109,8 +112,18 @@ class Comparison:
 
     @property
     def reference(self) -> str | None:
-        """Name of the best baseline, which the others are compared with."""
+        """Name of the policy that the others are compared with."""
         return next((row.paired.to for row in self.rows if row.paired), None)
+
+    @property
+    def reference_is_fixed(self) -> bool:
+        """Whether that is the task's own reference; if not, it is the best baseline."""
+        return self.reference is not None and self.reference == self.task.reference
+
+    @property
+    def in_percent(self) -> bool:
+        """Whether the differences are known in percent, too."""
+        return any(row.paired and row.paired.percent is not None for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The content of ``results.json``."""
@@ -159,6 +172,7 @@ def play_contender(
     policy = contender.policy
     row = Row(
         policy=policy.name,
+        player=policy,
         privileged=policy.privileged,
         baseline=contender.baseline,
         registered=contender.entry is not None,
@@ -166,7 +180,7 @@ def play_contender(
         bytes=policy.bytes,
     )
     try:
-        played = play(policy, task.env_id, episodes, dict(options), on_episode=on_episode)
+        played = play(policy, task.env_id, episodes, dict(options), on_episode=on_episode, collect=setup.collect)
         decision_ms = time_decisions(policy, task.env_id, episodes, options)
     except (Exception, SystemExit) as error:
         row.error = _one_line(policy, error)
@@ -194,11 +208,7 @@ def time_decisions(
     try:
         while len(times) < wanted:
             spec = episodes[number % len(episodes)]
-            observation, info = env.reset(seed=spec.seed, options=spec.options or None)
-            if policy.privileged:
-                policy.bind(env)
-            seed = spec.seed if spec.policy_seed is None else spec.policy_seed
-            policy.reset(seed=None if policy.sequential and number > 0 else seed)
+            observation, info = begin_episode(policy, env, spec, number)
             over = False
             while not over and len(times) < wanted:
                 begin = time.perf_counter_ns()
@@ -224,9 +234,12 @@ def relate(task: Task, setup: Setup, rows: Sequence[Row]) -> list[Row]:
         for row in good:
             row.normalised = statistics.normalise(row.value, zero, one)
     best = next((row for row in good if row.baseline), None)
+    reference = by_name.get(task.reference, best) if task.reference else best
     for row in good:
-        if best is not None and row is not best:
-            row.paired = statistics.difference(row.scores, best.scores, to=best.policy)
+        if reference is not None and row is not reference:
+            row.paired = statistics.difference(
+                row.scores, reference.scores, to=reference.policy, percent=setup.metric.ratio_scale
+            )
     return [*good, *(row for row in rows if row.error is not None)]
 
 

@@ -26,6 +26,20 @@ def interval(bounds: tuple[float, float] | None) -> str:
     return MISSING if bounds is None else f"[{number(bounds[0])}, {number(bounds[1])}]"
 
 
+def percent(value: float | None) -> str:
+    """A difference in percent: one decimal, with its sign, for a heading that says %."""
+    return MISSING if value is None else f"{_one_decimal(value):+}"
+
+
+def percent_interval(bounds: tuple[float, float] | None) -> str:
+    """``[low, high]`` in percent, or ``-`` where there is none."""
+    return MISSING if bounds is None else f"[{_one_decimal(bounds[0])}, {_one_decimal(bounds[1])}]"
+
+
+def _one_decimal(value: float) -> float:
+    return round(value, 1) + 0.0  # no minus zero
+
+
 def milliseconds(value: float | None) -> str:
     """A duration in ms; ``<0.001`` for what the clock hardly sees."""
     return "<0.001" if value is not None and value < 0.0005 else number(value)

@@ -19,8 +19,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from agents.policy import Policy
+from agents.rollout import Episode, binds, play
 from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
+from benchmarks.tasks import Task
 
 INK, SOFT, GRID, ACCENT = "#1f2933", "#5b6770", "#d9dee4", "#0072b2"
 PALETTE = (
@@ -46,10 +49,11 @@ STYLE: dict[str, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
     "savefig.dpi": 160,
 }
 WIDTH = 9.0  # inches
+SHORT_LABEL = 14
+"""Characters that fit on one line under a panel of ``terms``."""
 FAR = 5.0
 """Off the scale is what lies this many times further from the best policy than the median policy does."""
 
@@ -73,9 +77,9 @@ def draw(comparison: Comparison) -> list[Plot]:
     if not comparison.good_rows:
         return []
     with style():
-        plots = [means(comparison), distribution(comparison), terms(comparison)]
-        example = _example(comparison)
-    return [*plots, *([example] if example else [])]
+        plots = [means(comparison), relative(comparison), distribution(comparison), terms(comparison)]
+        plots.append(_example(comparison))
+    return [plot for plot in plots if plot]
 
 
 @contextmanager
@@ -106,38 +110,19 @@ def far_rows(comparison: Comparison) -> set[str]:
 def means(comparison: Comparison) -> Plot:
     """A dot for each policy's mean and a line for its 95 % interval, best on top."""
     rows, metric = comparison.good_rows, comparison.setup.metric
-    far = far_rows(comparison)
-    near = [row for row in rows if row.policy not in far]
-    low, high = _padded([bound for row in near for bound in _bounds(row)], 0.04)
-    figure = Figure(figsize=(WIDTH, 1.5 + 0.36 * len(rows)))
-    axes = figure.subplots()
-    axes.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5), xlabel=f"{metric.label} ({metric.better} is better)")
-    axes.set_yticks(range(len(rows)), [_name(row) for row in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
-    for i, row in enumerate(rows):
-        _beside(axes, i, f"{formats.number(row.mean):>7} {formats.interval(row.ci95) if row.ci95 else ''}")
-        if row.policy in far:
-            _off_scale(axes, i, at_left=metric.better == "higher")
-            continue
-        left, right = _bounds(row)
-        axes.plot([left, right], [i, i], color=ACCENT, lw=2.2, solid_capstyle="butt")
-        face = "white" if row.privileged else ACCENT
-        axes.plot(row.value, i, "o", ms=7, mfc=face, mec=ACCENT, mew=1.6)
+    texts = [f"{formats.number(row.mean):>7} {formats.interval(row.ci95) if row.ci95 else ''}" for row in rows]
+    dots = [_Dot(row, row.value, row.ci95, text) for row, text in zip(rows, texts, strict=True)]
+    figure, axes = _dot_chart(comparison, dots, f"{metric.label}, {metric.better} is better")
     normalised = _normalised_axis(comparison, axes)
     title = _title(figure, f"{comparison.setup.dataset}: mean and 95 % interval")
     caption = f"Mean and 95 % bootstrap interval over {formats.plural(len(rows[0].scores), 'episode')}."
     if normalised and comparison.task.anchors:
         zero, one = comparison.task.anchors
         caption += f" Upper axis: {zero} = 0, {one} = 1."
-    if any(row.privileged for row in rows):
-        caption += " Open circle: knows the future."
-    if far:
-        caption += f" Off the scale, see the arrow: {', '.join(sorted(far))}."
     return Plot(
         name="mean",
         title=title,
-        caption=caption,
+        caption=caption + _dot_notes(comparison),
         alt="; ".join(f"{row.policy} {formats.number(row.mean)} {formats.interval(row.ci95)}" for row in rows),
         png=to_png(figure),
         columns={
@@ -150,22 +135,67 @@ def means(comparison: Comparison) -> Plot:
     )
 
 
+def relative(comparison: Comparison) -> Plot | None:
+    """Means in percent of the reference's, with the interval of that ratio over the same episodes, best on top."""
+    rows = [(row, row.paired) for row in comparison.good_rows if row.paired and row.paired.percent is not None]
+    if not rows:
+        return None
+    metric, reference = comparison.setup.metric, comparison.reference
+    dots = [
+        _Dot(
+            row,
+            paired.percent or 0.0,
+            paired.percent_ci95,
+            f"{formats.percent(paired.percent):>7} "
+            f"{formats.percent_interval(paired.percent_ci95) if paired.percent_ci95 else ''}",
+        )
+        for row, paired in rows
+    ]
+    figure, axes = _dot_chart(
+        comparison, dots, f"{metric.label}: % above or below {reference}, {metric.better} is better"
+    )
+    low, high = axes.get_xlim()
+    axes.set_xlim(min(low, 0.0), max(high, 0.0))
+    axes.axvline(0, color=SOFT, lw=1.2, zorder=1)
+    return Plot(
+        name="relative",
+        title=_title(figure, f"{comparison.setup.dataset}: difference to {reference} and 95 % interval"),
+        caption=f"Ratio of the two means, minus 1. Every policy has met the same "
+        f"{formats.plural(len(rows[0][0].scores), 'episode')}, and the bootstrap draws pairs of them: an interval "
+        f"that does not touch 0 tells a policy from {reference}.{_dot_notes(comparison)}",
+        alt="; ".join(f"{dot.row.policy} {formats.percent(dot.value)} %" for dot in dots),
+        png=to_png(figure),
+        columns={
+            "policy": [dot.row.policy for dot in dots],
+            "percent": [dot.value for dot in dots],
+            "ci95_low": [dot.ci95[0] if dot.ci95 else None for dot in dots],
+            "ci95_high": [dot.ci95[1] if dot.ci95 else None for dot in dots],
+        },
+    )
+
+
 def distribution(comparison: Comparison) -> Plot:
-    """Share of the episodes at or below each value of the metric, one curve per policy."""
-    rows, metric = comparison.good_rows, comparison.setup.metric
+    """Share of the episodes, or of what they are made of, at or below each value; one curve per policy."""
+    rows, metric, of = comparison.good_rows, comparison.setup.metric, comparison.setup.distribution
+    if of is None:
+        name, label, item = metric.name, f"{metric.label}, per episode", "episode"
+        sample = {row.policy: np.sort(row.scores) for row in rows}
+    else:
+        name, label, item = of.name, of.label, of.item
+        sample = {row.policy: np.sort(np.concatenate([of.values(e) for e in row.episodes])) for row in rows}
     far = far_rows(comparison)
-    pooled = np.concatenate([row.scores for row in rows if row.policy not in far])
+    pooled = np.concatenate([sample[row.policy] for row in rows if row.policy not in far])
     low_tail, high_tail = np.percentile(pooled, [5, 95])
     margin = 0.35 * (high_tail - low_tail)
     low, high = _padded([max(pooled.min(), low_tail - margin), min(pooled.max(), high_tail + margin)], 0.02)
-    figure = Figure(figsize=(WIDTH, max(4.6, 1.6 + 0.26 * len(rows))))
+    figure = Figure(figsize=(WIDTH, max(4.6, 1.6 + 0.26 * len(rows))), layout="constrained")
     axes = figure.subplots()
-    axes.set(xlim=(low, high), ylim=(0, 1), xlabel=f"{metric.label}, per episode", ylabel="share of episodes")
+    axes.set(xlim=(low, high), ylim=(0, 1), xlabel=label, ylabel=f"share of {item}s")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     cut = 0
     heights = np.linspace(0.93, 0.07, len(rows)) if len(rows) > 1 else [0.5]
     for i, (row, height) in enumerate(zip(rows, heights, strict=True)):
-        values = np.sort(row.scores)
+        values = sample[row.policy]
         cut += int(np.count_nonzero((values < low) | (values > high)))
         share = np.arange(1, len(values) + 1) / len(values)
         color, dash = PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)]
@@ -174,36 +204,36 @@ def distribution(comparison: Comparison) -> Plot:
         _label_curve(axes, _name(row), float(height), float(values[np.searchsorted(share, height)]), color)
     title = _title(
         figure,
-        f"{comparison.setup.dataset}: distribution over {formats.plural(len(rows[0].scores), 'episode')}",
+        f"{comparison.setup.dataset}: distribution over {formats.plural(len(sample[rows[0].policy]), item)}",
     )
     caption = (
-        "Share of episodes with at most this value; a curve further to the "
+        f"Share of {item}s with at most this value; a curve further to the "
         f"{'right' if metric.better == 'higher' else 'left'} is better. A dot ties a name to its curve."
     )
     if cut:
-        caption += f" {cut} of {sum(len(row.scores) for row in rows)} values lie outside the axis (arrows)."
+        caption += f" {cut} of {sum(map(len, sample.values()))} values lie outside the axis (arrows)."
     return Plot(
         name="cdf",
         title=title,
         caption=caption,
         alt="; ".join(
-            f"{row.policy}: quartiles " + ", ".join(map(formats.number, np.percentile(row.scores, [25, 50, 75])))
-            for row in rows
+            f"{policy}: quartiles " + ", ".join(map(formats.number, np.percentile(values, [25, 50, 75])))
+            for policy, values in sample.items()
         ),
         png=to_png(figure),
         columns={
-            "policy": [row.policy for row in rows for _ in row.scores],
-            metric.name: [value for row in rows for value in sorted(row.scores)],
-            "share": [(k + 1) / len(row.scores) for row in rows for k in range(len(row.scores))],
+            "policy": [policy for policy, values in sample.items() for _ in values],
+            name: [value for values in sample.values() for value in values.tolist()],
+            "share": [(k + 1) / len(values) for values in sample.values() for k in range(len(values))],
         },
     )
 
 
 def terms(comparison: Comparison) -> Plot:
-    """What the metric is made of: one panel per term, one bar per policy."""
+    """The terms beside the metric: one panel per term, one bar per policy."""
     rows, parts = comparison.good_rows, comparison.setup.terms
     far = far_rows(comparison)
-    figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * len(rows)))
+    figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * len(rows)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
     for part, axes in zip(parts, panels, strict=True):
         values = [row.terms[part.name] for row in rows]
@@ -217,13 +247,14 @@ def terms(comparison: Comparison) -> Plot:
                 axes.plot(top * 0.755, i, ">", color=color, ms=7, mec="none")
             at = top * 0.8 if outside else value + top * 0.02
             axes.text(at, i, text, va="center", fontsize=9)
-        label = part.label.replace(" (", "\n(") + f"\n{part.better} is better"
+        label = part.label if len(part.label) <= SHORT_LABEL else part.label.replace(" (", "\n(")
+        label += f"\n{part.better} is better" if part.better else ""
         axes.set(xlim=(0, top), ylim=(len(rows) - 0.5, -0.5), xlabel=label)
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(len(rows)), [_name(row) for row in rows])
-    title = _title(figure, f"{comparison.setup.dataset}: what {comparison.setup.metric.label} is made of")
+    title = _title(figure, f"{comparison.setup.dataset}: {comparison.task.terms_title}")
     caption = "Means over all episodes, in the order of the main metric."
     if any(row.privileged for row in rows):
         caption += " Grey: knows the future."
@@ -247,26 +278,114 @@ def terms(comparison: Comparison) -> Plot:
 
 def _example(comparison: Comparison) -> Plot | None:
     """The median episode of the best policy that does not know the future."""
-    task = comparison.task
+    task, metric = comparison.task, comparison.setup.metric
     best = next((row for row in comparison.good_rows if not row.privileged), None)
-    if task.example is None or best is None:
+    if task.example is None or best is None or best.player is None:
         return None
     number = int(np.argsort(best.scores, kind="stable")[(len(best.scores) - 1) // 2])
-    env = task.make(comparison.settings["options"])
-    try:
-        figure, columns = task.example(env, best.episodes[number])
-    finally:
-        env.close()
-    score = formats.number(best.scores[number])
+    again = play_again(task, best.player, best.episodes[number], comparison.settings["options"])
+    figure, columns = again.collected
+    score = comparison.setup.score(again)
+    which = ", ".join([*(f"{name} {value}" for name, value in again.spec.options.items()), f"seed {again.spec.seed}"])
+    caption = (
+        f"{task.example_note} {which.capitalize()}, {metric.label} {formats.number(score)}: the median episode of "
+        f"{best.policy}, the best policy{_who_does_not_know(comparison)}."
+    )
+    if score != best.scores[number]:
+        caption += (
+            f" Played again for this picture; before, it had {formats.number(best.scores[number])}, so "
+            "reset(seed) does not determine what this policy does."
+        )
     return Plot(
         name="example",
         title=f"{comparison.setup.dataset}: one episode of {best.policy}",
-        caption=f"{task.example_note} Episode {number}, {comparison.setup.metric.label} {score}: the median "
-        f"episode of {best.policy}, the best policy that does not know the future.",
-        alt=f"episode {number} of {best.policy} over time",
+        caption=caption,
+        alt=f"{which}, {best.policy}, over time",
         png=to_png(figure),
         columns={name: values.tolist() for name, values in columns.items()},
     )
+
+
+def play_again(task: Task, policy: Policy, episode: Episode, options: Mapping[str, Any]) -> Episode:
+    """``episode`` in an environment that records it; ``collected`` holds its figure and columns.
+
+    The recorded actions are played, so that it does not matter whether the policy would choose them again; but a
+    policy that looks into the environment may draw from its random stream, and then only the policy itself
+    brings about the same episode.
+    """
+    player = policy if binds(policy) else _Recording(policy, episode)
+    example = task.example
+    assert example is not None
+    (again,) = play(
+        player,
+        task.env_id,
+        [episode.spec],
+        {**options, **task.example_options},
+        collect=lambda world, _: example(world),
+    )
+    return again
+
+
+class _Recording(Policy):
+    """Acts as recorded."""
+
+    def __init__(self, policy: Policy, episode: Episode):
+        self.name = policy.name
+        self.observation_options = policy.observation_options
+        self.episode = episode
+
+    def reset(self, seed: int | None = None) -> None:
+        self.actions = iter(self.episode.actions)
+
+    def act(self, observation: Any, info: dict[str, Any]) -> Any:
+        return next(self.actions)
+
+
+@dataclass(frozen=True)
+class _Dot:
+    """A line of a dot chart."""
+
+    row: Row
+    value: float
+    ci95: tuple[float, float] | None
+    text: str
+    """To the right of it."""
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The interval, or the value twice."""
+        return self.ci95 or (self.value, self.value)
+
+
+def _dot_chart(comparison: Comparison, dots: Sequence[_Dot], label: str) -> tuple[Figure, Axes]:
+    """A dot and a line for its interval a policy, first on top; an arrow for what is off the scale."""
+    off_scale = far_rows(comparison)
+    near = [dot for dot in dots if dot.row.policy not in off_scale]
+    if not near:
+        near, off_scale = list(dots), set()
+    figure = Figure(figsize=(WIDTH, 1.5 + 0.36 * len(dots)), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlim=_padded([bound for dot in near for bound in dot.bounds], 0.04), xlabel=label)
+    axes.set_ylim(len(dots) - 0.5, -0.5)
+    axes.set_yticks(range(len(dots)), [_name(dot.row) for dot in dots])
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    for i, dot in enumerate(dots):
+        _beside(axes, i, dot.text)
+        if dot.row.policy in off_scale:
+            _off_scale(axes, i, at_left=comparison.setup.metric.better == "higher")
+            continue
+        axes.plot(dot.bounds, [i, i], color=ACCENT, lw=2.2, solid_capstyle="butt")
+        face = "white" if dot.row.privileged else ACCENT
+        axes.plot(dot.value, i, "o", ms=7, mfc=face, mec=ACCENT, mew=1.6)
+    return figure, axes
+
+
+def _dot_notes(comparison: Comparison) -> str:
+    """What to say of the marks of a dot chart."""
+    far = far_rows(comparison)
+    text = " Open circle: knows the future." if any(row.privileged for row in comparison.good_rows) else ""
+    return text + (f" Off the scale, see the arrow: {', '.join(sorted(far))}." if far else "")
 
 
 def _title(figure: Figure, text: str) -> str:
@@ -274,13 +393,13 @@ def _title(figure: Figure, text: str) -> str:
     return text
 
 
+def _who_does_not_know(comparison: Comparison) -> str:
+    """A relative clause, where some policies do know the future."""
+    return " that does not know the future" if any(row.privileged for row in comparison.rows) else ""
+
+
 def _name(row: Row) -> str:
     return row.policy + (" *" if row.privileged else "")
-
-
-def _bounds(row: Row) -> tuple[float, float]:
-    """The interval, or the mean twice."""
-    return row.ci95 or (row.value, row.value)
 
 
 def _padded(values: Sequence[float], part: float) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -106,8 +106,15 @@ def _summary(comparison: Comparison) -> str:
     score = f"{metric.label} {formats.number(best.mean)}"
     if best.ci95:
         score += f" {formats.interval(best.ci95)}"
-    others = f"is the best of {rivals} policies that do" if rivals > 1 else "is the only policy that does"
-    text = f"{best.policy} {others} not know the future: {score}"
+    if len(rows) > rivals:
+        which = "is the only policy that does not" if rivals == 1 else f"is the best of {rivals} policies that do not"
+        which += " know the future"
+    else:
+        which = "is the only policy" if rivals == 1 else f"is the best of {rivals} policies"
+    if best.paired and best.paired.percent is not None:
+        size = f"{abs(best.paired.percent):.1f} % {'below' if best.paired.percent < 0 else 'above'}"
+        score += f", {size} {best.paired.to}"
+    text = f"{best.policy} {which}: {score}"
     failed = len(comparison.rows) - len(rows)
     return f"{text}." + (f" {failed} {'policy' if failed == 1 else 'policies'} failed." if failed else "")
 
@@ -151,8 +158,10 @@ def _results(comparison: Comparison) -> str:
     normalised = any(row.normalised is not None for row in rows)
     skill = any(row.skill is not None for row in rows)
     headings += ["normalised"] * normalised + ["skill"] * skill
+    percent = comparison.in_percent
     if comparison.reference:
-        headings += ["minus best", "95 % interval"]
+        headings += [f"minus {_reference(comparison)}", "95 % interval"]
+        headings += [f"minus {_reference(comparison)}, %", "95 % interval"] * percent
 
     def cells(row: Row) -> list[str]:
         values = [formats.number(row.mean), _range(row.ci95), formats.number(row.iqm)]
@@ -163,6 +172,11 @@ def _results(comparison: Comparison) -> str:
                 formats.signed(paired.mean if paired else None),
                 _range(paired.ci95 if paired else None),
             ]
+            if percent:
+                values += [
+                    formats.percent(paired.percent if paired else None),
+                    _range(paired.percent_ci95 if paired else None, formats.percent_interval),
+                ]
         return values
 
     return _table(f"{metric.label}, best policy first", headings, rows, cells)
@@ -206,8 +220,13 @@ def _table(caption: str, headings: Sequence[str], rows: Sequence[Row], cells: An
     )
 
 
-def _range(bounds: tuple[float, float] | None) -> str:
-    return f'<span class="range">{formats.interval(bounds)}</span>'
+def _reference(comparison: Comparison) -> str:
+    """The policy that the others are compared with, in two words at most."""
+    return str(comparison.reference) if comparison.reference_is_fixed else "best"
+
+
+def _range(bounds: tuple[float, float] | None, write: Callable[..., str] = formats.interval) -> str:
+    return f'<span class="range">{write(bounds)}</span>'
 
 
 def _notes(comparison: Comparison) -> str:
@@ -235,10 +254,16 @@ def _help(comparison: Comparison) -> str:
         "move it less.",
     }
     if comparison.reference:
-        entries["minus best"] = (
-            f"Difference to {comparison.reference}, the best baseline, episode by episode. Because both "
+        role = "" if comparison.reference_is_fixed else ", the best baseline"
+        entries[f"minus {_reference(comparison)}"] = (
+            f"Difference to {comparison.reference}{role}, episode by episode. Because both "
             "played the same episodes, this interval is usually narrower than the two separate ones suggest: "
             "look here, not at whether those overlap. An interval with 0 in it leaves open which is better."
+        )
+    if comparison.in_percent:
+        entries[f"minus {_reference(comparison)}, %"] = (
+            f"The mean divided by that of {comparison.reference}, minus 1; the bootstrap of the interval draws "
+            "episodes in pairs, too. Long episodes weigh more than in a mean of ratios."
         )
     if comparison.task.anchors and any(row.normalised is not None for row in comparison.rows):
         zero, one = comparison.task.anchors

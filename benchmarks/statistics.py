@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -27,6 +27,9 @@ class Difference:
     """Name of the other policy."""
     mean: float
     ci95: tuple[float, float] | None
+    percent: float | None = None
+    """The same, in percent of the other's mean; None where the metric has no zero that percent could refer to."""
+    percent_ci95: tuple[float, float] | None = None
 
 
 def mean(values: Sequence[float] | np.ndarray) -> float:
@@ -59,11 +62,29 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
     return float(stats.trim_mean(np.asarray(values, dtype=np.float64), 0.25))
 
 
-def difference(values: Sequence[float], others: Sequence[float], to: str) -> Difference:
-    """``values`` minus ``others`` episode by episode; if one list is shorter, over its episodes."""
+def difference(values: Sequence[float], others: Sequence[float], to: str, percent: bool = False) -> Difference:
+    """``values`` minus ``others`` episode by episode; if one list is shorter, over its episodes.
+
+    ``percent`` adds the ratio of the two means minus 1, in percent, with the interval of that ratio.
+    """
     shared = min(len(values), len(others))
-    differences = np.asarray(values[:shared], dtype=np.float64) - np.asarray(others[:shared], dtype=np.float64)
-    return Difference(to, mean(differences), interval(differences))
+    ours, theirs = (np.asarray(sample[:shared], dtype=np.float64) for sample in (values, others))
+    differences = ours - theirs
+    found = Difference(to, mean(differences), interval(differences))
+    if not percent or mean(theirs) <= 0:
+        return found
+    return replace(found, percent=100 * (mean(ours) / mean(theirs) - 1), percent_ci95=_ratio_interval(ours, theirs))
+
+
+def _ratio_interval(values: np.ndarray, others: np.ndarray) -> tuple[float, float] | None:
+    """95 % interval of the ratio of the means minus 1, in percent: episodes are drawn in pairs."""
+    if len(values) < 2:
+        return None
+    drawn = np.random.default_rng(RANDOM_STATE).integers(len(values), size=(RESAMPLES, len(values)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        percents = 100 * (values[drawn].sum(axis=1) / others[drawn].sum(axis=1) - 1)
+    low, high = np.percentile(percents, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
+    return (float(low), float(high)) if np.isfinite([low, high]).all() else None
 
 
 def normalise(value: float, zero: float, one: float) -> float | None:

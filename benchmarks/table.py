@@ -59,10 +59,11 @@ def notes(comparison: Comparison) -> list[str]:
         zero, one = comparison.task.anchors
         lines.append(f"normalised: {zero} = 0, {one} = 1")
     if comparison.reference:
-        lines.append(
-            f"minus best: difference to the best baseline, {comparison.reference}, over the same episodes; "
-            "a 95 % interval without 0 tells them apart"
-        )
+        name, fixed = comparison.reference, comparison.reference_is_fixed
+        to = name if fixed else f"the best baseline, {name},"
+        text = f"minus {name if fixed else 'best'}: difference to {to} over the same episodes"
+        text += ", in percent by the ratio of the means" if comparison.in_percent else ""
+        lines.append(f"{text}; a 95 % interval without 0 tells them apart")
     lines += [f"failed: {row.error}" for row in comparison.rows if row.error]
     return lines
 
@@ -77,12 +78,18 @@ def _score_columns(comparison: Comparison) -> list[Column]:
     if any(row.skill is not None for row in comparison.rows):
         columns.append(Column("skill", lambda row: formats.number(row.skill)))
     if comparison.reference:
+        other = comparison.reference if comparison.reference_is_fixed else "best"
         columns += [
-            Column(
-                "minus\nbest",
-                lambda row: formats.signed(row.paired.mean if row.paired else None),
-            ),
+            Column(f"minus\n{other}", lambda row: formats.signed(row.paired.mean if row.paired else None)),
             Column("95 % interval", lambda row: formats.interval(row.paired.ci95 if row.paired else None)),
+        ]
+    if comparison.in_percent:
+        columns += [
+            Column(f"minus\n{other} %", lambda row: formats.percent(row.paired.percent if row.paired else None)),
+            Column(
+                "95 % interval",
+                lambda row: formats.percent_interval(row.paired.percent_ci95 if row.paired else None),
+            ),
         ]
     return columns
 

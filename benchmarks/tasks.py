@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.envs.registration import load_env_creator
 
 from agents.policy import ENV_IDS
-from agents.rollout import Episode, EpisodeSpec
+from agents.rollout import Collect, Episode, EpisodeSpec
 from netenvs.spec import unknown_name
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Metric:
     """``higher`` or ``lower``."""
     label: str
     """Axis and column label, with the unit where there is one."""
+    ratio_scale: bool = False
+    """Whether it has a true zero, so that one mean may be given in percent of another."""
 
     def best_first(self, value: float) -> float:
         """Sort key."""
@@ -40,7 +42,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Term:
-    """A part of the metric that is shown beside it."""
+    """A number that is shown beside the metric: a part of it, or another side of the same episodes."""
 
     name: str
     """Key in the JSON; the unit is in it."""
@@ -48,8 +50,22 @@ class Term:
     """With the unit, for plots and the report."""
     heading: str
     """The same, two short lines, for the table."""
-    better: str
-    """``higher`` or ``lower``."""
+    better: str = ""
+    """``higher`` or ``lower``; empty: neither."""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """What the plot of the distribution counts, where that is not the metric of whole episodes."""
+
+    name: str
+    """Column of the CSV; the unit is in it."""
+    label: str
+    """Axis label, with the unit."""
+    item: str
+    """What has a value: ``job``."""
+    values: Callable[[Episode], np.ndarray]
+    """float64 (items,) of an episode."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,10 @@ class Setup:
     default_episodes: int
     available_episodes: int | None
     """How many different ones there are, None if there is no end."""
+    collect: Collect | None = None
+    """What else to keep of each episode, as ``Episode.collected``."""
+    distribution: Distribution | None = None
+    """None: the metric of the episodes."""
     details: Mapping[str, str] = field(default_factory=dict)
     """What the options came to, for people: ``{"video": "video1, 48 chunks of 4 s"}``."""
 
@@ -98,12 +118,18 @@ class Task:
     refused: Mapping[str, str]
     """Environment options that ``--set`` does not take, and why."""
     setup: Callable[[gym.Env], Setup]
+    terms_title: str
+    """What the terms are, as the title of their plot: ``what QoE is made of``."""
+    reference: str | None = None
+    """Registered policy that the others are compared with; without it, or where it takes no part, the best baseline."""
     anchors: tuple[str, str] | None = None
     """Registered policies whose means are 0 and 1 of the normalised score."""
     skill: Callable[[Sequence[Episode]], float] | None = None
     """Skill of a policy over its episodes, where the task defines one."""
-    example: Callable[[gym.Env, Episode], tuple[Figure, dict[str, np.ndarray]]] | None = None
-    """Figure of an episode, replayed in the environment, and the columns it was drawn from."""
+    example: Callable[[Any], tuple[Figure, dict[str, np.ndarray]]] | None = None
+    """Unwrapped environment in which an episode has just ended -> its figure, and the columns it was drawn from."""
+    example_options: Mapping[str, Any] = field(default_factory=dict)
+    """Environment options that such a figure needs."""
     example_note: str = ""
     """One sentence that explains that figure."""
 
@@ -130,13 +156,6 @@ class Task:
             return gym.make(self.env_id, **options)
         except Exception as error:
             raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
-
-
-def replay(env: gym.Env, episode: Episode) -> None:
-    """Play the recorded actions of ``episode`` again: the same episode, whatever the policy's state was."""
-    env.reset(seed=episode.spec.seed, options=episode.spec.options or None)
-    for action in episode.actions:
-        env.step(action)
 
 
 # --- adaptive bitrate streaming -----------------------------------------------------------------------
@@ -199,10 +218,86 @@ def _abr_choices() -> list[Choice]:
     ]
 
 
-def _abr_example(env: gym.Env, episode: Episode) -> tuple[Figure, dict[str, np.ndarray]]:
-    replay(env, episode)
-    world: Any = env.unwrapped
+def _abr_example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
     return world.episode_figure(), world.episode_log()
+
+
+# --- Spark cluster job scheduling ---------------------------------------------------------------------
+
+CJS_TERMS = (
+    Term("p95_jct_s", "p95 of JCT (s)", "p95 JCT\ns", "lower"),
+    Term("makespan_s", "makespan (s)", "makespan\ns", "lower"),
+    Term("utilisation", "executors at work (share of time)", "executors\nat work"),
+    Term("decisions", "decisions (per episode)", "decisions\n/episode"),
+)
+CJS_EPISODES = 10
+
+
+def _completion_times_s(episode: Episode) -> np.ndarray:
+    """float64 (jobs,), in order of completion."""
+    jobs = episode.collected
+    times: np.ndarray = (jobs["completion_ms"] - jobs["arrival_ms"]) / 1000.0
+    return times
+
+
+def _cjs_setup(env: gym.Env) -> Setup:
+    world: Any = env.unwrapped
+    options, jobs = world.options, world.jobs
+    if options.num_jobs is None:
+        raise ValueError("num_jobs: an episode is played until all its jobs are done, so it needs a number of them")
+
+    def term_values(episode: Episode) -> dict[str, float]:
+        return {
+            "p95_jct_s": float(np.percentile(_completion_times_s(episode), 95)),
+            "makespan_s": float(episode.columns["time_s"][-1]),
+            "utilisation": float(episode.columns["utilisation"][-1]),
+            "decisions": float(len(episode.actions)),
+        }
+
+    rules = {
+        "netllm": "random streams and order of executors of the simulator published with NetLLM",
+        "native": "durations depend on (seed, job, stage, task), so all policies meet the same luck",
+    }
+    return Setup(
+        dataset=jobs.name,
+        metric=Metric("mean_jct_s", "s", "lower", "mean JCT (s)", ratio_scale=True),
+        terms=CJS_TERMS,
+        score=lambda episode: float(episode.columns["mean_jct_s"][-1]),
+        term_values=term_values,
+        episode=lambda number, seed: EpisodeSpec(seed + number, seed + number),
+        default_episodes=CJS_EPISODES,
+        available_episodes=None,
+        collect=lambda world, row: world.jobs_done(row),
+        distribution=Distribution("jct_s", "job completion time, JCT (s)", "job", _completion_times_s),
+        details={
+            "cluster": f"{options.num_executors} executors, {options.moving_delay_ms / 1000:g} s to move to another job"
+            + (", work-conserving" if options.work_conserving else ""),
+            "jobs": f"{options.num_jobs} an episode out of {len(jobs)} templates, one every "
+            f"{options.mean_interarrival_ms / 1000:g} s on average",
+            "randomness": f"{options.rng}: {rules[options.rng]}",
+            "job completion time": "JCT, from the arrival of a job to the end of its last task; the metric of an "
+            "episode is the mean over its jobs",
+        },
+    )
+
+
+def _cjs_choices() -> list[Choice]:
+    from netenvs import datasets
+    from netenvs.cjs import workload
+
+    installed = datasets.installed(workload.DATASET)
+    return [
+        Choice("synthetic", True),
+        Choice("tpch", installed, f"python -m netenvs.datasets install {workload.DATASET}"),
+        *(Choice(f"{reader}(path=FILE)", True) for reader in workload.READERS),
+        Choice("FILE", True),
+    ]
+
+
+def _cjs_example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
+    from netenvs.cjs import viewer
+
+    return world.episode_figure(), viewer.gantt_columns(world.tasks())
 
 
 TASKS: dict[str, Task] = {
@@ -218,10 +313,32 @@ TASKS: dict[str, Task] = {
             "render_mode": "a comparison draws its own plots",
         },
         setup=_abr_setup,
+        terms_title="what QoE is made of",
         anchors=("bba", "oracle"),
         example=_abr_example,
         example_note="Bandwidth of the trace and bitrate of each chunk, the playback buffer, and the stalls, "
         "over the time of one session.",
+    ),
+    "cjs": Task(
+        name="cjs",
+        title="Spark cluster job scheduling",
+        env_id="netenvs/CJS-small-v0",
+        dataset_option="workload",
+        dataset_kind="workload",
+        choices=_cjs_choices,
+        refused={
+            "time_limit_ms": "an episode is played until all its jobs are done; one that was cut off would leave out "
+            "the slow jobs, and its mean JCT would look better than it is",
+            "beta": "it only changes the reward, which a comparison does not show",
+            "render_mode": "a comparison draws its own plots",
+        },
+        setup=_cjs_setup,
+        terms_title="tail, makespan, utilisation and decisions",
+        reference="fair",
+        example=_cjs_example,
+        example_options={"render_mode": "rgb_array"},
+        example_note="What each executor worked for, a colour and number for each job, and the jobs in the system "
+        "over time.",
     ),
 }
 

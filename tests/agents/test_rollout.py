@@ -6,7 +6,7 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 from agents.policy import BatchPolicy, Policy, PolicyError, load_policy
-from agents.rollout import EpisodeSpec, environment_options, play
+from agents.rollout import EpisodeSpec, binds, environment_options, play
 
 ABR = "netenvs/ABR-v0"
 
@@ -115,11 +115,17 @@ class Countdown(gym.Env):
         reward = 100.0 * self.seed + 10 * self.left + action
         return self._observation(), reward, self.left == 0, False, {"left": self.left}
 
+    def seeds_left(self, row):
+        assert row == 0
+        return self.seed, self.left
+
     def _observation(self):
         return {"left": np.array([self.left])}
 
 
 class Countdowns(gym.vector.VectorEnv):
+    """Besides the number, a row shows a graph with as many nodes as steps are left, and a mask."""
+
     metadata = {"autoreset_mode": AutoresetMode.DISABLED}  # noqa: RUF012
 
     def __init__(self, num_envs, autoreset_mode):
@@ -140,9 +146,14 @@ class Countdowns(gym.vector.VectorEnv):
         observations, infos = self._result()
         return observations, rewards, terminated, np.zeros(self.num_envs, dtype=bool), infos
 
+    def seeds_left(self, row):
+        return self.rows[row].seeds_left(0)
+
     def _result(self):
         left = np.array([row.left for row in self.rows])
-        return {"left": left[:, None]}, {"left": left, "_left": left > 0}
+        graphs = tuple(gym.spaces.GraphInstance(np.zeros((steps, 1)), None, None) for steps in left)
+        masks = np.repeat(left[:, None] > 0, 6, axis=1)
+        return {"left": left[:, None], "graph": graphs}, {"left": left, "_left": left > 0, "action_mask": masks}
 
 
 @pytest.fixture
@@ -164,6 +175,38 @@ def test_episodes_of_different_lengths(seeds, num_envs, countdown):
         left = np.arange(length - 1, -1, -1)
         assert episode.columns["left"].tolist() == left.tolist()
         assert episode.rewards.tolist() == (100 * episode.spec.seed + 10 * left + episode.actions).tolist()
+
+
+@pytest.mark.parametrize("num_envs", [1, 3, 20])
+def test_what_is_collected_belongs_to_the_episode(num_envs, countdown):
+    """Whichever row it was played in, and before the row goes on."""
+    specs = [EpisodeSpec(seed) for seed in (4, 0, 7, 2, 0, 9, 3)]
+    seen = []
+
+    def collect(world, row):
+        return world.seeds_left(row)
+
+    for policy in (Noisy(), Single(Noisy())):
+        played = play(policy, countdown, specs, num_envs=num_envs, on_episode=seen.append, collect=collect)
+        assert [episode.collected for episode in played] == [(spec.seed, 0) for spec in specs]
+    assert sorted(map(id, seen[7:])) == sorted(map(id, played)), "on_episode sees what was collected"
+    assert all(episode.collected is None for episode in play(Noisy(), countdown, specs))
+
+
+def test_batches_of_dicts_graphs_and_masks_are_those_of_the_live_rows(countdown):
+    sizes = []
+
+    class Looks(BatchPolicy):
+        def act_batch(self, observations, infos):
+            left = observations["left"][:, 0].tolist()
+            assert [graph.nodes.shape for graph in observations["graph"]] == [(steps, 1) for steps in left]
+            assert infos["left"].tolist() == left and infos["action_mask"].shape == (len(left), 6)
+            sizes.append(len(left))
+            return np.zeros(len(left), dtype=int)
+
+    played = play(Looks(), countdown, [EpisodeSpec(seed) for seed in (4, 0, 1)])
+    assert sizes == [3, 3, 2, 1, 1, 1], "finished rows are not shown"
+    assert all(list(episode.columns) == ["left"] for episode in played), "scalars only"
 
 
 def test_sequential_policies_play_one_stream_in_order():
@@ -204,15 +247,40 @@ def test_privileged_policies_are_bound_before_each_reset():
     assert log == [("bind", 5), ("reset", 1), ("bind", 6), ("reset", 2)]
 
 
-def test_other_policies_are_not_bound():
-    class Curious(Policy):
+def test_a_policy_with_a_bind_of_its_own_plays_alone_and_is_bound():
+    """Not privileged: it takes the environment's random stream, say, and no knowledge of the future."""
+    log = []
+
+    class Curious(BatchPolicy):
         def bind(self, env):
-            raise AssertionError("bound without being privileged")
+            log.append(("bind", env.unwrapped.simulator.batch.session["trace"][0]))
 
-        def act(self, observation, info):
-            return 0
+        def reset_rows(self, rows, seeds):
+            log.append(("reset", seeds[0]))
 
-    play(Curious(), ABR, [EpisodeSpec(0)])
+        def act_batch(self, observations, infos):
+            return np.zeros(len(observations), dtype=int)
+
+    class Plain(BatchPolicy):
+        def act_batch(self, observations, infos):
+            return np.zeros(len(observations), dtype=int)
+
+    specs = [EpisodeSpec(1, options={"trace": 5}), EpisodeSpec(2, options={"trace": 6})]
+    same(play(Curious(), ABR, specs), play(Plain(), ABR, specs))
+    assert log == [("bind", 5), ("reset", 1), ("bind", 6), ("reset", 2)]
+    assert not binds(Plain())
+    plain = Plain()
+    plain.bind = print
+    assert binds(Curious()) and binds(plain)
+
+
+def test_a_bind_that_raises_is_one_line():
+    class Stuck(Policy):
+        def bind(self, env):
+            raise AttributeError("no such thing")
+
+    with pytest.raises(PolicyError, match=r"^Stuck: seed 4, decision 0: AttributeError: no such thing \("):
+        play(Stuck(), ABR, [EpisodeSpec(4)])
 
 
 # --- observation options ---
