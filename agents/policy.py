@@ -27,7 +27,7 @@ import numpy as np
 
 from netenvs.spec import check_option_types, parse_spec, unknown_name
 
-ENV_IDS = {"abr": "netenvs/ABR-v0"}
+ENV_IDS = {"abr": "netenvs/ABR-v0", "cjs": "netenvs/CJS-v0"}
 ENTRY_POINT_GROUP = "netenvs.policies"
 
 
@@ -134,6 +134,18 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "robust-mpc": Entry("agents.abr.robust_mpc:RobustMPC"),
         "oracle": Entry("agents.abr.oracle:Oracle", baseline=False),
         "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),
+    },
+    "cjs": {
+        "random": Entry("agents.cjs.simple:Random", baseline=False),
+        "fifo": Entry("agents.cjs.by_arrival:FIFO"),
+        "fifo-full": Entry("agents.cjs.by_arrival:FIFOFull"),
+        "fair": Entry("agents.cjs.by_arrival:Fair"),
+        "weighted-fair": Entry("agents.cjs.weighted_fair:WeightedFair"),
+        "sjf-cp": Entry("agents.cjs.by_size:SJFCP"),
+        "cpt": Entry("agents.cjs.by_size:CPT"),
+        "srpt": Entry("agents.cjs.by_size:SRPT"),
+        "capped-srpt": Entry("agents.cjs.capped_srpt:CappedSRPT"),
+        "decima-released": Entry("agents.cjs.decima_released:DecimaReleased", dataset="decima-weights"),
     },
 }
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from netenvs.cjs.rules import Rule
 
 from agents.policy import BatchPolicy, Policy, PolicyError
 from netenvs.cjs.cluster_view import ClusterView, StageView
+from netenvs.cjs.rules import Rule
 
 
 class Decision(NamedTuple):
@@ -59,16 +59,18 @@ class Scheduler(Policy):
 class Heuristic(Scheduler, BatchPolicy):
     """A scheduler whose rule is also known to the fast engine, which then decides for many clusters at once.
 
-    ``decide`` says what ``rule`` does, and is used one cluster at a time; both decide equally.
+    ``decide`` says what the rule does, and is used one cluster at a time; both decide equally.
     """
 
-    rule: Rule
+    def rule(self, num_executors: int) -> Rule:
+        """What the kernel is to do in a cluster of this size."""
+        raise NotImplementedError(f"{type(self).__name__} does not define rule(num_executors)")
 
     def act_batch(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
         """int64 (k, 2), decided inside the kernel, or with ``decide`` where the engine is ``simpy``."""
         clusters, rows = infos["clusters"], infos["row"]
         if clusters.has_rules:
-            actions: np.ndarray = clusters.decide(self.rule)[rows]
+            actions: np.ndarray = clusters.decide(self.rule(clusters.options.num_executors))[rows]
             return actions
         return np.array([to_action(view, self.decide(view)) for view in map(clusters.view, rows.tolist())])
 

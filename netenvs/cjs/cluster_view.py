@@ -7,6 +7,7 @@ use over two arrays (``JOB_VIEW`` and ``STAGE_VIEW`` of ``netenvs.cjs.kernel``),
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,8 @@ class JobView:
 
     Attributes:
         id: in order of arrival, from 0.
+        position: in ``view.jobs``.
+        template: number of the job's template in the workload.
         name: of its template.
         arrival_s: seconds.
         supply: executors that it has or will get: local, in flight, or promised by a pool of another job.
@@ -116,47 +119,50 @@ class JobView:
         schedulable: those that a decision may choose now.
     """
 
-    __slots__ = (
-        "_begin",
-        "_position",
-        "_stages",
-        "_view",
-        "arrival_s",
-        "id",
-        "remaining_work_ms",
-        "saturated",
-        "supply",
-    )
+    __slots__ = ("_stages", "_view", "position")
 
-    def __init__(self, view: ClusterView, position: int, begin: int):
-        self._view, self._position, self._begin = view, position, begin
+    def __init__(self, view: ClusterView, position: int):
+        self._view, self.position = view, position
         self._stages: list[StageView] | None = None
-        record = view.job_array[position]
-        self.id = int(record["id"])
-        self.arrival_s = float(record["arrival_ms"]) / 1000.0
-        self.supply = int(record["supply"])
-        self.saturated = bool(record["saturated"])
-        self.remaining_work_ms = float(record["remaining_work_ms"])
+
+    @property
+    def id(self) -> int:
+        return self._view.job_column("id")[self.position]
 
     @property
     def template(self) -> int:
-        """Number of the job's template in the workload."""
-        return int(self._view.job_array[self._position]["template"])
+        return self._view.job_column("template")[self.position]
 
     @property
     def name(self) -> str:
         return self._view.job_set.names[self.template]
 
     @property
+    def arrival_s(self) -> float:
+        return self._view.job_column("arrival_ms")[self.position] / 1000.0
+
+    @property
+    def supply(self) -> int:
+        return self._view.job_column("supply")[self.position]
+
+    @property
+    def saturated(self) -> bool:
+        return self._view.job_column("saturated")[self.position]
+
+    @property
+    def remaining_work_ms(self) -> float:
+        return self._view.job_column("remaining_work_ms")[self.position]
+
+    @property
     def stages(self) -> list[StageView]:
         if self._stages is None:
-            count = int(self._view.job_array[self._position]["num_stages"])
-            self._stages = [StageView(self._view, self, self._begin + number) for number in range(count)]
+            begin, end = self._view.stage_bounds[self.position : self.position + 2]
+            self._stages = [StageView(self._view, self, index) for index in range(begin, end)]
         return self._stages
 
     @property
     def schedulable(self) -> list[StageView]:
-        return [stage for stage in self._view.schedulable if stage.job is self]
+        return self._view.schedulable_by_job[self.position]
 
     def __repr__(self) -> str:
         return f"job {self.id} ({self.name})"
@@ -200,17 +206,18 @@ class ClusterView:
         stages.setflags(write=False)
         self._source = source
         self._columns: dict[str, list[Any]] = {}
+        self._job_columns: dict[str, list[Any]] = {}
 
     @cached_property
     def jobs(self) -> list[JobView]:
         """The jobs in the system, in order of arrival."""
-        ends = np.cumsum(self.job_array["num_stages"]).tolist()
-        return [JobView(self, position, begin) for position, begin in enumerate([0, *ends[:-1]])] if ends else []
+        return [JobView(self, position) for position in range(len(self.job_array))]
 
     @cached_property
     def source(self) -> JobView | None:
         """The job whose executors are on offer; None: they come from the common pool, or from a job that is done."""
-        return next((job for job in self.jobs if job.id == self._source[0]), None)
+        ids = self.job_column("id")
+        return self.jobs[ids.index(self._source[0])] if self._source[0] in ids else None
 
     @property
     def source_stage(self) -> StageView | None:
@@ -221,19 +228,37 @@ class ClusterView:
     @cached_property
     def schedulable(self) -> list[StageView]:
         """The stages that a decision may choose: jobs in order of arrival, stages ascending."""
-        array = self.stage_array
-        found = np.flatnonzero(array["schedulable"] & (array["row"] > 0))
-        positions = np.searchsorted(np.cumsum(self.job_array["num_stages"]), found, side="right").tolist()
-        return [
-            self.jobs[position].stages[index - self.jobs[position]._begin]
-            for position, index in zip(positions, found.tolist(), strict=True)
-        ]
+        return [stage for stages in self.schedulable_by_job for stage in stages]
+
+    @cached_property
+    def schedulable_by_job(self) -> list[list[StageView]]:
+        """The same as a list for each of ``jobs``."""
+        found: list[list[StageView]] = [[] for _ in self.jobs]
+        rows, bounds, position = self.column("row"), self.stage_bounds, 0
+        for index in np.flatnonzero(self.stage_array["schedulable"]).tolist():
+            while index >= bounds[position + 1]:
+                position += 1
+            if rows[index]:
+                found[position].append(self.jobs[position].stages[index - bounds[position]])
+        return found
+
+    @cached_property
+    def stage_bounds(self) -> list[int]:
+        """The stages of ``jobs[i]`` are ``stage_array[stage_bounds[i] : stage_bounds[i + 1]]``."""
+        return list(accumulate(self.job_column("num_stages"), initial=0))
 
     def column(self, name: str) -> list[Any]:
         """One field of ``stage_array`` as a list, made once: an item of a list is ten times faster to read."""
         column = self._columns.get(name)
         if column is None:
             column = self._columns[name] = self.stage_array[name].tolist()
+        return column
+
+    def job_column(self, name: str) -> list[Any]:
+        """The same of ``job_array``."""
+        column = self._job_columns.get(name)
+        if column is None:
+            column = self._job_columns[name] = self.job_array[name].tolist()
         return column
 
     def parents_of(self, job: JobView, stage: int) -> list[int]:
