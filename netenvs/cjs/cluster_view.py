@@ -239,7 +239,7 @@ class ClusterView:
             while index >= bounds[position + 1]:
                 position += 1
             if rows[index]:
-                found[position].append(self.jobs[position].stages[index - bounds[position]])
+                found[position].append(StageView(self, self.jobs[position], index))
         return found
 
     @cached_property
