@@ -38,15 +38,17 @@ def parser() -> argparse.ArgumentParser:
         description="Play the same episodes with every policy; print a table, write plots and a report.",
         allow_abbrev=False,
     )
-    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr")
-    parser.add_argument("--dataset", metavar="D", help="trace split, file or folder (abr; default: synthetic)")
+    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr or cjs")
+    parser.add_argument(
+        "--dataset", metavar="D", help="trace split (abr) or workload (cjs), a file or folder (default: synthetic)"
+    )
     parser.add_argument(
         "--set",
         dest="options",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another option of the environment, such as qoe=log; may be repeated",
+        help="another option of the environment, such as qoe=log or num_executors=50; may be repeated",
     )
     parser.add_argument(
         "--policies",
@@ -60,8 +62,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="SPEC",
         help="one more: a name, file.py:Name, package.module:Name or a checkpoint folder; may be repeated",
     )
-    parser.add_argument("--episodes", type=_from_one, metavar="N", help="the first N episodes (abr; default: all)")
-    parser.add_argument("--seed", type=_from_zero, default=0, metavar="S", help="default: 0")
+    parser.add_argument(
+        "--episodes",
+        type=_from_one,
+        metavar="N",
+        help="the first N traces of the split (abr; default: all), or N clusters (cjs; default: 10)",
+    )
+    parser.add_argument(
+        "--seed", type=_from_zero, default=0, metavar="S", help="episodes have the seeds S, S + 1, ... (default: 0)"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: runs/TASK-TIME)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write results.json here as well")
     parser.add_argument("--list", action="store_true", help="show policies and data sets of the task, and stop")

@@ -65,13 +65,14 @@ def interquartile_mean(values: Sequence[float] | np.ndarray) -> float:
 def difference(values: Sequence[float], others: Sequence[float], to: str, percent: bool = False) -> Difference:
     """``values`` minus ``others`` episode by episode; if one list is shorter, over its episodes.
 
-    ``percent`` adds the ratio of the two means minus 1, in percent, with the interval of that ratio.
+    ``percent`` adds the ratio of the two means minus 1, in percent, with the interval of that ratio, if all of
+    ``others`` are above 0.
     """
     shared = min(len(values), len(others))
     ours, theirs = (np.asarray(sample[:shared], dtype=np.float64) for sample in (values, others))
     differences = ours - theirs
     found = Difference(to, mean(differences), interval(differences))
-    if not percent or mean(theirs) <= 0:
+    if not percent or theirs.min() <= 0:
         return found
     return replace(found, percent=100 * (mean(ours) / mean(theirs) - 1), percent_ci95=_ratio_interval(ours, theirs))
 
@@ -81,10 +82,9 @@ def _ratio_interval(values: np.ndarray, others: np.ndarray) -> tuple[float, floa
     if len(values) < 2:
         return None
     drawn = np.random.default_rng(RANDOM_STATE).integers(len(values), size=(RESAMPLES, len(values)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        percents = 100 * (values[drawn].sum(axis=1) / others[drawn].sum(axis=1) - 1)
+    percents = 100 * (values[drawn].sum(axis=1) / others[drawn].sum(axis=1) - 1)
     low, high = np.percentile(percents, [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)])
-    return (float(low), float(high)) if np.isfinite([low, high]).all() else None
+    return float(low), float(high)
 
 
 def normalise(value: float, zero: float, one: float) -> float | None:

@@ -60,3 +60,32 @@ def test_normalise():
 
 def test_percentiles():
     assert statistics.percentiles(range(101)) == {"p50": 50.0, "p99": 99.0}
+
+
+def test_percent_is_the_ratio_of_the_means_not_the_mean_of_the_ratios():
+    found = statistics.difference([10.0, 90.0], [20.0, 100.0], to="other", percent=True)
+    assert (found.mean, found.percent) == (-10.0, pytest.approx(-100 / 6))
+    assert found.percent_ci95 == pytest.approx((-50.0, -10.0))  # both draws the first, or the second, episode
+    assert found.ci95 == (-10.0, -10.0)
+
+
+def test_the_interval_in_percent_agrees_with_an_independent_bootstrap_of_pairs():
+    rng = np.random.default_rng(5)
+    theirs = rng.gamma(4.0, 100.0, size=40)
+    ours = theirs * rng.normal(0.8, 0.1, size=40)
+    found = statistics.difference(ours, theirs, to="other", percent=True)
+    picks = [np.random.default_rng(i).choice(40, size=40) for i in range(6000)]
+    ratios = [100 * (ours[pick].mean() / theirs[pick].mean() - 1) for pick in picks]
+    assert found.percent_ci95 == pytest.approx(np.percentile(ratios, [2.5, 97.5]), abs=0.25)
+    assert found.percent == pytest.approx(100 * (ours.mean() / theirs.mean() - 1))
+    assert found == statistics.difference(ours, theirs, to="other", percent=True)
+
+
+def test_percent_of_few_episodes_of_other_lengths_and_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one = statistics.difference([1.0, 7.0], [2.0], to="other", percent=True)
+        assert (one.percent, one.percent_ci95) == (-50.0, None)
+        assert statistics.difference([1.0], [0.0], to="other", percent=True).percent is None
+        assert statistics.difference([1.0], [2.0], to="other").percent is None
+        assert statistics.difference([1.0, 1.0], [0.0, 2.0], to="other", percent=True).percent is None
