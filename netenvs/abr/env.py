@@ -15,6 +15,14 @@ from netenvs.abr import kernel
 from netenvs.abr.qoe import QoE
 from netenvs.abr.simulator import Simulator
 from netenvs.abr.workload import TraceSet, Video
+from netenvs.arguments import (
+    check_actions,
+    check_autoreset_mode,
+    check_num_envs,
+    check_reset_mask,
+    check_reset_options,
+    seeds_of_rows,
+)
 from netenvs.spec import unknown_name
 
 
@@ -160,7 +168,7 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode. ``options={"trace": i}`` plays trace i; raises ``ValueError`` for other options."""
         super().reset(seed=seed)
-        pinned = _check_options(options, ("trace",)).get("trace")
+        pinned = check_reset_options(options, ("trace",)).get("trace")
         trace = self.simulator.check_trace(pinned)
         if seed is not None or not self._seeded:
             self.simulator.seed_row(0, self.np_random)
@@ -273,10 +281,8 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
             raise ValueError("the vector environment does not render; make the single one with gym.make")
         if max_episode_steps is not None:
             raise ValueError("an episode ends with its video; max_episode_steps is not supported here")
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
-            raise ValueError(f"num_envs must be a whole number from 1 up, not {num_envs!r}")
-        self.num_envs = int(num_envs)
-        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.num_envs = check_num_envs(num_envs)
+        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = None
         self.simulator = Simulator(
@@ -295,6 +301,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         self.single_observation_space, self.single_action_space = _spaces(self.simulator)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._space = str(self.single_action_space)
         self._present = np.ones(self.num_envs, dtype=np.bool_)
         self._present.flags.writeable = False
         self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
@@ -317,19 +324,11 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
 
         ``seed`` s seeds row i with s + i; a sequence seeds each row, None leaves a row's stream going on.
         """
-        options = _check_options(options, ("trace", "reset_mask"))
-        mask = self._reset_mask(options.get("reset_mask"))
+        options = check_reset_options(options, ("trace", "reset_mask"))
+        mask = check_reset_mask(options.get("reset_mask"), self.num_envs, self._begun)
         pinned = self._pinned(options.get("trace"))
         super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
-        seeds: list[int | None]
-        if seed is None:
-            seeds = [None] * self.num_envs
-        elif isinstance(seed, int | np.integer):
-            seeds = [int(seed) + i for i in range(self.num_envs)]
-        else:
-            seeds = [int(s) if isinstance(s, np.integer) else s for s in seed]
-            if len(seeds) != self.num_envs:
-                raise ValueError(f"seed has {len(seeds)} entries for {self.num_envs} rows")
+        seeds = seeds_of_rows(seed, self.num_envs)
         batch = self.simulator.batch
         for row in np.flatnonzero(mask).tolist():
             if seeds[row] is not None:
@@ -346,7 +345,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         """Play one chunk in every row. Raises ``ValueError`` for actions outside the space."""
         if not self._begun:
             raise ValueError("call reset() before step()")
-        actions = self._check_actions(actions)
+        actions = check_actions(actions, (self.num_envs,), self.simulator.num_actions, self._space)
         batch, world = self.simulator.batch, self.simulator.world
         if self.autoreset_mode is AutoresetMode.DISABLED and batch.session["terminated"].any():
             raise ValueError(
@@ -386,32 +385,6 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         infos.update({f"_{name}": self._present for name in infos})
         return infos
 
-    def _check_actions(self, actions: Any) -> np.ndarray:
-        array = np.asarray(actions)
-        if array.shape != (self.num_envs,):
-            raise ValueError(f"actions have shape {array.shape}, expected ({self.num_envs},): one number a row")
-        if array.dtype.kind not in "iu":
-            whole = array.astype(np.int64) if array.dtype.kind in "fb" and np.all(np.isfinite(array)) else None
-            if whole is None or np.any(whole != array):
-                raise ValueError(f"actions must be whole numbers, they are {array.dtype}")
-            array = whole
-        highest = self.simulator.num_actions - 1
-        if array.min() < 0 or array.max() > highest:
-            row = int(np.flatnonzero((array < 0) | (array > highest))[0])
-            raise ValueError(f"action {array[row]} of row {row} is not in Discrete({highest + 1}): give 0 to {highest}")
-        # contiguous and writeable: numba compiles again for each other kind
-        return array if array.dtype == np.int64 and array.flags.carray else array.astype(np.int64)
-
-    def _reset_mask(self, mask: Any) -> np.ndarray:
-        if mask is None:
-            return np.ones(self.num_envs, dtype=np.bool_)
-        mask = np.asarray(mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
-            raise ValueError(f"options['reset_mask'] must be bool ({self.num_envs},) with at least one True")
-        if not self._begun and not mask.all():
-            raise ValueError("the first reset must reset every row")
-        return mask if mask.flags.carray else mask.copy()
-
     def _pinned(self, trace: Any) -> np.ndarray:
         if trace is None or isinstance(trace, int | np.integer):
             return np.full(self.num_envs, self.simulator.check_trace(trace), dtype=np.int64)
@@ -427,13 +400,6 @@ def _spaces(simulator: Simulator) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
     return gym.spaces.Box(np.zeros_like(high), high, dtype=np.float32), gym.spaces.Discrete(simulator.num_actions)
 
 
-def _check_options(options: dict[str, Any] | None, known: tuple[str, ...]) -> dict[str, Any]:
-    for name in options or {}:
-        if name not in known:
-            raise ValueError(unknown_name("reset option", str(name), known))
-    return options or {}
-
-
 def _whole_action(action: Any) -> int:
     """The action as an int; ``ValueError`` or ``TypeError`` for NaN, fractions, arrays of several numbers."""
     if isinstance(action, (int, np.integer)):
@@ -446,12 +412,3 @@ def _whole_action(action: Any) -> int:
     if whole != value:
         raise ValueError
     return whole
-
-
-def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    if isinstance(mode, AutoresetMode):
-        return mode
-    try:
-        return AutoresetMode[str(mode).upper().replace("-", "_")]
-    except KeyError:
-        raise ValueError(unknown_name("autoreset_mode", str(mode), [m.name for m in AutoresetMode])) from None

@@ -6,6 +6,7 @@ Every rule is one method; ``netenvs.cjs.reference`` adds episodes, decision roun
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,14 @@ def check_moving_delay(moving_delay_ms: float, work_conserving: bool) -> None:
     """``ValueError`` where executors could change jobs for ever at one instant."""
     if work_conserving and not moving_delay_ms > 0:
         raise ValueError(f"work_conserving=True needs a moving_delay_ms above 0, not {moving_delay_ms}")
+
+
+class Clock(simpy.Environment):
+    """simpy's calendar; a subclass can be pickled, which the class itself cannot."""
+
+
+def _run(action: Callable[..., None], arguments: tuple[Any, ...], event: simpy.Event) -> None:
+    action(*arguments)
 
 
 class Cluster:
@@ -41,13 +50,15 @@ class Cluster:
     def clear(self, stream: RandomStream) -> None:
         """An empty cluster at time 0; chance comes from ``stream``."""
         self.stream = stream
-        self.clock = simpy.Environment()
+        self.clock = Clock()
         self.common = Pool()
         self.common.executors = set(range(self.num_executors))
         self.executors = [Executor(index, self.common) for index in range(self.num_executors)]
         self.active_jobs: list[Job] = []
         """Jobs in the system, in order of arrival."""
         self.num_jobs_done = 0
+        self.work_ms = 0.0
+        """Sum of the durations of the tasks started."""
         self.source: Pool | None = self.common
         """The pool that offers executors; None = none."""
         self.tasks: list[TaskRecord] = []
@@ -85,7 +96,7 @@ class Cluster:
     def after(self, delay_ms: float, action: Callable[..., None], *arguments: Any) -> None:
         """Call ``action(*arguments)`` in ``delay_ms``. At equal times, what was scheduled first comes first."""
         timeout = self.clock.timeout(delay_ms)
-        timeout.callbacks.append(lambda _: action(*arguments))
+        timeout.callbacks.append(partial(_run, action, arguments))
 
     def job_arrived(self, job: Job) -> None:
         self.active_jobs.append(job)
@@ -265,6 +276,8 @@ class Cluster:
             )
         executor.last_stage = stage
         executor.busy = True
+        executor.busy_until_ms = self.now_ms + duration_ms
+        self.work_ms += duration_ms
         stage.recent_ms = duration_ms
         self.run_task(executor, stage, duration_ms)
 

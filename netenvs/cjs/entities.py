@@ -138,6 +138,8 @@ class Executor:
         self.last_stage: Stage | None = None
         """Stage of its last task; None = idle since, so that its next task is a *fresh* one."""
         self.busy = False
+        self.busy_until_ms = 0.0
+        """End of its task; meaningless while it is not busy."""
 
 
 class TaskRecord(NamedTuple):

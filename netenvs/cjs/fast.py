@@ -14,7 +14,7 @@ import numpy as np
 
 from netenvs.cjs import kernel
 from netenvs.cjs.cluster import check_moving_delay
-from netenvs.cjs.jobs import JobSet, frozen
+from netenvs.cjs.jobs import JobSet
 from netenvs.cjs.kernel import COMMON, NONE, Batch, Options, Workload
 from netenvs.cjs.reference import DeadlockError
 from netenvs.cjs.rules import Rule
@@ -65,7 +65,7 @@ class FastClusters:
         if num_jobs is not None and num_jobs < 1:
             raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
         check_moving_delay(moving_delay_ms, work_conserving)
-        self.workload = _make_workload(jobs, arrivals)
+        self.workload = make_kernel_workload(jobs, arrivals)
         self.options = Options(
             num_executors=int(num_executors),
             num_jobs=NONE if num_jobs is None else int(num_jobs),
@@ -219,32 +219,34 @@ class FastClusters:
         return (
             f"deadlock at {state['now_ms'] / 1000.0:.3f} s in row {row}: {len(jobs)} jobs are unfinished "
             f"({', '.join(map(str, jobs[:5]))}), no event is left, executors idle in (job, stage) pools {where}; "
-            "the scheduler declined when they were offered last. work_conserving=True offers them again"
+            "a scheduler must not decline then"
         )
 
 
-def _make_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | None) -> Workload:
+def make_kernel_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | None = None) -> Workload:
+    """The kernel's argument of that name."""
     given = [] if arrivals is None else list(arrivals)
-    times_ms = frozen([time_ms for time_ms, _ in given], np.float64)
-    templates = frozen([template for _, template in given], np.int64)
+    times_ms = np.array([time_ms for time_ms, _ in given], np.float64)
+    templates = np.array([template for _, template in given], np.int64)
     if arrivals is not None and not given:
         raise ValueError("arrivals is empty: give one job at least")
     if np.any(np.diff(times_ms, prepend=0.0) < 0) or not np.all(np.isfinite(times_ms)):
         raise ValueError("arrivals must be in order of time, from 0 ms on")
     if np.any((templates < 0) | (templates >= len(jobs))):
         raise ValueError(f"arrivals must name templates 0 to {len(jobs) - 1} of {jobs.name}")
+    # Copies: pickling forgets that an array is read-only, and numba compiles again for each kind.
     return Workload(
-        stage_offset=frozen(jobs.stage_offset, np.int64),
-        num_tasks=frozen(jobs.num_tasks, np.int32),
-        rough_ms=frozen(jobs.rough_ms, np.float64),
-        critical_path_ms=frozen(jobs.critical_path_ms, np.float64),
-        parent_offset=frozen(jobs.parent_offset, np.int64),
-        parents=frozen(jobs.parents, np.int32),
-        child_offset=frozen(jobs.child_offset, np.int64),
-        children=frozen(jobs.children, np.int32),
-        durations_ms=frozen(jobs.durations_ms, np.int32),
-        cell_start=frozen(jobs.cell_start, np.int64),
-        cell_count=frozen(jobs.cell_count, np.int32),
+        stage_offset=np.array(jobs.stage_offset, np.int64),
+        num_tasks=np.array(jobs.num_tasks, np.int32),
+        rough_ms=np.array(jobs.rough_ms, np.float64),
+        critical_path_ms=np.array(jobs.critical_path_ms, np.float64),
+        parent_offset=np.array(jobs.parent_offset, np.int64),
+        parents=np.array(jobs.parents, np.int32),
+        child_offset=np.array(jobs.child_offset, np.int64),
+        children=np.array(jobs.children, np.int32),
+        durations_ms=np.array(jobs.durations_ms, np.int32),
+        cell_start=np.array(jobs.cell_start, np.int64),
+        cell_count=np.array(jobs.cell_count, np.int32),
         arrival_ms=times_ms,
         arrival_template=templates,
     )

@@ -146,6 +146,10 @@ class ReferenceSimulator(Cluster):
         """The stages that a decision may choose: jobs in order of arrival, stages ascending."""
         return list(self._schedulable)
 
+    def can_decline(self) -> bool:
+        """Is anything else going to happen? If not, a decline would leave jobs unfinished for ever."""
+        return self.clock.peek() < math.inf or (self.source is not None and self.source.committed > 0)
+
     def commit(self, stage: Stage, executors: int) -> float:
         """Commit ``executors`` (1 to ``committable``) of the source to a schedulable stage; returns the reward.
 
@@ -163,9 +167,14 @@ class ReferenceSimulator(Cluster):
         return self._finish(decision)
 
     def decline(self) -> float:
-        """Give the remaining executors of the source to no stage; returns the reward."""
+        """Give the remaining executors of the source to no stage; returns the reward.
+
+        ``DeadlockError`` where nothing else is going to happen.
+        """
         if not self._schedulable:
             raise ValueError("there is nothing to decide")
+        if not self.can_decline():
+            raise DeadlockError(self._describe_deadlock())
         decision = self._record(None, self.committable)
         self.add_commitment(self.common, self.committable)
         return self._finish(decision)
@@ -174,6 +183,13 @@ class ReferenceSimulator(Cluster):
         """Mean completion time of the jobs done so far, seconds."""
         times = [job.completion_ms - job.arrival_ms for job in self.jobs if job.completion_ms is not None]
         return sum(times) / len(times) / 1000.0 if times else math.nan
+
+    def utilisation(self) -> float:
+        """Share of executor time spent on tasks since the beginning of the episode."""
+        if self.now_ms == 0:
+            return 0.0
+        left_ms = sum(executor.busy_until_ms - self.now_ms for executor in self.executors if executor.busy)
+        return (self.work_ms - left_ms) / (self.now_ms * self.num_executors)
 
     # ------------------------------------------------------------------------------------ decision rounds
 
@@ -231,10 +247,10 @@ class ReferenceSimulator(Cluster):
             if self.work_conserving and self._offer_idle_executors():
                 break
             if self.clock.peek() == math.inf:
-                if not self._offered or not self.work_conserving:
-                    raise DeadlockError(self._describe_deadlock())
                 self._offered.clear()
-                continue
+                if self._offer_idle_executors():
+                    break
+                raise DeadlockError(self._describe_deadlock())
             self.clock.step()
             self._offered.clear()
             if self._open_round():
@@ -243,7 +259,11 @@ class ReferenceSimulator(Cluster):
         return -self._job_seconds([*waiting, *self.jobs[next_job:arrived]], begin_ms)
 
     def _offer_idle_executors(self) -> bool:
-        """``work_conserving``: offer a pool of idle executors that was not offered since the last event."""
+        """Offer a pool of idle executors that was not offered since the last event, if a task could start.
+
+        After every event if ``work_conserving``, else only when nothing is left in the calendar: there the
+        published simulator hangs.
+        """
         for pool in [*(job.pool for job in self.active_jobs), self.common]:
             if pool.committable == 0 or pool in self._offered:
                 continue
@@ -287,6 +307,5 @@ class ReferenceSimulator(Cluster):
         return (
             f"deadlock at {self.now_ms / 1000.0:.3f} s: {len(self.active_jobs)} jobs are unfinished "
             f"({', '.join(str(job.id) for job in self.active_jobs[:5])}), no event is left, executors idle in "
-            f"(job, stage) pools {where}; the scheduler declined when they were offered last. "
-            "work_conserving=True offers them again"
+            f"(job, stage) pools {where}; a scheduler must not decline then"
         )

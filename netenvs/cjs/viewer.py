@@ -39,6 +39,9 @@ LOWEST_NUMBERED_ROW, LARGEST_NUMBER, MOST_NUMBERS = 9, 13, 250  # from this heig
 UNITS = (("s", 1e3, 600e3), ("min", 60e3, 4 * 3600e3), ("h", 3600e3, 4 * 86400e3), ("days", 86400e3, math.inf))
 """Name, length in ms, axes up to this length use it."""
 
+ROUNDING_MS = 1e-6
+"""What is less than this after ``now_ms`` happened at that time: seconds do not always give the same ms."""
+
 
 def line(
     time_s: float, jobs_in_system: int, jobs_done: int, committable: int, num_executors: int, source: str = ""
@@ -85,7 +88,7 @@ def episode_figure(tasks: np.ndarray, jobs: np.ndarray, num_executors: int, now_
 
     _check(tasks, num_executors, now_ms)
     tasks = tasks[: np.searchsorted(tasks["start_ms"], now_ms)]
-    jobs = jobs[jobs["arrival_ms"] <= now_ms]
+    jobs = jobs[jobs["arrival_ms"] <= now_ms + ROUNDING_MS]
     end_ms = now_ms if now_ms > 0 else 1000.0
     unit, unit_ms = next((name, length) for name, length, longest in UNITS if end_ms <= longest)
 
@@ -267,8 +270,8 @@ def _centred(path: Path) -> Path:
 def _draw_jobs_in_system(axes: Axes, jobs: np.ndarray, now_ms: float, unit_ms: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    done = jobs[jobs["completion_ms"] <= now_ms]
-    times_ms = np.concatenate([[0.0], jobs["arrival_ms"], done["completion_ms"], [now_ms]])
+    done = jobs[jobs["completion_ms"] <= now_ms + ROUNDING_MS]
+    times_ms = np.minimum(np.concatenate([[0.0], jobs["arrival_ms"], done["completion_ms"], [now_ms]]), now_ms)
     change = np.concatenate([[0], np.ones(len(jobs), np.int64), -np.ones(len(done), np.int64), [0]])
     times_ms, order = np.unique(times_ms, return_inverse=True)
     count = np.cumsum(np.bincount(order, weights=change)).astype(np.int64)

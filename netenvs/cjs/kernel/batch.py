@@ -5,7 +5,7 @@ from __future__ import annotations
 from netenvs.cjs.kernel.episode import begin_episode, commit, commit_possible, is_over, resume
 from netenvs.cjs.kernel.schedulers import decide
 from netenvs.cjs.kernel.state import PAUSED, READY, borrow, cluster_of
-from netenvs.cjs.kernel.views import view_jobs, view_stages
+from netenvs.cjs.kernel.views import utilisation, view_jobs, view_stages
 from netenvs.compiled import kernel
 
 
@@ -96,11 +96,4 @@ def view_stages_of_row(workload, options, batch, row, views):
 
 @kernel
 def utilisation_of_row(options, batch, row):
-    """Share of executor time spent on tasks since the beginning of the episode."""
-    cluster = cluster_of(batch, row)
-    state = cluster.state[0]
-    work_ms = state.work_ms
-    for index in range(state.num_events):
-        if cluster.executors[cluster.events[index].executor].busy:
-            work_ms -= cluster.events[index].time_ms - state.now_ms
-    return work_ms / (state.now_ms * options.num_executors) if state.now_ms > 0 else 0.0
+    return utilisation(options, cluster_of(batch, row))

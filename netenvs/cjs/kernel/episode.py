@@ -172,11 +172,11 @@ def advance(workload, options, cluster):
             return True
         time_ms = events[0].time_ms if state.num_events > 0 else np.inf
         if state.num_events == 0 and state.next_arrival_ms == np.inf:
-            if state.num_offered == 0 or not options.work_conserving:
-                state.status = DEADLOCK
-                return False
             forget_offers(state)
-            continue
+            if offer_idle_executors(workload, options, cluster):
+                return True
+            state.status = DEADLOCK
+            return False
         if state.tasks_logged > most_logged:
             state.status = PAUSED
             return False
@@ -302,12 +302,21 @@ def is_schedulable(options, cluster, stage):
 
 
 @kernel
+def can_decline(cluster):
+    state = cluster.state[0]
+    return state.num_events > 0 or state.next_arrival_ms < np.inf or cluster.pools[state.source].committed > 0
+
+
+@kernel
 def commit(workload, options, cluster, stage, executors):
     """One decision: commit executors of the source to a schedulable stage, or decline (COMMON)."""
     state, pools = cluster.state[0], cluster.pools
     state.num_decisions += 1
     state.reward = 0.0
     if stage == COMMON:
+        if not can_decline(cluster):
+            state.status = DEADLOCK
+            return
         add_commitment(cluster, COMMON, committable(cluster, state.source))
     else:
         add_commitment(cluster, stage, min(executors, demand(pools[stage])))

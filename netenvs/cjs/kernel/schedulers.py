@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from netenvs.cjs.kernel.episode import can_decline
 from netenvs.cjs.kernel.stages import committable, demand, find_stage, is_complete, is_frontier, is_ready, job_pool
 from netenvs.cjs.kernel.state import ACTIVE, COMMON, NONE
 from netenvs.cjs.kernel.views import visible_jobs
@@ -55,14 +56,13 @@ def decide_by_arrival(workload, options, cluster, rule):
 
 @kernel
 def decide_by_size(workload, options, cluster, rule):
-    state = cluster.state[0]
     held = held_executors(workload, options, cluster, rule)
     if rule.sharing != SHARE or rule.share < 1:
         stage, executors = smallest(workload, options, cluster, rule, held, True)
         if stage != NONE:
             return stage, executors
     stage, executors = smallest(workload, options, cluster, rule, held, False)
-    if stage == NONE and held > 0 and state.num_events == 0 and state.next_arrival_ms == np.inf:
+    if stage == NONE and held > 0 and not can_decline(cluster):
         stage, executors = smallest(workload, options, cluster, rule, 0, False)
     if stage == NONE:
         return np.int64(COMMON), np.int64(0)

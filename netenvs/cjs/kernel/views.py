@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netenvs.cjs.kernel.stages import demand, is_complete, is_frontier, is_ready, job_pool
-from netenvs.cjs.kernel.state import ACTIVE
+from netenvs.cjs.kernel.state import ACTIVE, COMMON
 from netenvs.compiled import kernel
 
 
@@ -74,3 +74,45 @@ def view_stages(workload, options, cluster, views):
             view.schedulable = stage.schedulable
             index += 1
     return index
+
+
+@kernel
+def pool_of(options, cluster, row):
+    """Number of the pool of the stage in a row (1 and more) of the observation."""
+    for position in range(cluster.state[0].num_active):
+        slot = np.int64(cluster.slots[ACTIVE, position])
+        job = cluster.jobs[slot]
+        if row > job.incomplete:
+            row -= job.incomplete
+            continue
+        stage = job_pool(options, slot)
+        while row > 0:
+            stage += 1
+            row -= not is_complete(cluster.pools[stage])
+        return stage
+    return np.int64(COMMON)
+
+
+@kernel
+def row_of(options, cluster, pool):
+    """Row of the observation of a stage that is not complete; the inverse of ``pool_of``."""
+    row = 0
+    slot = np.int64(cluster.pools[pool].job)
+    for position in range(cluster.state[0].num_active):
+        if cluster.slots[ACTIVE, position] == slot:
+            break
+        row += cluster.jobs[cluster.slots[ACTIVE, position]].incomplete
+    for stage in range(job_pool(options, slot) + 1, pool + 1):
+        row += not is_complete(cluster.pools[stage])
+    return row
+
+
+@kernel
+def utilisation(options, cluster):
+    """Share of executor time spent on tasks since the beginning of the episode."""
+    state = cluster.state[0]
+    work_ms = state.work_ms
+    for index in range(state.num_events):
+        if cluster.executors[cluster.events[index].executor].busy:
+            work_ms -= cluster.events[index].time_ms - state.now_ms
+    return work_ms / (state.now_ms * options.num_executors) if state.now_ms > 0 else 0.0

@@ -83,11 +83,11 @@ def greedy(seed: int) -> Decide:
 
 
 def erratic(seed: int) -> Decide:
-    """Any stage, any number, and sometimes nothing."""
+    """Any stage, any number, and sometimes nothing, where that is possible."""
     rng = np.random.default_rng(seed)
 
     def decide(simulator: ReferenceSimulator) -> Choice:
-        if rng.random() < 0.1:
+        if rng.random() < 0.1 and simulator.can_decline():
             return None
         stages = simulator.schedulable()
         return stages[rng.integers(len(stages))], int(rng.integers(1, simulator.committable + 1))

@@ -187,11 +187,34 @@ def test_a_cluster_that_nobody_uses_is_a_deadlock(chain):
         simulator.decline()
 
 
-def test_work_conserving_asks_again(chain):
-    simulator = ReferenceSimulator(chain, num_executors=2, work_conserving=True, **ONE_JOB)
+@pytest.mark.parametrize("work_conserving", [False, True])
+def test_idle_executors_are_offered_again_when_nothing_else_will_happen(chain, work_conserving):
+    """One executor is declined while the other works; the published simulator would never ask again."""
+    options = {**ONE_JOB, "num_jobs": 2, "mean_interarrival_ms": 1e6}
+    simulator = ReferenceSimulator(chain, num_executors=1, work_conserving=work_conserving, **options)
     simulator.reset(0)
-    assert simulator.decline() == 0.0
-    assert (simulator.now_ms, simulator.source, simulator.committable) == (0.0, simulator.common, 2)
+    assert simulator.can_decline(), "another job is going to arrive"
+    while simulator.can_decline():
+        simulator.decline()
+    assert len(simulator.active_jobs) == 2 and simulator.now_ms == simulator.jobs[1].arrival_ms
+    with pytest.raises(DeadlockError):
+        simulator.decline()
+    while not simulator.terminated:
+        simulator.commit(simulator.schedulable()[0], simulator.committable)
+    assert simulator.mean_jct_s() > 0
+
+
+def test_executors_stranded_at_a_job_are_offered_again(chain):
+    """Declined at a job, they are not offered at arrivals; nothing runs, so the calendar ends with them idle."""
+    simulator = ReferenceSimulator(chain, num_executors=1, num_jobs=2, moving_delay_ms=500.0)
+    simulator.reset(0, arrivals=[(0.0, 0), (60_000.0, 0)])
+    simulator.commit(simulator.schedulable()[0], 1)
+    (job,) = simulator.active_jobs
+    assert simulator.source is job.pool, "the map tasks are done"
+    simulator.decline()
+    assert simulator.now_ms == 60_000.0, "the calendar is empty"
+    assert (simulator.source, simulator.committable, simulator.can_decline()) == (job.pool, 1, False)
+    assert [stage.job.id for stage in simulator.schedulable()] == [0, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,485 @@
+"""The two engines behind ``netenvs/CJS-v0``, with one interface: a batch of clusters that take actions.
+
+``FastEngine`` runs ``netenvs.cjs.fast``, ``SimpyEngine`` one ``ReferenceSimulator`` a row. Under ``rng="native"``
+they agree event by event.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from netenvs.cjs import kernel
+from netenvs.cjs.cluster_view import ClusterView
+from netenvs.cjs.entities import Stage
+from netenvs.cjs.fast import FastClusters, make_kernel_workload
+from netenvs.cjs.jobs import JobSet
+from netenvs.cjs.reference import RNGS, ReferenceSimulator
+from netenvs.cjs.workload import load_workload
+from netenvs.spec import unknown_name
+
+if TYPE_CHECKING:
+    from netenvs.cjs.rules import Rule
+
+ENGINES = ("auto", "fast", "simpy")
+MOST_JOBS = 64  # default bound of max_jobs
+STAGES_PER_JOB = 20  # default max_stages / max_jobs; a TPC-H query has up to 18 stages
+EDGES_PER_STAGE = 2  # TPC-H has 187 edges for 202 stages
+
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """The options of ``netenvs/CJS-v0``, checked; ``ValueError``, one line, for an impossible one."""
+
+    workload: str = "synthetic"
+    num_executors: int = 50
+    num_jobs: int | None = 200
+    mean_interarrival_ms: float = 25_000.0
+    moving_delay_ms: float = 2000.0
+    warmup_delay_ms: float = 1000.0
+    rng: str = "native"
+    engine: str = "auto"
+    observation: str = "padded"
+    max_jobs: int | None = None
+    max_stages: int | None = None
+    work_conserving: bool = False
+    time_limit_ms: float | None = None
+    beta: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("rng", RNGS), ("engine", ENGINES), ("observation", ("graph", "padded"))):
+            if getattr(self, name) not in known:
+                raise ValueError(unknown_name(name, str(getattr(self, name)), known))
+        _check_whole("num_executors", self.num_executors)
+        for name in ("num_jobs", "max_jobs", "max_stages"):
+            if getattr(self, name) is not None:
+                _check_whole(name, getattr(self, name))
+        _check_number("mean_interarrival_ms", self.mean_interarrival_ms, above=0.0)
+        for name in ("moving_delay_ms", "warmup_delay_ms", "beta"):
+            _check_number(name, getattr(self, name))
+        if self.time_limit_ms is not None:
+            _check_number("time_limit_ms", self.time_limit_ms, above=0.0)
+        if not isinstance(self.work_conserving, bool | np.bool_):
+            raise ValueError(f"work_conserving must be True or False, not {self.work_conserving!r}")
+        if self.engine == "fast" and self.rng == "netllm":
+            raise ValueError(
+                "engine='fast' cannot follow rng='netllm', whose numbers depend on the order of events; "
+                "use engine='simpy' or 'auto'"
+            )
+
+    @property
+    def jobs_in_view(self) -> int:
+        """Rows of ``jobs`` in an observation."""
+        if self.max_jobs is not None:
+            return self.max_jobs
+        return MOST_JOBS if self.num_jobs is None else min(self.num_jobs, MOST_JOBS)
+
+    @property
+    def stages_in_view(self) -> int:
+        """Rows of ``stages`` in an observation."""
+        return STAGES_PER_JOB * self.jobs_in_view if self.max_stages is None else self.max_stages
+
+    @property
+    def edges_in_view(self) -> int:
+        """Rows of ``edges`` in an observation."""
+        return EDGES_PER_STAGE * self.stages_in_view
+
+    def rules(self) -> dict[str, Any]:
+        """The arguments that both simulators take."""
+        return {
+            "num_executors": int(self.num_executors),
+            "num_jobs": self.num_jobs,
+            "mean_interarrival_ms": float(self.mean_interarrival_ms),
+            "moving_delay_ms": float(self.moving_delay_ms),
+            "warmup_delay_ms": float(self.warmup_delay_ms),
+            "work_conserving": bool(self.work_conserving),
+            "time_limit_ms": self.time_limit_ms,
+            "beta": float(self.beta),
+        }
+
+
+class Engine(Protocol):
+    """A batch of clusters, one a row. Actions are those of the environment."""
+
+    jobs: JobSet
+    has_rules: bool
+    """Whether ``decide`` is there."""
+    rewards: np.ndarray
+    """float64 (rows,), of the last step."""
+    terminated: np.ndarray
+    """bool (rows,)."""
+    truncated: np.ndarray
+    """bool (rows,)."""
+    info: np.ndarray
+    """INFO (rows,)."""
+    observation: kernel.Observation
+    """Made anew at each step and reset, so that it can be given away."""
+
+    def seed_row(self, row: int, seed: int | None, rng: np.random.Generator) -> None:
+        """All later episodes of a row follow from ``seed`` (if there is one) and ``rng``."""
+
+    def begin(self, mask: np.ndarray) -> None:
+        """Begin an episode in the rows of ``mask``, bool (rows,)."""
+
+    def step(self, actions: np.ndarray, autoreset: bool) -> None:
+        """One decision in every row, int64 (rows, 2); rows that are over begin an episode, or stay as they are."""
+
+    def view(self, row: int) -> ClusterView:
+        """What a scheduler sees."""
+
+    def decide(self, rule: Rule) -> np.ndarray:
+        """int64 (rows, 2): the actions of a rule, decided in the kernel."""
+
+    def tasks(self, row: int) -> np.ndarray:
+        """TASK_LOG (tasks started,) of the episode, if they are recorded."""
+
+    def jobs_done(self, row: int) -> np.ndarray:
+        """JOB_LOG (jobs done,) of the episode, in order of completion."""
+
+
+def make_engine(options: ClusterOptions, rows: int, record_tasks: bool) -> Engine:
+    """The engine that the options ask for."""
+    jobs = load_workload(options.workload)
+    largest = int(np.diff(jobs.stage_offset).max())
+    if options.stages_in_view < largest:
+        raise ValueError(
+            f"max_stages={options.stages_in_view} has no room for a job of {jobs.name} with {largest} stages; "
+            f"give max_stages={largest} or more"
+        )
+    simpy = options.engine == "simpy" or options.rng == "netllm"
+    return (SimpyEngine if simpy else FastEngine)(jobs, options, rows, record_tasks)
+
+
+class _Engine:
+    """What both have in common: actions, observations and outcomes as arrays."""
+
+    def __init__(self, jobs: JobSet, options: ClusterOptions, rows: int):
+        self.jobs = jobs
+        self.options = options
+        self.rows = rows
+        self.invalid = np.zeros(rows, dtype=np.bool_)
+        self.rewards = np.zeros(rows)
+        self.terminated = np.zeros(rows, dtype=np.bool_)
+        self.truncated = np.zeros(rows, dtype=np.bool_)
+        self.info = np.zeros(rows, dtype=kernel.INFO)
+        self.observation = self._blank()
+
+    @property
+    def over(self) -> np.ndarray:
+        """bool (rows,): rows whose episode has ended."""
+        return self.terminated | self.truncated
+
+    def _blank(self) -> kernel.Observation:
+        rows, options = self.rows, self.options
+        stages, edges, jobs = options.stages_in_view, options.edges_in_view, options.jobs_in_view
+        # Zeros come from the system page by page, as they are touched: padding costs nothing.
+        return kernel.Observation(
+            stages=np.zeros((rows, stages, kernel.STAGE_FEATURES), np.float32),
+            stage_job=np.zeros((rows, stages), np.int32),
+            stage_mask=np.zeros((rows, stages), np.int8),
+            edges=np.zeros((rows, edges, 2), np.int32),
+            edge_mask=np.zeros((rows, edges), np.int8),
+            jobs=np.zeros((rows, jobs, kernel.JOB_FEATURES), np.float32),
+            job_mask=np.zeros((rows, jobs), np.int8),
+            cluster=np.zeros((rows, kernel.CLUSTER_FEATURES), np.float32),
+            action_mask=np.zeros((rows, 1 + stages + options.num_executors), np.int8),
+        )
+
+    def _possible(self, actions: np.ndarray) -> np.ndarray:
+        """A copy in which impossible actions were replaced; those rows are marked in ``invalid``."""
+        actions = actions.copy()
+        kernel.make_possible(self.observation.action_mask, self.options.stages_in_view, actions, self.invalid)
+        self.invalid &= ~self.over
+        return actions
+
+
+class FastEngine(_Engine):
+    """All rows in ``FastClusters``."""
+
+    has_rules = True
+
+    def __init__(self, jobs: JobSet, options: ClusterOptions, rows: int, record_tasks: bool):
+        super().__init__(jobs, options, rows)
+        self.clusters = FastClusters(
+            jobs,
+            rows,
+            **options.rules(),
+            max_jobs=options.jobs_in_view,
+            max_stages=options.stages_in_view,
+            record_tasks=record_tasks,
+            record_jobs=True,
+        )
+        self._stages = np.zeros(rows, np.int64)
+        self._executors = np.zeros(rows, np.int64)
+        self._make_views()
+        self._warm_up()
+
+    def seed_row(self, row: int, seed: int | None, rng: np.random.Generator) -> None:
+        self.clusters.seed(row, int(rng.integers(0, 2**64, dtype=np.uint64)), episode=-1)
+
+    def begin(self, mask: np.ndarray) -> None:
+        self.clusters.batch.state["episode"][mask] += 1
+        self.clusters.reset(mask)
+        self.invalid[mask] = False
+        self._observe()
+
+    def step(self, actions: np.ndarray, autoreset: bool) -> None:
+        actions = self._possible(actions)
+        clusters = self.clusters
+        kernel.decisions_of_actions(clusters.options, clusters.batch, actions, self._stages, self._executors)
+        clusters.step(self._stages, self._executors, autoreset)
+        over = self.over
+        self._observe()
+        self.rewards[over] = 0.0
+
+    def decide(self, rule: Rule) -> np.ndarray:
+        clusters = self.clusters
+        stages, executors = clusters.decide(rule)
+        actions = np.empty((self.rows, 2), np.int64)
+        kernel.actions_of_decisions(clusters.options, clusters.batch, stages, executors, actions)
+        return actions
+
+    def view(self, row: int) -> ClusterView:
+        clusters = self.clusters
+        if self.rows > 1:  # the room for views holds those of the last row
+            jobs, stages = clusters.jobs(row), clusters.stages(row)
+        else:
+            jobs = self._job_views[: self.info["jobs_in_system"][0]].copy()
+            stages = self._stage_views[: jobs["num_stages"].sum()].copy()
+        state = clusters.batch.state[row]
+        source = int(state["source"])
+        return ClusterView(
+            self.jobs,
+            clusters.options.num_executors,
+            float(state["now_ms"]),
+            clusters.source(row),
+            int(self.info["committable"][row]),
+            0 if source == kernel.NONE else int(clusters.batch.pools["executors"][row, source]),
+            bool(kernel.offer_in_row(clusters.batch, row).can_decline),
+            jobs,
+            stages,
+        )
+
+    def tasks(self, row: int) -> np.ndarray:
+        return self.clusters.tasks(row)
+
+    def jobs_done(self, row: int) -> np.ndarray:
+        return self.clusters.jobs_done(row).copy()
+
+    def _warm_up(self) -> None:
+        """Compile the kernels (or load them from the disk cache) outside of any timed loop; nothing is stepped."""
+        clusters, nothing = self.clusters, np.empty(0, np.int64)
+        clusters.reset(np.zeros(self.rows, dtype=np.bool_))
+        kernel.make_possible(self.observation.action_mask, 1, np.empty((0, 2), np.int64), self.invalid)
+        kernel.decisions_of_actions(clusters.options, clusters.batch, np.empty((0, 2), np.int64), nothing, nothing)
+        kernel.step_rows(clusters.workload, clusters.options, clusters.batch, nothing, nothing, False)
+        self._observe()
+
+    def _make_views(self) -> None:
+        slots = self.clusters.batch.jobs.shape[1]
+        self._job_views = np.zeros(slots, kernel.JOB_VIEW)
+        self._stage_views = np.zeros(slots * (self.clusters.options.stride - 1), kernel.STAGE_VIEW)
+
+    def _observe(self) -> None:
+        clusters = self.clusters
+        if clusters.batch.jobs.shape[1] > len(self._job_views):
+            self._make_views()
+        self.observation = self._blank()
+        kernel.observe_rows(
+            clusters.workload,
+            clusters.options,
+            clusters.batch,
+            self._job_views,
+            self._stage_views,
+            self.observation,
+            self.info,
+        )
+        self.info["invalid_action"] = self.invalid
+        state = clusters.batch.state
+        self.rewards, self.terminated, self.truncated = (
+            state["reward"].copy(),
+            state["terminated"].copy(),
+            state["truncated"].copy(),
+        )
+
+
+class SimpyEngine(_Engine):
+    """One ``ReferenceSimulator`` a row, slow and readable; ``simulators`` may be replaced by those of a subclass."""
+
+    has_rules = False
+
+    def __init__(self, jobs: JobSet, options: ClusterOptions, rows: int, record_tasks: bool):
+        super().__init__(jobs, options, rows)
+        self.simulators = [
+            ReferenceSimulator(jobs, **options.rules(), rng=options.rng, record=record_tasks) for _ in range(rows)
+        ]
+        self._workload = make_kernel_workload(jobs)
+        self._seeds: list[int | None] = [None] * rows
+        self._rngs: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(rows)]
+        self._keys = np.zeros(rows, np.uint64)
+        self._episodes = np.zeros(rows, np.int64)
+        self._views: list[ClusterView] = []
+        self._rows_of_stages: list[list[Stage]] = [[] for _ in range(rows)]
+
+    def seed_row(self, row: int, seed: int | None, rng: np.random.Generator) -> None:
+        self._seeds[row], self._rngs[row] = seed, rng
+        if self.options.rng == "native":
+            self._keys[row] = rng.integers(0, 2**64, dtype=np.uint64)
+        self._episodes[row] = -1
+
+    def begin(self, mask: np.ndarray) -> None:
+        for row in np.flatnonzero(mask).tolist():
+            self._begin(row)
+        self._observe()
+
+    def step(self, actions: np.ndarray, autoreset: bool) -> None:
+        over = self.over
+        for row, (stage, executors) in enumerate(self._possible(actions).tolist()):
+            simulator = self.simulators[row]
+            if over[row] and autoreset:
+                self._begin(row)
+            elif over[row]:
+                self.rewards[row] = 0.0
+            elif stage == 0:
+                self.rewards[row] = simulator.decline()
+            else:
+                self.rewards[row] = simulator.commit(self._rows_of_stages[row][stage - 1], executors + 1)
+        self._observe()
+
+    def decide(self, rule: Rule) -> np.ndarray:
+        raise NotImplementedError("rules decide in the fast engine only")
+
+    def view(self, row: int) -> ClusterView:
+        return self._views[row]
+
+    def tasks(self, row: int) -> np.ndarray:
+        return np.array([tuple(task) for task in self.simulators[row].tasks], kernel.TASK_LOG)
+
+    def jobs_done(self, row: int) -> np.ndarray:
+        done = [job for job in self.simulators[row].jobs if job.completion_ms is not None]
+        done.sort(key=lambda job: job.completion_ms or 0.0)
+        return np.array(
+            [(job.id, job.template.index, job.arrival_ms, job.completion_ms) for job in done], kernel.JOB_LOG
+        )
+
+    def _begin(self, row: int) -> None:
+        """The next episode of a row; with ``rng="netllm"`` each has a seed, later ones a drawn one."""
+        self._episodes[row] += 1
+        self.rewards[row] = 0.0
+        self.invalid[row] = False
+        if self.options.rng == "native":
+            self.simulators[row].reset(int(self._keys[row]), int(self._episodes[row]))
+            return
+        seed = self._seeds[row]
+        if seed is None or self._episodes[row] > 0:
+            seed = int(self._rngs[row].integers(2**31))
+        self.simulators[row].reset(seed)
+
+    def _observe(self) -> None:
+        self.observation = self._blank()
+        self._views = []
+        self.terminated = np.array([simulator.terminated for simulator in self.simulators])
+        self.truncated = np.array([simulator.truncated for simulator in self.simulators])
+        for row, simulator in enumerate(self.simulators):
+            jobs, stages = self._view_arrays(row)
+            source = simulator.source
+            owner = None if source is None else source.job
+            can_decline = simulator.can_decline()
+            offer = kernel.Offer(
+                simulator.now_ms,
+                kernel.NONE if owner is None or owner.completion_ms is not None else owner.id,
+                simulator.committable,
+                can_decline,
+            )
+            truncated_view = kernel.fill_observation(
+                self._workload, simulator.num_executors, offer, jobs, stages, self.observation, row
+            )
+            self._views.append(
+                ClusterView(
+                    self.jobs,
+                    simulator.num_executors,
+                    simulator.now_ms,
+                    (None, None) if source is None else source.key,
+                    simulator.committable,
+                    0 if source is None else len(source.executors),
+                    can_decline,
+                    jobs,
+                    stages,
+                )
+            )
+            done = simulator.num_jobs_done
+            self.info[row] = (
+                simulator.now_ms / 1000.0,
+                len(jobs),
+                done,
+                simulator.mean_jct_s() if done else 0.0,
+                offer.source_job,
+                offer.committable,
+                simulator.utilisation(),
+                truncated_view,
+                self.invalid[row],
+            )
+
+    def _view_arrays(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """JOB_VIEW and STAGE_VIEW arrays of a row."""
+        simulator = self.simulators[row]
+        schedulable = set(simulator.schedulable())
+        jobs: list[tuple[Any, ...]] = []
+        stages: list[tuple[Any, ...]] = []
+        listed: list[Stage] = []
+        most_jobs, most_stages = self.options.jobs_in_view, self.options.stages_in_view
+        room = True
+        for job in simulator.active_jobs:
+            room = room and len(jobs) < most_jobs and len(listed) + len(job.active_stages) <= most_stages
+            first = int(self.jobs.stage_offset[job.template.index])
+            work_ms = 0.0
+            for stage in job.stages:
+                work_ms += (stage.num_tasks - stage.num_completed) * stage.recent_ms
+                if room and not stage.completed:
+                    listed.append(stage)
+                stages.append(
+                    (
+                        job.id,
+                        stage.id,
+                        0,
+                        stage.remaining,
+                        stage.running,
+                        stage.num_completed,
+                        stage.demand,
+                        len(listed) if room and not stage.completed else 0,
+                        stage.recent_ms,
+                        self.jobs.rough_ms[first + stage.id],
+                        self.jobs.critical_path_ms[first + stage.id],
+                        stage.ready,
+                        stage.frontier,
+                        stage in schedulable,
+                    )
+                )
+            jobs.append(
+                (
+                    job.id,
+                    job.template.index,
+                    0,
+                    len(job.stages),
+                    job.supply,
+                    job.arrival_ms,
+                    work_ms,
+                    job.saturated,
+                )
+            )
+        self._rows_of_stages[row] = listed
+        return np.array(jobs, kernel.JOB_VIEW), np.array(stages, kernel.STAGE_VIEW)
+
+
+def _check_whole(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+
+
+def _check_number(name: str, value: Any, above: float | None = None) -> None:
+    number = not isinstance(value, bool) and isinstance(value, int | float | np.number) and math.isfinite(value)
+    if not number or value < 0 or (above is not None and value <= above):
+        raise ValueError(f"{name} must be a number {'above 0' if above is not None else 'from 0 up'}, not {value!r}")

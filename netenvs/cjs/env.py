@@ -1,0 +1,436 @@
+"""``netenvs/CJS-v0``: Spark cluster job scheduling, one cluster (``CJSEnv``) or many (``CJSVectorEnv``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, MultiBinary, MultiDiscrete
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+
+from netenvs.arguments import (
+    check_actions,
+    check_autoreset_mode,
+    check_num_envs,
+    check_reset_mask,
+    check_reset_options,
+    seeds_of_rows,
+)
+from netenvs.cjs import kernel
+from netenvs.cjs.cluster_view import ClusterView
+from netenvs.cjs.engines import ClusterOptions, Engine, SimpyEngine, make_engine
+from netenvs.cjs.jobs import JobSet
+from netenvs.spec import unknown_name
+
+NODE_FEATURES = kernel.STAGE_FEATURES + kernel.JOB_FEATURES + 1
+
+
+class CJSEnv(gym.Env[Any, np.ndarray]):
+    """
+    ## Description
+    Jobs arrive at a Spark cluster; each is a directed acyclic graph of stages, a stage a set of identical tasks.
+    Whenever executors become free they are offered, and the agent commits them to stages, one stage a decision,
+    until none is left, no stage is schedulable, or it declines. Executors that change jobs need
+    ``moving_delay_ms``; task durations are drawn from measured ones and grow with the number of executors that
+    work for the job. The rules are those of Decima's simulator in the version published with NetLLM, see
+    ``netenvs.cjs.reference``.
+
+    ## Action Space
+    ``MultiDiscrete([max_stages + 1, num_executors])``. First component: 0 declines the offer, r chooses the stage
+    in row r - 1 of the observation. Second: k gives it k + 1 executors; what exceeds its demand is offered again in
+    the same round. A stage that is not schedulable is replaced by the schedulable one with the nearest number,
+    executors are cut to those on offer, and ``info["invalid_action"]`` is set. Declining is impossible when nothing
+    else is going to happen, since the jobs in the system would stay unfinished.
+
+    ## Observation Space
+    ``observation="padded"``: a ``Dict`` of fixed size; rows from the front, zeros after them. Stages that are
+    complete have no row. Where there is no room for all jobs, the oldest are kept and ``info["truncated_view"]``
+    is set.
+
+    | Key           | Shape                          | dtype   | Content                                        |
+    |---------------|--------------------------------|---------|------------------------------------------------|
+    | `stages`      | (max_stages, 8)                | float32 | features of stages, see below                  |
+    | `stage_job`   | (max_stages,)                  | int32   | row of the stage's job in `jobs`               |
+    | `stage_mask`  | (max_stages,)                  | int8    | 1 where a row holds a stage                    |
+    | `edges`       | (2 max_stages, 2)              | int32   | rows of (parent, child) stages                 |
+    | `edge_mask`   | (2 max_stages,)                | int8    | 1 where a row holds an edge                    |
+    | `jobs`        | (max_jobs, 5)                  | float32 | features of jobs, oldest first, see below      |
+    | `job_mask`    | (max_jobs,)                    | int8    | 1 where a row holds a job                      |
+    | `cluster`     | (3,)                           | float32 | features of the cluster, see below             |
+    | `action_mask` | (1 + max_stages + executors,)  | int8    | 1 where a component of the action is possible  |
+
+    | `stages` | Feature                                | Unit                       |
+    |----------|----------------------------------------|----------------------------|
+    | 0        | tasks not started                      | 200 tasks                  |
+    | 1        | tasks at work                          | N                          |
+    | 2        | demand for executors, 0 if negative    | N                          |
+    | 3        | duration of the task started last      | 10 s                       |
+    | 4        | tasks not started x that duration      | 100 s                      |
+    | 5        | critical path to the end of the job    | 100 s                      |
+    | 6        | schedulable                            | 0 or 1                     |
+    | 7        | frontier: its tasks can start          | 0 or 1                     |
+
+    | `jobs`   | Feature                                | Unit                       |
+    |----------|----------------------------------------|----------------------------|
+    | 0        | supply: executors it has or will get   | N                          |
+    | 1        | executors on offer that it may get     | N                          |
+    | 2        | its executors are on offer             | 0 or 1                     |
+    | 3        | time in the system                     | 100 s                      |
+    | 4        | remaining work                         | 1000 s                     |
+
+    | `cluster`| Feature                                | Unit                       |
+    |----------|----------------------------------------|----------------------------|
+    | 0        | executors on offer                     | N                          |
+    | 1        | jobs in the system                     | max_jobs                   |
+    | 2        | the offer comes from a job             | 0 or 1                     |
+
+    N = ``num_executors``; features 0 and 4 of stages have Decima's scales; all are cut off at 1e6.
+
+    ``observation="graph"``: a ``Graph``; node r is row r of `stages`, its 14 features are those of the stage, those
+    of its job, and the job's row. Edges lead from parent to child and have the one value 0. It is as large as
+    the jobs in the system, within ``max_jobs`` and ``max_stages``.
+
+    ## Rewards
+    Minus the seconds that jobs spent in the system since the last decision, summed over jobs: the sum of an
+    episode's rewards is minus the sum of the jobs' completion times. With ``beta`` > 0 (1/s), seconds count
+    exp(-beta t) with t from the last decision.
+
+    ## Starting State
+    An empty cluster, all executors in the common pool, the first job arriving at 0. ``reset(seed=s)`` alone
+    determines arrivals and task durations: durations depend on (job, stage, task), so two schedulers see the same
+    luck. No reset options.
+
+    ## Episode End
+    Terminated when all jobs are done. Truncated at the first decision from ``time_limit_ms`` on, if there is one.
+
+    ## Information
+    ``time_s``; ``jobs_in_system``; ``jobs_done``; ``mean_jct_s`` of the jobs done, 0 before the first; ``source_job``,
+    id of the job in the system whose executors are on offer, -1 for the common pool; ``committable``, executors on
+    offer; ``utilisation``, share of executor time spent on tasks; ``truncated_view``; ``invalid_action``;
+    ``action_mask``, bool; ``view``, a ``ClusterView``: what a scheduler sees.
+
+    ## Arguments
+    | Option                 | Default       | Meaning                                                           |
+    |------------------------|---------------|-------------------------------------------------------------------|
+    | ``workload``           | `"synthetic"` | job templates, see ``netenvs.cjs.workload.load_workload``         |
+    | ``num_executors``      | 50            | executors in the cluster                                          |
+    | ``num_jobs``           | 200           | jobs of an episode; None: as many as arrive before the time limit |
+    | ``mean_interarrival_ms`` | 25000       | mean of the exponential time between arrivals                     |
+    | ``moving_delay_ms``    | 2000          | time until an executor works for another job                      |
+    | ``warmup_delay_ms``    | 1000          | added to an executor's first task in a job if it was not measured |
+    | ``rng``                | `"native"`    | `netllm`: the published simulator's random streams, bit for bit   |
+    | ``engine``             | `"auto"`      | `fast` (numba), `simpy` (readable); `auto`: fast where it can     |
+    | ``observation``        | `"padded"`    | `padded` or `graph`                                               |
+    | ``max_jobs``           | None          | jobs in an observation; None: num_jobs, at most 64                |
+    | ``max_stages``         | None          | stages in an observation; None: 20 x max_jobs                     |
+    | ``work_conserving``    | False         | True: idle executors are offered after every event                |
+    | ``time_limit_ms``      | None          | no job arrives, and the episode is truncated, from then on        |
+    | ``beta``               | 0             | discount rate of the reward, 1/s                                  |
+
+    With ``rng="netllm"`` (engine `simpy`) attribute ``shared_random`` is the stream that the published schedulers
+    sample from, seeded anew at each reset.
+
+    ## Vectorized
+    ``gym.make_vec("netenvs/CJS-v0", num_envs=n)`` makes ``CJSVectorEnv``: row i with seed s equals this environment
+    with seed s + i.
+
+    ## Variants
+    ``netenvs/CJS-small-v0``: 10 executors, 20 jobs. ``netenvs/CJS-overload-v0``: 10 executors, 50 jobs.
+
+    ## References
+    Mao et al., *Learning Scheduling Algorithms for Data Processing Clusters*, SIGCOMM 2019 (Decima); Wu et al.,
+    *NetLLM*, SIGCOMM 2024.
+
+    ## Version History
+    * v0: first version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self,
+        workload: str = "synthetic",
+        num_executors: int = 50,
+        num_jobs: int | None = 200,
+        mean_interarrival_ms: float = 25_000.0,
+        moving_delay_ms: float = 2000.0,
+        warmup_delay_ms: float = 1000.0,
+        rng: str = "native",
+        engine: str = "auto",
+        observation: str = "padded",
+        max_jobs: int | None = None,
+        max_stages: int | None = None,
+        work_conserving: bool = False,
+        time_limit_ms: float | None = None,
+        beta: float = 0.0,
+        render_mode: str | None = None,
+    ):
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
+        self.render_mode = render_mode
+        self.options = ClusterOptions(
+            workload,
+            num_executors,
+            num_jobs,
+            mean_interarrival_ms,
+            moving_delay_ms,
+            warmup_delay_ms,
+            rng,
+            engine,
+            observation,
+            max_jobs,
+            max_stages,
+            work_conserving,
+            time_limit_ms,
+            beta,
+        )
+        self.engine: Engine = make_engine(self.options, 1, record_tasks=render_mode == "rgb_array")
+        if isinstance(self.engine, SimpyEngine) and rng == "netllm":
+            self.shared_random = self.engine.simulators[0].shared_random
+        self.observation_space = observation_space(self.options)
+        self.action_space = action_space(self.options)
+        self._sizes, self._space = self.action_space.nvec, str(self.action_space)
+        self._everything = np.ones(1, dtype=np.bool_)
+        self._seeded = False
+        self._ready = False
+
+    @property
+    def jobs(self) -> JobSet:
+        """The job templates."""
+        return self.engine.jobs
+
+    @property
+    def view(self) -> ClusterView:
+        """What a scheduler sees now."""
+        return self.engine.view(0)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode. There are no ``options``; raises ``ValueError`` for any."""
+        super().reset(seed=seed)
+        check_reset_options(options, ())
+        if seed is not None or not self._seeded:
+            self.engine.seed_row(0, seed, self.np_random)
+            self._seeded = True
+        self.engine.begin(self._everything)
+        self._ready = True
+        return observation_of(self.engine, self.options, 0), self._info()
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One decision. Raises ``ValueError`` for an action outside the space and after the episode's end.
+
+        ``DeadlockError`` where jobs are unfinished, but nothing is ever going to happen again.
+        """
+        if not self._ready:
+            raise ValueError("the episode is over, or has not begun; call reset() first")
+        engine = self.engine
+        engine.step(check_actions(action, (2,), self._sizes, self._space)[None], False)
+        terminated, truncated = bool(engine.terminated[0]), bool(engine.truncated[0])
+        self._ready = not (terminated or truncated)
+        observation = observation_of(engine, self.options, 0)
+        return observation, float(engine.rewards[0]), terminated, truncated, self._info()
+
+    def _info(self) -> dict[str, Any]:
+        info: dict[str, Any] = dict(zip(kernel.INFO.names or (), self.engine.info[0].item(), strict=True))
+        info["action_mask"] = self.action_masks()
+        info["view"] = self.view
+        return info
+
+    def action_masks(self) -> np.ndarray:
+        """bool (max_stages + 1 + num_executors,): the two components of the action, one after the other."""
+        return self.engine.observation.action_mask[0].astype(np.bool_)
+
+    def jobs_done(self, row: int = 0) -> np.ndarray:
+        """The jobs done so far: (job, template, arrival_ms, completion_ms), in order of completion."""
+        return self.engine.jobs_done(row)
+
+    def tasks(self) -> np.ndarray:
+        """The tasks started so far, ``TASK_LOG`` of ``netenvs.cjs.kernel``; recorded for ``rgb_array`` only."""
+        if self.render_mode != "rgb_array":
+            raise ValueError("tasks are recorded in environments made with render_mode='rgb_array'")
+        return self.engine.tasks(0)
+
+    def episode_figure(self) -> Any:
+        """The episode so far as a ``matplotlib.figure.Figure``: Gantt chart and jobs in the system over time."""
+        from netenvs.cjs import viewer  # imports matplotlib
+
+        return viewer.episode_figure(*self._episode())
+
+    def render(self) -> np.ndarray | str | None:
+        """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
+        if not self._seeded:
+            raise ValueError("there is nothing to render yet; call reset() first")
+        if self.render_mode is None:
+            gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
+            return None
+        from netenvs.cjs import viewer  # imports matplotlib
+
+        if self.render_mode == "ansi":
+            return repr(self.view)
+        return viewer.frame(*self._episode())
+
+    def _episode(self) -> tuple[np.ndarray, np.ndarray, int, float, str]:
+        """What the viewer draws: tasks, all jobs that have arrived, executors, time, title."""
+        waiting = self.view.job_array
+        jobs = np.zeros(len(waiting), kernel.JOB_LOG)
+        jobs["job"], jobs["template"], jobs["arrival_ms"] = waiting["id"], waiting["template"], waiting["arrival_ms"]
+        jobs["completion_ms"] = np.inf
+        everything = np.concatenate([self.jobs_done(), jobs])
+        everything.sort(order="job")
+        return self.tasks(), everything, self.options.num_executors, self.view.now_s * 1000.0, self.jobs.name
+
+
+class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
+    """A batch of ``CJSEnv`` clusters stepped by one kernel call; the same options.
+
+    Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the
+    scalar columns as arrays (rows,). Attribute ``shared_info`` holds ``clusters``, the engine: ``clusters.view(row)``
+    is the ``ClusterView`` of a row, ``clusters.decide(rule)`` the actions of a rule of ``netenvs.cjs.rules``.
+    Observations are arrays (rows, ...), with ``observation="graph"`` a tuple of ``GraphInstance``.
+    ``autoreset_mode``: ``NEXT_STEP`` (default), ``SAME_STEP`` or ``DISABLED``; then rows are reset by
+    ``reset(options={"reset_mask": mask})``, bool (rows,).
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        **options: Any,
+    ):
+        if render_mode is not None:
+            raise ValueError("the vector environment does not render; make the single one with gym.make")
+        if max_episode_steps is not None:
+            raise ValueError("max_episode_steps is not supported here; time_limit_ms limits the simulated time")
+        self.num_envs = check_num_envs(num_envs)
+        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
+        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
+        self.render_mode = None
+        self.options = ClusterOptions(**options)
+        self.engine: Engine = make_engine(self.options, self.num_envs, record_tasks=False)
+        self.single_observation_space = observation_space(self.options)
+        self.single_action_space = action_space(self.options)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._sizes, self._space = self.single_action_space.nvec, str(self.single_action_space)
+        self._present = np.ones(self.num_envs, dtype=np.bool_)
+        self._present.flags.writeable = False
+        self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
+        self._begun = False
+
+    @property
+    def jobs(self) -> JobSet:
+        """The job templates."""
+        return self.engine.jobs
+
+    @property
+    def shared_info(self) -> dict[str, Any]:
+        """``clusters``: the engine."""
+        return {"clusters": self.engine}
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin episodes in all rows, or in those of ``options["reset_mask"]``.
+
+        ``seed`` s seeds row i with s + i; a sequence seeds each row, None leaves a row's stream going on.
+        """
+        options = check_reset_options(options, ("reset_mask",))
+        mask = check_reset_mask(options.get("reset_mask"), self.num_envs, self._begun)
+        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
+        seeds = seeds_of_rows(seed, self.num_envs)
+        for row in np.flatnonzero(mask).tolist():
+            if seeds[row] is not None:
+                self.engine.seed_row(row, seeds[row], seeding.np_random(seeds[row])[0])
+            elif not self._seeded[row]:
+                self.engine.seed_row(row, None, self.np_random)
+        self._seeded |= mask
+        self.engine.begin(mask)
+        self._begun = True
+        return self._observations(), self._infos()
+
+    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """One decision in every row. Raises ``ValueError`` for actions outside the space."""
+        if not self._begun:
+            raise ValueError("call reset() before step()")
+        actions = check_actions(actions, (self.num_envs, 2), self._sizes, self._space)
+        engine = self.engine
+        if self.autoreset_mode is AutoresetMode.DISABLED and (engine.terminated | engine.truncated).any():
+            raise ValueError(
+                "autoreset is disabled and a row is over; reset it first: "
+                "reset(options={'reset_mask': terminated | truncated})"
+            )
+        engine.step(actions, self.autoreset_mode is AutoresetMode.NEXT_STEP)
+        rewards, terminated, truncated = engine.rewards, engine.terminated, engine.truncated
+        over = terminated | truncated
+        final: dict[str, Any] = {}
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
+            final_obs = np.full(self.num_envs, None, dtype=object)
+            for row in np.flatnonzero(over).tolist():
+                final_obs[row] = observation_of(engine, self.options, row)
+            final = {"final_obs": final_obs, "_final_obs": over, "final_info": self._infos(), "_final_info": over}
+            engine.begin(over)
+        return self._observations(), rewards, terminated, truncated, {**self._infos(), **final}
+
+    def action_masks(self) -> np.ndarray:
+        """bool (rows, max_stages + 1 + num_executors)."""
+        return self.engine.observation.action_mask.astype(np.bool_)
+
+    def jobs_done(self, row: int = 0) -> np.ndarray:
+        """The jobs of a row done so far: (job, template, arrival_ms, completion_ms), in order of completion."""
+        return self.engine.jobs_done(row)
+
+    def _observations(self) -> Any:
+        if self.options.observation == "padded":
+            return self.engine.observation._asdict()
+        return tuple(observation_of(self.engine, self.options, row) for row in range(self.num_envs))
+
+    def _infos(self) -> dict[str, Any]:
+        """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
+        infos: dict[str, Any] = {name: self.engine.info[name].copy() for name in kernel.INFO.names or ()}
+        infos.update({f"_{name}": self._present for name in infos})
+        return infos
+
+
+def observation_space(options: ClusterOptions) -> Dict | Graph:
+    """Of one cluster."""
+    stages, edges, jobs = options.stages_in_view, options.edges_in_view, options.jobs_in_view
+    if options.observation == "graph":
+        return Graph(Box(0.0, kernel.HIGHEST, (NODE_FEATURES,), np.float32), Discrete(1))
+    return Dict(
+        stages=Box(0.0, kernel.HIGHEST, (stages, kernel.STAGE_FEATURES), np.float32),
+        stage_job=Box(0, jobs - 1, (stages,), np.int32),
+        stage_mask=MultiBinary(stages),
+        edges=Box(0, stages - 1, (edges, 2), np.int32),
+        edge_mask=MultiBinary(edges),
+        jobs=Box(0.0, kernel.HIGHEST, (jobs, kernel.JOB_FEATURES), np.float32),
+        job_mask=MultiBinary(jobs),
+        cluster=Box(0.0, kernel.HIGHEST, (kernel.CLUSTER_FEATURES,), np.float32),
+        action_mask=MultiBinary(1 + stages + options.num_executors),
+    )
+
+
+def action_space(options: ClusterOptions) -> MultiDiscrete:
+    """Of one cluster."""
+    return MultiDiscrete(np.array([options.stages_in_view + 1, options.num_executors]))
+
+
+def observation_of(engine: Engine, options: ClusterOptions, row: int) -> Any:
+    """The observation of one row: a ``dict`` of arrays, or a ``GraphInstance``."""
+    padded = engine.observation
+    if options.observation == "padded":
+        return {name: values[row] for name, values in zip(padded._fields, padded, strict=True)}
+    num_stages, num_edges = int(padded.stage_mask[row].sum()), int(padded.edge_mask[row].sum())
+    jobs = padded.stage_job[row, :num_stages]
+    nodes = np.concatenate(
+        [padded.stages[row, :num_stages], padded.jobs[row, jobs], jobs[:, None].astype(np.float32)], axis=1
+    )
+    if num_edges == 0:
+        return GraphInstance(nodes, None, None)
+    return GraphInstance(nodes, np.zeros(num_edges, dtype=np.int64), padded.edges[row, :num_edges].copy())
