@@ -153,6 +153,13 @@ def test_jobs_in_the_system():
     assert line.get_ydata().tolist() == [1, 1, 1], "one goes as one comes; the other stays"
 
 
+def test_time_may_have_been_rounded():
+    jobs = job_log((0, 4), (4, math.inf))
+    figure = viewer.episode_figure(TASKS[:1], jobs, 2, np.nextafter(4000.0, 0))
+    assert notes_of(figure)[1] == "2 jobs arrived, 1 done, mean completion time 4.0 s"
+    assert figure.axes[1].lines[0].get_ydata().tolist() == [1, 1]
+
+
 def test_area_under_the_line_is_the_reward(episode):
     figure = viewer.episode_figure(episode.tasks, episode.jobs, 4, episode.now_ms)
     (line,) = figure.axes[1].lines
