@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -47,7 +48,7 @@ LAYERS = (0, 2, 4)  # numbers of the dense layers in the state dict, the others 
 SHAPES = {
     f"{network}.{layer}.{kind}": shape
     for network, widths in NETWORKS.items()
-    for layer, inputs, outputs in zip(LAYERS, widths, widths[1:], strict=False)
+    for layer, (inputs, outputs) in zip(LAYERS, pairwise(widths), strict=True)
     for kind, shape in (("weight", (outputs, inputs)), ("bias", (outputs,)))
 }
 """Shape of every array of the state dict by name: 42 arrays, 20,802 parameters."""
