@@ -1,178 +1,155 @@
-"""``python -m benchmarks.speed --env abr``: steps and decisions per second, each against the published structure.
+"""``python -m benchmarks.speed --env abr``: how fast environments and policies are, against the published structure.
 
-Every run measures both sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
+Every run measures all sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
 over the runs are what counts. Everything here runs on one core.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib
 import json
 import os
 import statistics
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NoReturn
 
-import gymnasium as gym
-import numpy as np
-import tyro
+from benchmarks.throughput import Measurement
+from netenvs.spec import unknown_name
 
-import netenvs  # noqa: F401  (registers the environments)
-from agents.abr.oracle import best_plan, session_state
-from agents.policy import load_policy
-from benchmarks.plain_loop import PlainLoop
-
-
-@dataclass
-class Args:
-    """Measure environment and policy speed on one core."""
-
-    env: Literal["abr"] = "abr"
-    """Task whose environment is measured."""
-    dataset: str = "synthetic"
-    """Traces, as in ``gym.make(..., traces=...)``."""
-    num_envs: tuple[int, ...] = (64, 1024, 4096)
-    """Batch sizes of the vector environment."""
-    runs: int = 3
-    """Paired runs; medians are reported."""
-    seconds: float = 1.0
-    """Time given to each measurement of a run."""
-    json: Path | None = None
-    """Write the figures of every run to this file."""
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "abr": {"dataset": "synthetic", "num_envs": [64, 1024, 4096]},
+    "cjs": {"dataset": "synthetic", "num_envs": [64], "num_executors": 50, "num_jobs": 200},
+}
+"""Options of each environment's ``measurements``; a task's are in ``benchmarks.speed_<task>``."""
 
 
-def rate(work: Callable[[], int], seconds: float) -> float:
-    """Units per second of ``work``, which does some units and returns how many; repeated for ``seconds``."""
-    units, begin = 0, time.perf_counter()
-    while True:
-        units += work()
-        spent = time.perf_counter() - begin
-        if spent >= seconds:
-            return units / spent
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line, without the usage."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
-def abr_measurements(args: Args) -> dict[str, Callable[[], float]]:
-    """What one run measures, by name; each call returns units per second (the oracle: seconds per trace)."""
-    rng = np.random.default_rng(0)
-    single = gym.make("netenvs/ABR-v0", traces=args.dataset)
-    traces, video = single.unwrapped.traces, single.unwrapped.video  # type: ignore[attr-defined]
-    if traces.rtt_ms is not None:
-        raise ValueError(f"--dataset {args.dataset}: the plain loop has one round-trip time for all traces")
-    loop = PlainLoop(traces, video)
-    levels = rng.integers(video.num_levels, size=5_000)
-
-    def loop_steps() -> int:
-        loop.run(2_000, rng)
-        return 2_000
-
-    def single_steps() -> int:
-        single.reset(seed=0)
-        for level in levels:
-            if single.step(level)[2]:
-                single.reset()
-        return len(levels)
-
-    def vector_steps(count: int) -> Callable[[], int]:
-        env = gym.make_vec("netenvs/ABR-v0", num_envs=count, traces=args.dataset)
-        env.reset(seed=0)
-        actions = rng.integers(video.num_levels, size=(64, count))
-
-        def steps() -> int:
-            for row in actions:
-                env.step(row)
-            return actions.size
-
-        return steps
-
-    def batched_decisions(policy_name: str) -> Callable[[], int]:
-        policy: Any = load_policy(policy_name, "abr")
-        env: Any = gym.make_vec("netenvs/ABR-v0", num_envs=256, traces=args.dataset)
-        rows = np.arange(256)
-        observation, infos = env.reset(seed=0)
-        policy.reset_rows(rows, [None] * 256)
-
-        def decisions() -> int:
-            """Decide and step; rows whose video ended are reset by the environment and decided for, too."""
-            nonlocal observation, infos
-            for _ in range(8):
-                actions = policy.act_batch(observation, {**infos, **env.unwrapped.shared_info, "row": rows})
-                observation, _, _, _, infos = env.step(actions)
-            return 8 * 256
-
-        return decisions
-
-    def single_decisions(policy_name: str) -> Callable[[], int]:
-        policy = load_policy(policy_name, "abr")
-        observation, info = single.reset(seed=0, options={"trace": 0})
-        policy.reset(seed=0)
-
-        def decisions() -> int:
-            for _ in range(200):
-                policy.act(observation, info)
-            return 200
-
-        return decisions
-
-    def oracle_seconds() -> float:
-        spent = []
-        for trace in range(min(10, len(traces))):
-            single.reset(seed=0, options={"trace": trace})
-            begin = time.perf_counter()
-            best_plan(session_state(single))
-            spent.append(time.perf_counter() - begin)
-        return statistics.mean(spent)
-
-    measurements: dict[str, Callable[[], float]] = {}
-
-    def add(name: str, work: Callable[[], int]) -> None:
-        work()  # compile, fill caches
-        measurements[name] = lambda: rate(work, args.seconds)
-
-    add("plain loop (steps/s)", loop_steps)
-    add("gym.make (steps/s)", single_steps)
-    for count in args.num_envs:
-        add(f"make_vec x {count} (steps/s)", vector_steps(count))
-    for name in ("bba", "robust-mpc"):
-        add(f"{name} act_batch x 256 with environment (decisions/s)", batched_decisions(name))
-        add(f"{name} act (decisions/s)", single_decisions(name))
-    oracle_seconds()
-    measurements["oracle (s/trace)"] = oracle_seconds
-    return measurements
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = _Parser(
+        prog="python -m benchmarks.speed",
+        description="Measure the speed of an environment and its policies on one core.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--env", required=True, metavar="TASK", help=f"what is measured: {', '.join(DEFAULTS)}")
+    parser.add_argument("--dataset", metavar="D", help="traces (abr) or workload (cjs); default: synthetic")
+    parser.add_argument(
+        "--num-envs",
+        type=_from_one,
+        nargs="+",
+        metavar="N",
+        help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 for cjs)",
+    )
+    parser.add_argument("--num-executors", type=_from_one, metavar="N", help="cjs: executors (default: 50)")
+    parser.add_argument("--num-jobs", type=_from_one, metavar="J", help="cjs: jobs of an episode (default: 200)")
+    parser.add_argument(
+        "--runs", type=_from_one, default=3, metavar="N", help="paired runs; medians count (default: 3)"
+    )
+    parser.add_argument(
+        "--seconds", type=_positive, default=1.0, metavar="S", help="time for each measurement of a run (default: 1)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every run to this file")
+    return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit status."""
-    args = tyro.cli(Args, args=argv, prog="python -m benchmarks.speed", description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 2 for a wrong option, before anything is measured."""
     try:
-        if args.runs < 1 or not args.seconds > 0 or min(args.num_envs, default=0) < 1:
-            raise ValueError("--runs, --seconds and --num-envs must be positive")
-        if args.json is not None and not args.json.absolute().parent.is_dir():
-            raise ValueError(f"--json {args.json}: there is no folder {args.json.absolute().parent}")
-        measurements = abr_measurements(args)
+        arguments = parser().parse_args(argv)
+    except SystemExit as stop:  # --help, or a line has been printed
+        return int(stop.code or 0)
+    try:
+        options = task_options(arguments)
+        if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
+            raise ValueError(f"--json {arguments.json}: there is no folder {arguments.json.absolute().parent}")
+        task = importlib.import_module(f"benchmarks.speed_{arguments.env}")
+        measurements = task.measurements(**options)
+        runs = measure(measurements, arguments.runs, arguments.seconds)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    runs = [{name: measure() for name, measure in measurements.items()} for _ in range(args.runs)]
-    yardstick = next(iter(measurements))
-    width = max(map(len, measurements))
-    print(f"{args.dataset}, {args.runs} runs, {os.cpu_count()} cores; median (lowest .. highest), ratio to plain loop")
-    for name in measurements:
-        values = [run[name] for run in runs]
-        ratios = [run[name] / run[yardstick] for run in runs]
-        number = ",.3f" if max(values) < 100 else ",.0f"
-        text = " .. ".join(format(value, number) for value in (min(values), max(values)))
-        line = f"{name:{width}}  {statistics.median(values):>12{number}}  ({text})"
-        if "steps/s" in name and name != yardstick:
-            line += f"  {statistics.median(ratios):.1f} x"
+    settings = ", ".join(f"{name} {value}" for name, value in options.items())
+    print(f"{arguments.env}, {settings}; {arguments.runs} runs, {os.cpu_count()} cores")
+    print("median (lowest .. highest); " + ", ".join(f"ratio to {name}" for name in task.YARDSTICKS))
+    for line in report(measurements, task.YARDSTICKS, runs):
         print(line)
-    if args.json is not None:
-        figures = {"schema": 1, "env": args.env, "dataset": args.dataset, "runs": runs}
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    for line in getattr(task, "PUBLISHED", ()):
+        print(line)
+    if arguments.json is not None:
+        figures = {"schema": 1, "env": arguments.env, **options, "runs": runs}
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 
+def task_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The options of the task with their defaults. Raises ``ValueError`` for an unknown task or option."""
+    if arguments.env not in DEFAULTS:
+        raise ValueError(unknown_name("environment", arguments.env, DEFAULTS))
+    options = dict(DEFAULTS[arguments.env])
+    for name in {name for defaults in DEFAULTS.values() for name in defaults}:
+        value = getattr(arguments, name)
+        if value is not None and name not in options:
+            raise ValueError(f"--{name.replace('_', '-')} is no option of --env {arguments.env}")
+        if value is not None:
+            options[name] = value
+    return options
+
+
+def measure(measurements: Sequence[Measurement], runs: int, seconds: float) -> list[dict[str, float]]:
+    """Label -> value of each run; before the first, every piece of work is done once to compile and to fill caches."""
+    for measurement in measurements:
+        measurement.work()
+    found = []
+    for _ in range(runs):
+        values: dict[str, float] = {}
+        for measurement in measurements:
+            values.update(measurement.measure(seconds))
+        found.append(values)
+    return found
+
+
+def report(measurements: Sequence[Measurement], yardsticks: Sequence[str], runs: list[dict[str, float]]) -> list[str]:
+    """One line a label: median, lowest and highest value, and median ratios to those yardsticks that count the same."""
+    labels = [label for measurement in measurements for label in measurement.labels]
+    width = max(map(len, labels))
+    lines = []
+    for measurement in measurements:
+        for label in measurement.labels:
+            values = [run[label] for run in runs]
+            number = ",.3f" if max(values) < 100 else ",.0f"
+            text = " .. ".join(format(value, number) for value in (min(values), max(values)))
+            line = f"{label:{width}}  {statistics.median(values):>12{number}}  ({text})"
+            for yardstick in yardsticks:
+                reference = label.replace(measurement.name, yardstick, 1)
+                if measurement.name != yardsticks[0] and measurement.name != yardstick and reference in runs[0]:
+                    line += f"  {statistics.median(run[label] / run[reference] for run in runs):.1f} x"
+            lines.append(line)
+    return lines
+
+
+def _from_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+    return value
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

@@ -4,38 +4,122 @@ import json
 
 import pytest
 
-from benchmarks import speed
+from benchmarks import speed, speed_cjs
+from benchmarks.throughput import Measurement, rates
 
-QUICK = ["--env", "abr", "--num-envs", "2", "--runs", "2", "--seconds", "0.001"]
+QUICK = ["--num-envs", "2", "--runs", "2", "--seconds", "0.001"]
+ABR = {"--dataset": "synthetic(count=3)"}
+CJS = {"--dataset": "synthetic(count=3)", "--num-executors": "4", "--num-jobs": "3"}
 
 
-@pytest.mark.parametrize("dataset", ["synthetic(count=3)"])
-def test_measures_prints_and_writes(dataset, tmp_path, capsys):
-    path = tmp_path / "speed.json"
-    assert speed.main([*QUICK, "--dataset", dataset, "--json", str(path)]) == 0
-    written = json.loads(path.read_text())
-    assert (written["schema"], written["env"], written["dataset"]) == (1, "abr", dataset)
+def run(env, options, path):
+    words = [word for pair in options.items() for word in pair]
+    assert speed.main(["--env", env, *QUICK, *words, "--json", str(path)]) == 0
+    return json.loads(path.read_text())
+
+
+def test_bitrates(tmp_path, capsys):
+    written = run("abr", ABR, tmp_path / "speed.json")
+    assert (written["schema"], written["env"], written["dataset"]) == (1, "abr", "synthetic(count=3)")
+    labels = list(written["runs"][0])
+    assert labels[:3] == ["plain loop (steps/s)", "gym.make (steps/s)", "make_vec x 2 (steps/s)"]
+    assert {label.split()[0] for label in labels[3:]} == {"bba", "robust-mpc", "oracle"}
+    assert labels[-1] == "oracle (s/trace)"
     assert len(written["runs"]) == 2
-    names = list(written["runs"][0])
-    assert names[:3] == ["plain loop (steps/s)", "gym.make (steps/s)", "make_vec x 2 (steps/s)"]
-    assert {name.split()[0] for name in names[3:]} == {"bba", "robust-mpc", "oracle"}
-    for run in written["runs"]:
-        assert list(run) == names
-        assert all(value > 0 for value in run.values())
-    first, *lines = capsys.readouterr().out.splitlines()
-    assert dataset in first and "2 runs" in first
-    assert [line.split("  ")[0] for line in lines] == names
-    assert all((" x" in line) == ("(steps/s)" in line and "plain" not in line) for line in lines[:3])
+    for values in written["runs"]:
+        assert list(values) == labels
+        assert all(value > 0 for value in values.values())
+    first, second, *lines = capsys.readouterr().out.splitlines()
+    assert "synthetic(count=3)" in first and "2 runs" in first
+    assert second == "median (lowest .. highest); ratio to plain loop"
+    assert [line.split("  ")[0] for line in lines] == labels
+    assert [line.endswith(" x") for line in lines] == [False, True, True] + [False] * (len(labels) - 3)
 
 
-def test_rate_counts_units():
-    calls = []
-    assert speed.rate(lambda: calls.append(0) or 10, 0.0) > 0
-    assert len(calls) == 1
+def test_job_scheduling(tmp_path, capsys):
+    written = run("cjs", CJS, tmp_path / "speed.json")
+    assert {key: value for key, value in written.items() if key != "runs"} == {
+        "schema": 1,
+        "env": "cjs",
+        "dataset": "synthetic(count=3)",
+        "num_envs": [2],
+        "num_executors": 4,
+        "num_jobs": 3,
+    }
+    labels = list(written["runs"][0])
+    assert labels == [
+        *(
+            f"{side} ({unit}/s)"
+            for side in ("plain loop", "simpy engine", "fast engine")
+            for unit in ("tasks", "decisions")
+        ),
+        "gym.make, Scheduler in Python (decisions/s)",
+        "make_vec x 1, act_batch (decisions/s)",
+        "make_vec x 2, act_batch (decisions/s)",
+    ]
+    assert all(value > 0 for values in written["runs"] for value in values.values())
+    _, second, *lines = capsys.readouterr().out.splitlines()
+    assert second == "median (lowest .. highest); ratio to plain loop, ratio to simpy engine"
+    assert [line.split("  ")[0] for line in lines[:-2]] == labels
+    assert [line.count(" x") for line in lines[:6]] == [0, 0, 1, 1, 2, 2]
+    assert "not measured here" in lines[-2]
 
 
-def test_bad_data_sets_are_one_line(capsys):
-    assert speed.main(["--env", "abr", "--dataset", "sinthetic"]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith("error: unknown traces 'sinthetic'") and captured.err.count("\n") == 1
-    assert captured.out == ""
+def test_all_sides_of_job_scheduling_do_the_same_work():
+    """The engines follow the same numbers; the plain loop draws its own durations for the same jobs."""
+    sides = {
+        measurement.name: measurement.work
+        for measurement in speed_cjs.measurements("synthetic(count=3)", [2], num_executors=4, num_jobs=3)
+    }
+    for _ in range(speed_cjs.SEEDS + 1):
+        tasks, decisions = sides["fast engine"]()
+        assert (tasks, decisions) == sides["simpy engine"]()
+        assert tasks == sides["plain loop"]()[0]
+
+
+def test_unknown_environments_and_options_are_one_line(capsys, tmp_path):
+    wrong = {
+        ("--env", "abx"): "unknown environment 'abx'; did you mean 'abr'? known: abr, cjs",
+        ("--env", "abr", "--dataset", "sinthetic"): "unknown traces 'sinthetic'",
+        ("--env", "cjs", "--dataset", "sinthetic"): "unknown workload 'sinthetic'",
+        ("--env", "abr", "--num-jobs", "3"): "--num-jobs is no option of --env abr",
+        ("--env", "abr", "--json", str(tmp_path / "no" / "x.json")): f"--json {tmp_path / 'no' / 'x.json'}: there is",
+        ("--env", "abr", "--runs", "0"): "argument --runs: '0' is not a whole number from 1 up",
+        ("--env", "abr", "--seconds", "nan"): "argument --seconds: 'nan' is not a positive number of seconds",
+        (): "the following arguments are required: --env",
+    }
+    for words, message in wrong.items():
+        assert speed.main(words) == 2, words
+        captured = capsys.readouterr()
+        assert captured.err.startswith(f"error: {message}") and captured.err.count("\n") == 1
+        assert captured.out == ""
+
+
+def test_rates_count_units_of_all_pieces():
+    pieces = iter([(3, 30), (4, 40)])
+    slow, fast = rates(lambda: next(pieces), 0.0)
+    assert fast == pytest.approx(10 * slow) and slow > 0
+    assert next(pieces) == (4, 40), "one piece was enough"
+
+
+def test_report_relates_what_counts_the_same():
+    measurements = [
+        Measurement("plain", ("tasks", "decisions"), lambda: (1, 1)),
+        Measurement("simpy", ("tasks", "decisions"), lambda: (1, 1)),
+        Measurement("env", ("decisions",), lambda: (1,)),
+        Measurement("oracle", ("trace",), lambda: (1,), inverse=True),
+    ]
+    runs = [
+        {"plain (tasks/s)": 50.0 * drift, "plain (decisions/s)": drift, "simpy (tasks/s)": 25.0 * drift}
+        | {"simpy (decisions/s)": 0.5 * drift, "env (decisions/s)": 3000.0 * drift, "oracle (s/trace)": 2.0}
+        for drift in (1, 2, 5)
+    ]
+    lines = speed.report(measurements, ("plain", "simpy"), runs)
+    assert [line.split() for line in lines] == [
+        ["plain", "(tasks/s)", "100", "(50", "..", "250)"],
+        ["plain", "(decisions/s)", "2.000", "(1.000", "..", "5.000)"],
+        ["simpy", "(tasks/s)", "50", "(25", "..", "125)", "0.5", "x"],
+        ["simpy", "(decisions/s)", "1.000", "(0.500", "..", "2.500)", "0.5", "x"],
+        ["env", "(decisions/s)", "6,000", "(3,000", "..", "15,000)", "3000.0", "x", "6000.0", "x"],
+        ["oracle", "(s/trace)", "2.000", "(2.000", "..", "2.000)"],
+    ]
