@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from netenvs.cjs.jobs import JobSet
+
+
+class _Scalars(NamedTuple):
+    """Fields of OUTCOME."""
+
+    now_ms: float
+    committable: int
+    can_decline: bool
+    source_executors: int
+    source_job: int
+    source_stage: int
 
 
 class StageView:
@@ -172,7 +183,7 @@ class ClusterView:
     """A cluster at a decision: read-only.
 
     Attributes:
-        now_s: time since the beginning of the episode, seconds.
+        now_s, now_ms: time since the beginning of the episode, seconds and ms.
         num_executors: executors in the cluster.
         committable: executors on offer; a decision gives 1 to this many to one stage.
         source_executors: executors in the pool that offers them, those promised already included.
@@ -182,29 +193,20 @@ class ClusterView:
         job_set: the workload.
     """
 
-    def __init__(
-        self,
-        job_set: JobSet,
-        num_executors: int,
-        now_ms: float,
-        source: tuple[int | None, int | None],
-        committable: int,
-        source_executors: int,
-        can_decline: bool,
-        jobs: np.ndarray,
-        stages: np.ndarray,
-    ):
+    def __init__(self, job_set: JobSet, num_executors: int, outcome: np.ndarray, jobs: np.ndarray, stages: np.ndarray):
+        """``outcome``: one OUTCOME of ``netenvs.cjs.kernel``."""
         self.job_set = job_set
         self.num_executors = num_executors
-        self.now_s = now_ms / 1000.0
-        self.committable = committable
-        self.source_executors = source_executors
-        self.can_decline = can_decline
+        self._scalars = _Scalars(*outcome[list(_Scalars._fields)].item())
+        self.now_ms = self._scalars.now_ms
+        self.committable = self._scalars.committable
+        self.can_decline = self._scalars.can_decline
+        self.source_executors = self._scalars.source_executors
+        self.now_s = self.now_ms / 1000.0
         self.job_array = jobs
         self.stage_array = stages
         jobs.setflags(write=False)
         stages.setflags(write=False)
-        self._source = source
         self._columns: dict[str, list[Any]] = {}
         self._job_columns: dict[str, list[Any]] = {}
 
@@ -216,14 +218,14 @@ class ClusterView:
     @cached_property
     def source(self) -> JobView | None:
         """The job whose executors are on offer; None: they come from the common pool, or from a job that is done."""
-        ids = self.job_column("id")
-        return self.jobs[ids.index(self._source[0])] if self._source[0] in ids else None
+        number = self._scalars.source_job
+        return None if number < 0 else self.jobs[self.job_column("id").index(number)]
 
     @property
     def source_stage(self) -> StageView | None:
         """The stage that the offered executors have just worked for, if it is known."""
-        number = self._source[1]
-        return None if self.source is None or number is None else self.source.stages[number]
+        number = self._scalars.source_stage
+        return None if self.source is None or number < 0 else self.source.stages[number]
 
     @cached_property
     def schedulable(self) -> list[StageView]:
@@ -277,17 +279,14 @@ class ClusterView:
         """Do both show the same state?"""
         if not isinstance(other, ClusterView):
             return NotImplemented
-        mine, theirs = self._scalars(), other._scalars()
         return (
-            mine == theirs
+            self.num_executors == other.num_executors
+            and self._scalars == other._scalars
             and np.array_equal(self.job_array, other.job_array)
             and np.array_equal(self.stage_array, other.stage_array)
         )
 
     __hash__ = None  # type: ignore[assignment]
-
-    def _scalars(self) -> tuple[Any, ...]:
-        return self.num_executors, self.now_s, self._source, self.committable, self.source_executors, self.can_decline
 
     def __repr__(self) -> str:
         return f"<ClusterView at {self.now_s:.3f} s: {len(self.job_array)} jobs, {self.committable} executors on offer>"

@@ -107,14 +107,8 @@ class Engine(Protocol):
     jobs: JobSet
     has_rules: bool
     """Whether ``decide`` is there."""
-    rewards: np.ndarray
-    """float64 (rows,), of the last step."""
-    terminated: np.ndarray
-    """bool (rows,)."""
-    truncated: np.ndarray
-    """bool (rows,)."""
-    info: np.ndarray
-    """INFO (rows,)."""
+    outcomes: np.ndarray
+    """OUTCOME (rows,): scalars of ``info``, rewards and ends of the last step."""
     observation: kernel.Observation
     """Made anew at each step and reset, so that it can be given away."""
 
@@ -160,17 +154,8 @@ class _Engine:
         self.jobs = jobs
         self.options = options
         self.rows = rows
-        self.invalid = np.zeros(rows, dtype=np.bool_)
-        self.rewards = np.zeros(rows)
-        self.terminated = np.zeros(rows, dtype=np.bool_)
-        self.truncated = np.zeros(rows, dtype=np.bool_)
-        self.info = np.zeros(rows, dtype=kernel.INFO)
+        self.outcomes = np.zeros(rows, dtype=kernel.OUTCOME)
         self.observation = self._blank()
-
-    @property
-    def over(self) -> np.ndarray:
-        """bool (rows,): rows whose episode has ended."""
-        return self.terminated | self.truncated
 
     def _blank(self) -> kernel.Observation:
         rows, options = self.rows, self.options
@@ -187,13 +172,6 @@ class _Engine:
             cluster=np.zeros((rows, kernel.CLUSTER_FEATURES), np.float32),
             action_mask=np.zeros((rows, 1 + stages + options.num_executors), np.int8),
         )
-
-    def _possible(self, actions: np.ndarray) -> np.ndarray:
-        """A copy in which impossible actions were replaced; those rows are marked in ``invalid``."""
-        actions = actions.copy()
-        kernel.make_possible(self.observation.action_mask, self.options.stages_in_view, actions, self.invalid)
-        self.invalid &= ~self.over
-        return actions
 
 
 class FastEngine(_Engine):
@@ -212,8 +190,6 @@ class FastEngine(_Engine):
             record_tasks=record_tasks,
             record_jobs=True,
         )
-        self._stages = np.zeros(rows, np.int64)
-        self._executors = np.zeros(rows, np.int64)
         self._make_views()
         self._warm_up()
 
@@ -223,17 +199,12 @@ class FastEngine(_Engine):
     def begin(self, mask: np.ndarray) -> None:
         self.clusters.batch.state["episode"][mask] += 1
         self.clusters.reset(mask)
-        self.invalid[mask] = False
+        self.outcomes["invalid_action"][mask] = False
         self._observe()
 
     def step(self, actions: np.ndarray, autoreset: bool) -> None:
-        actions = self._possible(actions)
-        clusters = self.clusters
-        kernel.decisions_of_actions(clusters.options, clusters.batch, actions, self._stages, self._executors)
-        clusters.step(self._stages, self._executors, autoreset)
-        over = self.over
+        self.clusters.act(self.observation.action_mask, actions.copy(), self.outcomes, autoreset)
         self._observe()
-        self.rewards[over] = 0.0
 
     def decide(self, rule: Rule) -> np.ndarray:
         clusters = self.clusters
@@ -243,25 +214,12 @@ class FastEngine(_Engine):
         return actions
 
     def view(self, row: int) -> ClusterView:
-        clusters = self.clusters
         if self.rows > 1:  # the room for views holds those of the last row
-            jobs, stages = clusters.jobs(row), clusters.stages(row)
+            jobs, stages = self.clusters.jobs(row), self.clusters.stages(row)
         else:
-            jobs = self._job_views[: self.info["jobs_in_system"][0]].copy()
+            jobs = self._job_views[: self.outcomes["jobs_in_system"][0]].copy()
             stages = self._stage_views[: jobs["num_stages"].sum()].copy()
-        state = clusters.batch.state[row]
-        source = int(state["source"])
-        return ClusterView(
-            self.jobs,
-            clusters.options.num_executors,
-            float(state["now_ms"]),
-            clusters.source(row),
-            int(self.info["committable"][row]),
-            0 if source == kernel.NONE else int(clusters.batch.pools["executors"][row, source]),
-            bool(kernel.offer_in_row(clusters.batch, row).can_decline),
-            jobs,
-            stages,
-        )
+        return ClusterView(self.jobs, self.options.num_executors, self.outcomes[row], jobs, stages)
 
     def tasks(self, row: int) -> np.ndarray:
         return self.clusters.tasks(row)
@@ -271,11 +229,9 @@ class FastEngine(_Engine):
 
     def _warm_up(self) -> None:
         """Compile the kernels (or load them from the disk cache) outside of any timed loop; nothing is stepped."""
-        clusters, nothing = self.clusters, np.empty(0, np.int64)
+        clusters = self.clusters
         clusters.reset(np.zeros(self.rows, dtype=np.bool_))
-        kernel.make_possible(self.observation.action_mask, 1, np.empty((0, 2), np.int64), self.invalid)
-        kernel.decisions_of_actions(clusters.options, clusters.batch, np.empty((0, 2), np.int64), nothing, nothing)
-        kernel.step_rows(clusters.workload, clusters.options, clusters.batch, nothing, nothing, False)
+        clusters.act(self.observation.action_mask, np.empty((0, 2), np.int64), self.outcomes, False)
         self._observe()
 
     def _make_views(self) -> None:
@@ -295,14 +251,7 @@ class FastEngine(_Engine):
             self._job_views,
             self._stage_views,
             self.observation,
-            self.info,
-        )
-        self.info["invalid_action"] = self.invalid
-        state = clusters.batch.state
-        self.rewards, self.terminated, self.truncated = (
-            state["reward"].copy(),
-            state["terminated"].copy(),
-            state["truncated"].copy(),
+            self.outcomes,
         )
 
 
@@ -336,17 +285,21 @@ class SimpyEngine(_Engine):
         self._observe()
 
     def step(self, actions: np.ndarray, autoreset: bool) -> None:
-        over = self.over
-        for row, (stage, executors) in enumerate(self._possible(actions).tolist()):
-            simulator = self.simulators[row]
-            if over[row] and autoreset:
-                self._begin(row)
-            elif over[row]:
-                self.rewards[row] = 0.0
-            elif stage == 0:
-                self.rewards[row] = simulator.decline()
+        mask, actions = self.observation.action_mask, actions.copy()
+        for row, simulator in enumerate(self.simulators):
+            outcome = self.outcomes[row]
+            if outcome["terminated"] or outcome["truncated"]:
+                outcome["invalid_action"] = False
+                outcome["reward"] = 0.0
+                if autoreset:
+                    self._begin(row)
+                continue
+            outcome["invalid_action"] = kernel.make_possible(mask[row], self.options.stages_in_view, actions[row])
+            stage, executors = actions[row].tolist()
+            if stage == 0:
+                outcome["reward"] = simulator.decline()
             else:
-                self.rewards[row] = simulator.commit(self._rows_of_stages[row][stage - 1], executors + 1)
+                outcome["reward"] = simulator.commit(self._rows_of_stages[row][stage - 1], executors + 1)
         self._observe()
 
     def decide(self, rule: Rule) -> np.ndarray:
@@ -368,8 +321,8 @@ class SimpyEngine(_Engine):
     def _begin(self, row: int) -> None:
         """The next episode of a row; with ``rng="netllm"`` each has a seed, later ones a drawn one."""
         self._episodes[row] += 1
-        self.rewards[row] = 0.0
-        self.invalid[row] = False
+        self.outcomes[row]["reward"] = 0.0
+        self.outcomes[row]["invalid_action"] = False
         if self.options.rng == "native":
             self.simulators[row].reset(int(self._keys[row]), int(self._episodes[row]))
             return
@@ -381,47 +334,35 @@ class SimpyEngine(_Engine):
     def _observe(self) -> None:
         self.observation = self._blank()
         self._views = []
-        self.terminated = np.array([simulator.terminated for simulator in self.simulators])
-        self.truncated = np.array([simulator.truncated for simulator in self.simulators])
         for row, simulator in enumerate(self.simulators):
             jobs, stages = self._view_arrays(row)
-            source = simulator.source
-            owner = None if source is None else source.job
-            can_decline = simulator.can_decline()
-            offer = kernel.Offer(
-                simulator.now_ms,
-                kernel.NONE if owner is None or owner.completion_ms is not None else owner.id,
-                simulator.committable,
-                can_decline,
-            )
-            truncated_view = kernel.fill_observation(
+            outcome = self._write_outcome(row)
+            offer = kernel.Offer(*outcome[["now_ms", "source_job", "committable", "can_decline"]].item())
+            outcome["truncated_view"] = kernel.fill_observation(
                 self._workload, simulator.num_executors, offer, jobs, stages, self.observation, row
             )
-            self._views.append(
-                ClusterView(
-                    self.jobs,
-                    simulator.num_executors,
-                    simulator.now_ms,
-                    (None, None) if source is None else source.key,
-                    simulator.committable,
-                    0 if source is None else len(source.executors),
-                    can_decline,
-                    jobs,
-                    stages,
-                )
-            )
-            done = simulator.num_jobs_done
-            self.info[row] = (
-                simulator.now_ms / 1000.0,
-                len(jobs),
-                done,
-                simulator.mean_jct_s() if done else 0.0,
-                offer.source_job,
-                offer.committable,
-                simulator.utilisation(),
-                truncated_view,
-                self.invalid[row],
-            )
+            self._views.append(ClusterView(self.jobs, simulator.num_executors, outcome, jobs, stages))
+
+    def _write_outcome(self, row: int) -> np.ndarray:
+        """All of it but what ``step`` and ``fill_observation`` know."""
+        simulator, outcome = self.simulators[row], self.outcomes[row]
+        source, done = simulator.source, simulator.num_jobs_done
+        owner = None if source is None or source.job not in simulator.active_jobs else source.job
+        stage = None if source is None or owner is None else source.stage
+        outcome["time_s"] = simulator.now_ms / 1000.0
+        outcome["now_ms"] = simulator.now_ms
+        outcome["jobs_in_system"] = len(simulator.active_jobs)
+        outcome["jobs_done"] = done
+        outcome["mean_jct_s"] = simulator.mean_jct_s() if done else 0.0
+        outcome["source_job"] = kernel.NONE if owner is None else owner.id
+        outcome["source_stage"] = kernel.NONE if stage is None else stage.id
+        outcome["source_executors"] = 0 if source is None else len(source.executors)
+        outcome["committable"] = simulator.committable
+        outcome["can_decline"] = source is not None and simulator.can_decline()
+        outcome["utilisation"] = simulator.utilisation()
+        outcome["terminated"] = simulator.terminated
+        outcome["truncated"] = simulator.truncated
+        return outcome
 
     def _view_arrays(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """JOB_VIEW and STAGE_VIEW arrays of a row."""

@@ -228,13 +228,12 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
             raise ValueError("the episode is over, or has not begun; call reset() first")
         engine = self.engine
         engine.step(check_actions(action, (2,), self._sizes, self._space)[None], False)
-        terminated, truncated = bool(engine.terminated[0]), bool(engine.truncated[0])
+        reward, terminated, truncated = engine.outcomes[["reward", "terminated", "truncated"]][0].item()
         self._ready = not (terminated or truncated)
-        observation = observation_of(engine, self.options, 0)
-        return observation, float(engine.rewards[0]), terminated, truncated, self._info()
+        return observation_of(engine, self.options, 0), reward, terminated, truncated, self._info()
 
     def _info(self) -> dict[str, Any]:
-        info: dict[str, Any] = dict(zip(kernel.INFO.names or (), self.engine.info[0].item(), strict=True))
+        info: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, self.engine.outcomes[0].item(), strict=False))
         info["action_mask"] = self.action_masks()
         info["view"] = self.view
         return info
@@ -269,7 +268,16 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
         from netenvs.cjs import viewer  # imports matplotlib
 
         if self.render_mode == "ansi":
-            return repr(self.view)
+            info = self.engine.outcomes[0]
+            source = f"job {info['source_job']}" if info["source_job"] >= 0 else "the common pool"
+            return viewer.line(
+                float(info["time_s"]),
+                int(info["jobs_in_system"]),
+                int(info["jobs_done"]),
+                int(info["committable"]),
+                self.options.num_executors,
+                source if info["committable"] else "",
+            )
         return viewer.frame(*self._episode())
 
     def _episode(self) -> tuple[np.ndarray, np.ndarray, int, float, str]:
@@ -280,7 +288,8 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
         jobs["completion_ms"] = np.inf
         everything = np.concatenate([self.jobs_done(), jobs])
         everything.sort(order="job")
-        return self.tasks(), everything, self.options.num_executors, self.view.now_s * 1000.0, self.jobs.name
+        title = f"{self.jobs.name}, {self.options.num_executors} executors"
+        return self.tasks(), everything, self.options.num_executors, self.view.now_ms, title
 
 
 class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
@@ -361,13 +370,14 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
             raise ValueError("call reset() before step()")
         actions = check_actions(actions, (self.num_envs, 2), self._sizes, self._space)
         engine = self.engine
-        if self.autoreset_mode is AutoresetMode.DISABLED and (engine.terminated | engine.truncated).any():
+        if self.autoreset_mode is AutoresetMode.DISABLED and self._over().any():
             raise ValueError(
                 "autoreset is disabled and a row is over; reset it first: "
                 "reset(options={'reset_mask': terminated | truncated})"
             )
         engine.step(actions, self.autoreset_mode is AutoresetMode.NEXT_STEP)
-        rewards, terminated, truncated = engine.rewards, engine.terminated, engine.truncated
+        rewards = engine.outcomes["reward"].copy()
+        terminated, truncated = engine.outcomes["terminated"].copy(), engine.outcomes["truncated"].copy()
         over = terminated | truncated
         final: dict[str, Any] = {}
         if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
@@ -386,6 +396,9 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
         """The jobs of a row done so far: (job, template, arrival_ms, completion_ms), in order of completion."""
         return self.engine.jobs_done(row)
 
+    def _over(self) -> np.ndarray:
+        return self.engine.outcomes["terminated"] | self.engine.outcomes["truncated"]
+
     def _observations(self) -> Any:
         if self.options.observation == "padded":
             return self.engine.observation._asdict()
@@ -393,7 +406,7 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
 
     def _infos(self) -> dict[str, Any]:
         """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
-        infos: dict[str, Any] = {name: self.engine.info[name].copy() for name in kernel.INFO.names or ()}
+        infos: dict[str, Any] = {name: self.engine.outcomes[name].copy() for name in kernel.INFO_COLUMNS}
         infos.update({f"_{name}": self._present for name in infos})
         return infos
 

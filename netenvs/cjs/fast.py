@@ -120,6 +120,11 @@ class FastClusters:
         if kernel.step_rows(self.workload, self.options, self.batch, stages, executors, autoreset):
             self._finish()
 
+    def act(self, action_mask: np.ndarray, actions: np.ndarray, outcomes: np.ndarray, autoreset: bool) -> None:
+        """One action of the environment in every row, see ``act_rows``."""
+        if kernel.act_rows(self.workload, self.options, self.batch, action_mask, actions, outcomes, autoreset):
+            self._finish()
+
     def decide(self, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
         """(stages, executors), int64 (rows,): the decisions of a rule, decided in the kernel."""
         stages, executors = np.empty(len(self), np.int64), np.empty(len(self), np.int64)
@@ -176,6 +181,8 @@ class FastClusters:
 
     def _column(self, values: Any, dtype: type) -> np.ndarray:
         """One value a row; the kernels do not check."""
+        if isinstance(values, np.ndarray) and values.dtype == dtype and values.shape == (len(self),):
+            return np.ascontiguousarray(values)
         column: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, len(self)), dtype=dtype)
         return column
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netenvs.cjs.kernel.episode import begin_episode, commit, commit_possible, is_over, resume
+from netenvs.cjs.kernel.episode import begin_episode, commit, is_over, resume, step_row
 from netenvs.cjs.kernel.schedulers import decide
 from netenvs.cjs.kernel.state import PAUSED, READY, borrow, cluster_of
 from netenvs.cjs.kernel.views import utilisation, view_jobs, view_stages
@@ -31,27 +31,15 @@ def resume_rows(workload, options, batch):
 
 @kernel
 def step_rows(workload, options, batch, stages, executors, autoreset):
-    """One decision in every row; returns how many rows are over now, or not READY.
+    """One decision in every row, see ``step_row``; returns how many rows are over now, or not READY.
 
     ``stages`` int64 (rows,): number of a stage's pool, 0 = decline; ``executors`` int64 (rows,): 1 and more. What
-    is not possible is replaced by the nearest possible decision and marked in ``invalid_action``. In a row that
-    is over, ``autoreset`` begins the next episode; otherwise such a row stays as it is, with reward 0.
+    is not possible is replaced by the nearest possible decision and marked in ``invalid_action``.
     """
     workload = borrow(workload)
     count = 0
     for row in range(len(stages)):
-        cluster = cluster_of(batch, row)
-        state = cluster.state[0]
-        if not is_over(state):
-            if state.status == READY:
-                commit_possible(workload, options, cluster, stages[row], executors[row])
-        elif autoreset:
-            state.episode += 1
-            begin_episode(workload, options, cluster)
-            resume(workload, options, cluster)
-        else:
-            state.reward = 0.0
-        count += is_over(state) or state.status != READY
+        count += step_row(workload, options, cluster_of(batch, row), stages[row], executors[row], autoreset)
     return count
 
 

@@ -342,3 +342,22 @@ def commit_possible(workload, options, cluster, stage, executors):
             stage = COMMON
         executors = possible
     commit(workload, options, cluster, stage, executors)
+
+
+@kernel
+def step_row(workload, options, cluster, stage, executors, autoreset):
+    """One decision; returns whether the row is over now, or not READY.
+
+    If it is over already, ``autoreset`` begins the next episode; otherwise it stays as it is. The reward is 0 then.
+    """
+    state = cluster.state[0]
+    if not is_over(state):
+        if state.status == READY:
+            commit_possible(workload, options, cluster, stage, executors)
+    else:
+        if autoreset:
+            state.episode += 1
+            begin_episode(workload, options, cluster)
+            resume(workload, options, cluster)
+        state.reward = 0.0
+    return is_over(state) or state.status != READY

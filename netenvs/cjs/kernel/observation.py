@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from netenvs.cjs.kernel.episode import can_decline
+from netenvs.cjs.kernel.episode import can_decline, is_over, step_row
 from netenvs.cjs.kernel.stages import committable
 from netenvs.cjs.kernel.state import COMMON, NONE, borrow, cluster_of
 from netenvs.cjs.kernel.views import pool_of, row_of, utilisation, view_jobs, view_stages
@@ -18,7 +18,7 @@ CLUSTER_FEATURES = 3
 HIGHEST = 1e6
 """Upper bound of every feature; what would exceed it is cut off."""
 
-INFO = np.dtype(
+OUTCOME = np.dtype(
     [
         ("time_s", np.float64),
         ("jobs_in_system", np.int64),
@@ -29,10 +29,19 @@ INFO = np.dtype(
         ("utilisation", np.float64),
         ("truncated_view", np.bool_),
         ("invalid_action", np.bool_),
+        # not in `info`
+        ("reward", np.float64),
+        ("terminated", np.bool_),
+        ("truncated", np.bool_),
+        ("can_decline", np.bool_),
+        ("now_ms", np.float64),
+        ("source_stage", np.int64),  # id of the stage whose executors are on offer, NONE = of no stage
+        ("source_executors", np.int64),  # in the pool on offer
     ],
     align=True,
 )
-"""The scalar columns of ``info`` in one row."""
+"""What a row has come to: the scalar columns of ``info``, and more."""
+INFO_COLUMNS: tuple[str, ...] = (OUTCOME.names or ())[:9]
 
 
 class Offer(NamedTuple):
@@ -133,89 +142,100 @@ def fill_observation(workload, num_executors, offer, jobs, stages, out, row):
 
 
 @kernel
-def find_offer(cluster):
-    """The scalars of a decision."""
+def write_outcome(options, cluster, outcome):
+    """All but ``truncated_view`` and ``invalid_action``."""
     state = cluster.state[0]
-    source_job = NONE
+    outcome.time_s = state.now_ms / 1000.0
+    outcome.jobs_in_system = state.num_active
+    outcome.jobs_done = state.num_done
+    outcome.mean_jct_s = state.jct_ms / state.num_done / 1000.0 if state.num_done > 0 else 0.0
+    outcome.source_job = NONE
+    outcome.source_stage = NONE
+    outcome.source_executors = 0
+    outcome.can_decline = False
     if state.source != NONE:
-        slot = cluster.pools[state.source].job
-        if slot != NONE and cluster.jobs[slot].active:
-            source_job = cluster.jobs[slot].id
-    offered = committable(cluster, state.source)
-    return Offer(state.now_ms, source_job, offered, state.source != NONE and can_decline(cluster))
+        pool = cluster.pools[state.source]
+        outcome.source_executors = pool.executors
+        outcome.can_decline = can_decline(cluster)
+        if pool.job != NONE and cluster.jobs[pool.job].active:
+            outcome.source_job = cluster.jobs[pool.job].id
+            if pool.stage != NONE:
+                outcome.source_stage = pool.stage - cluster.jobs[pool.job].first_stage
+    outcome.committable = committable(cluster, state.source)
+    outcome.utilisation = utilisation(options, cluster)
+    outcome.reward = state.reward
+    outcome.terminated = state.terminated
+    outcome.truncated = state.truncated
+    outcome.now_ms = state.now_ms
 
 
 @kernel
-def observe_rows(workload, options, batch, jobs, stages, out, info):
-    """Write observations into zeroed ``out`` and INFO (rows,); ``jobs`` and ``stages`` are room for views."""
+def observe_rows(workload, options, batch, jobs, stages, out, outcomes):
+    """Write observations into zeroed ``out`` and OUTCOME (rows,); ``jobs`` and ``stages`` are room for views."""
     workload = borrow(workload)
     for row in range(len(batch.state)):
         cluster = cluster_of(batch, row)
-        state, columns = cluster.state[0], info[row]
+        outcome = outcomes[row]
+        write_outcome(options, cluster, outcome)
         view_jobs(workload, options, cluster, jobs)
         num_stages = view_stages(workload, options, cluster, stages)
-        offer = find_offer(cluster)
-        truncated = fill_observation(
-            workload, options.num_executors, offer, jobs[: state.num_active], stages[:num_stages], out, row
+        offer = Offer(outcome.now_ms, outcome.source_job, outcome.committable, outcome.can_decline)
+        outcome.truncated_view = fill_observation(
+            workload, options.num_executors, offer, jobs[: outcome.jobs_in_system], stages[:num_stages], out, row
         )
-        columns.time_s = state.now_ms / 1000.0
-        columns.jobs_in_system = state.num_active
-        columns.jobs_done = state.num_done
-        columns.mean_jct_s = state.jct_ms / state.num_done / 1000.0 if state.num_done > 0 else 0.0
-        columns.source_job = offer.source_job
-        columns.committable = offer.committable
-        columns.utilisation = utilisation(options, cluster)
-        columns.truncated_view = truncated
 
 
 @kernel
-def make_possible(action_mask, max_stages, actions, invalid):
-    """Replace impossible actions, int64 (rows, 2), by the nearest possible ones and mark them in bool (rows,).
+def make_possible(mask, max_stages, action):
+    """Replace an impossible action, int64 (2,), by the nearest possible one; returns whether it was impossible.
 
     In place of a stage that is not schedulable (or of a decline that would leave jobs unfinished) comes the
     schedulable stage with the nearest number, of two equally near ones the lower; if there is none, a decline.
     Executors are cut to those on offer.
     """
-    for row in range(len(actions)):
-        mask = action_mask[row]
-        wanted = actions[row, 0]
-        invalid[row] = not mask[wanted]
-        if invalid[row]:
-            actions[row, 0] = COMMON
-            for distance in range(1, max_stages + 1):
-                if wanted > distance and mask[wanted - distance]:
-                    actions[row, 0] = wanted - distance
-                    break
-                if wanted + distance <= max_stages and mask[wanted + distance]:
-                    actions[row, 0] = wanted + distance
-                    break
-        if actions[row, 0] == COMMON:
-            actions[row, 1] = 0
-        while not mask[1 + max_stages + actions[row, 1]]:
-            actions[row, 1] -= 1
-            invalid[row] = True
+    wanted = action[0]
+    invalid = mask[wanted] == 0
+    if invalid:
+        action[0] = COMMON
+        for distance in range(1, max_stages + 1):
+            if wanted > distance and mask[wanted - distance]:
+                action[0] = wanted - distance
+                break
+            if wanted + distance <= max_stages and mask[wanted + distance]:
+                action[0] = wanted + distance
+                break
+    if action[0] == COMMON:
+        action[1] = 0
+    while not mask[1 + max_stages + action[1]]:
+        action[1] -= 1
+        invalid = True
+    return invalid
 
 
 @kernel
-def decisions_of_actions(options, batch, actions, stages, executors):
-    """Translate possible actions, int64 (rows, 2), into pools and executors, int64 (rows,) each."""
+def act_rows(workload, options, batch, action_mask, actions, outcomes, autoreset):
+    """One action in every row, int64 (rows, 2), changed where it is impossible; returns and resets as ``step_rows``.
+
+    ``action_mask`` and OUTCOME (rows,) are those of the last ``observe_rows``.
+    """
+    workload = borrow(workload)
+    max_stages = action_mask.shape[1] - 1 - options.num_executors
+    count = 0
     for row in range(len(actions)):
-        stages[row], executors[row] = COMMON, 0
-        if actions[row, 0] > 0:
-            stages[row] = pool_of(options, cluster_of(batch, row), actions[row, 0])
-            executors[row] = actions[row, 1] + 1
+        cluster = cluster_of(batch, row)
+        outcomes[row].invalid_action = not is_over(cluster.state[0]) and make_possible(
+            action_mask[row], max_stages, actions[row]
+        )
+        stage = pool_of(options, cluster, actions[row, 0])
+        count += step_row(workload, options, cluster, stage, actions[row, 1] + 1, autoreset)
+    return count
 
 
 @kernel
 def actions_of_decisions(options, batch, stages, executors, actions):
-    """The inverse."""
+    """Translate pools and executors, int64 (rows,) each, into actions, int64 (rows, 2)."""
     for row in range(len(actions)):
         actions[row, 0], actions[row, 1] = 0, 0
         if stages[row] != COMMON:
             actions[row, 0] = row_of(options, cluster_of(batch, row), stages[row])
             actions[row, 1] = executors[row] - 1
-
-
-@kernel
-def offer_in_row(batch, row):
-    return find_offer(cluster_of(batch, row))

@@ -78,7 +78,9 @@ def view_stages(workload, options, cluster, views):
 
 @kernel
 def pool_of(options, cluster, row):
-    """Number of the pool of the stage in a row (1 and more) of the observation."""
+    """Number of the pool of the stage in a row (1 and more) of the observation; COMMON for 0."""
+    if row == 0:
+        return np.int64(COMMON)
     for position in range(cluster.state[0].num_active):
         slot = np.int64(cluster.slots[ACTIVE, position])
         job = cluster.jobs[slot]
