@@ -243,8 +243,7 @@ def _completion_times_s(episode: Episode) -> np.ndarray:
 def _cjs_setup(env: gym.Env) -> Setup:
     world: Any = env.unwrapped
     options, jobs = world.options, world.jobs
-    if options.num_jobs is None:
-        raise ValueError("num_jobs: an episode is played until all its jobs are done, so it needs a number of them")
+    env.reset(seed=0)  # raises what the options have against each other, before anything is played
 
     def term_values(episode: Episode) -> dict[str, float]:
         return {

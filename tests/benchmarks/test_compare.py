@@ -1,7 +1,7 @@
 """The command, run in process on a few synthetic episodes."""
 
+import functools
 import importlib.util
-import json
 import re
 
 import gymnasium as gym
@@ -65,19 +65,9 @@ def own(tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path, capsys):
-    """Run the command with ``--out``; return (status, results or None, standard output, standard error)."""
-
-    def call(*words, out="out"):
-        arguments = ["--task", "abr", *words]
-        if "--out" not in words:
-            arguments += ["--out", str(tmp_path / out)]
-        status = compare.main(arguments)
-        text = capsys.readouterr()
-        path = tmp_path / out / "results.json"
-        return status, json.loads(path.read_text()) if path.exists() else None, text.out, text.err
-
-    return call
+def run(command):
+    """``command`` with the task."""
+    return functools.partial(command, "abr")
 
 
 def row_of(results, policy):
@@ -180,6 +170,8 @@ def test_normalised_between_bba_and_oracle(run):
     assert "* knows the future" in out
     assert zero["paired"] is None  # the best baseline: the oracle is none
     assert one["paired"]["to"] == other["paired"]["to"] == "bba"
+    assert one["paired"]["percent"] is one["paired"]["percent_ci95"] is None  # of a QoE, which may be negative
+    assert "minus best: difference to the best baseline, bba, over the same episodes;" in out
     differences = np.subtract(other["per_episode"], zero["per_episode"])
     assert other["paired"]["mean"] == pytest.approx(differences.mean())
 
