@@ -5,25 +5,29 @@ from __future__ import annotations
 MISSING = "-"
 
 
-def number(value: float | None, small: int = 3) -> str:
-    """Three decimals below 10, then two, one, none; ``small`` decimals below 0.1; ``-`` for None."""
+def number(value: float | None, small: int = 3, decimals: int | None = None) -> str:
+    """``decimals`` of them; without it three below 10, then two, one, none, and ``small`` below 0.1; ``-`` for None."""
     if value is None:
         return MISSING
-    size = abs(value)
-    decimals = small if size < 0.1 else 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
+    if decimals is None:
+        size = abs(value)
+        decimals = small if size < 0.1 else 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
     text = f"{value:,.{decimals}f}"
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text  # no minus zero
 
 
-def signed(value: float | None) -> str:
+def signed(value: float | None, decimals: int | None = None) -> str:
     """``number`` with its sign, for differences."""
-    text = number(value)
+    text = number(value, decimals=decimals)
     return text if value is None or text.startswith("-") else f"+{text}"
 
 
-def interval(bounds: tuple[float, float] | None) -> str:
+def interval(bounds: tuple[float, float] | None, decimals: int | None = None) -> str:
     """``[low, high]``, or ``-`` where there is none."""
-    return MISSING if bounds is None else f"[{number(bounds[0])}, {number(bounds[1])}]"
+    if bounds is None:
+        return MISSING
+    low, high = (number(bound, decimals=decimals) for bound in bounds)
+    return f"[{low}, {high}]"
 
 
 def percent(value: float | None) -> str:

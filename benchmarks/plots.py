@@ -110,7 +110,7 @@ def far_rows(comparison: Comparison) -> set[str]:
 def means(comparison: Comparison) -> Plot:
     """A dot for each policy's mean and a line for its 95 % interval, best on top."""
     rows, metric = comparison.good_rows, comparison.setup.metric
-    texts = [f"{formats.number(row.mean):>7} {formats.interval(row.ci95) if row.ci95 else ''}" for row in rows]
+    texts = [f"{metric.number(row.mean):>7} {metric.interval(row.ci95) if row.ci95 else ''}" for row in rows]
     dots = [_Dot(row, row.value, row.ci95, text) for row, text in zip(rows, texts, strict=True)]
     figure, axes = _dot_chart(comparison, dots, f"{metric.label}, {metric.better} is better")
     normalised = _normalised_axis(comparison, axes)
@@ -123,7 +123,7 @@ def means(comparison: Comparison) -> Plot:
         name="mean",
         title=title,
         caption=caption + _dot_notes(comparison),
-        alt="; ".join(f"{row.policy} {formats.number(row.mean)} {formats.interval(row.ci95)}" for row in rows),
+        alt="; ".join(f"{row.policy} {metric.number(row.mean)} {metric.interval(row.ci95)}" for row in rows),
         png=to_png(figure),
         columns={
             "policy": [row.policy for row in rows],
@@ -162,7 +162,7 @@ def relative(comparison: Comparison) -> Plot | None:
         title=_title(figure, f"{comparison.setup.dataset}: difference to {reference} and 95 % interval"),
         caption=f"Ratio of the two means, minus 1. Every policy has met the same "
         f"{formats.plural(len(rows[0][0].scores), 'episode')}, and the bootstrap draws pairs of them: an interval "
-        f"that does not touch 0 tells a policy from {reference}.{_dot_notes(comparison)}",
+        f"without 0 tells a policy apart from {reference}.{_dot_notes(comparison)}",
         alt="; ".join(f"{dot.row.policy} {formats.percent(dot.value)} %" for dot in dots),
         png=to_png(figure),
         columns={
@@ -191,7 +191,7 @@ def distribution(comparison: Comparison) -> Plot:
     figure = Figure(figsize=(WIDTH, max(4.6, 1.6 + 0.26 * len(rows))), layout="constrained")
     axes = figure.subplots()
     axes.set(xlim=(low, high), ylim=(0, 1), xlabel=label, ylabel=f"share of {item}s")
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     cut = 0
     heights = np.linspace(0.93, 0.07, len(rows)) if len(rows) > 1 else [0.5]
     for i, (row, height) in enumerate(zip(rows, heights, strict=True)):
@@ -242,7 +242,7 @@ def terms(comparison: Comparison) -> Plot:
             outside = value > top
             color = SOFT if row.privileged else ACCENT
             axes.barh(i, min(value, top * 0.74 if outside else top), height=0.62, color=color)
-            text = formats.number(value, small=4) if value else "0"
+            text = part.number(value) if value else "0"
             if outside:
                 axes.plot(top * 0.755, i, ">", color=color, ms=7, mec="none")
             at = top * 0.8 if outside else value + top * 0.02
@@ -265,7 +265,7 @@ def terms(comparison: Comparison) -> Plot:
         title=title,
         caption=caption,
         alt="; ".join(
-            f"{row.policy}: " + ", ".join(f"{part.label} {formats.number(row.terms[part.name], 4)}" for part in parts)
+            f"{row.policy}: " + ", ".join(f"{part.label} {part.number(row.terms[part.name])}" for part in parts)
             for row in rows
         ),
         png=to_png(figure),
@@ -288,12 +288,12 @@ def _example(comparison: Comparison) -> Plot | None:
     score = comparison.setup.score(again)
     which = ", ".join([*(f"{name} {value}" for name, value in again.spec.options.items()), f"seed {again.spec.seed}"])
     caption = (
-        f"{task.example_note} {which.capitalize()}, {metric.label} {formats.number(score)}: the median episode of "
+        f"{task.example_note} {which.capitalize()}, {metric.label} {metric.number(score)}: the median episode of "
         f"{best.policy}, the best policy{_who_does_not_know(comparison)}."
     )
     if score != best.scores[number]:
         caption += (
-            f" Played again for this picture; before, it had {formats.number(best.scores[number])}, so "
+            f" Played again for this picture; before, it had {metric.number(best.scores[number])}, so "
             "reset(seed) does not determine what this policy does."
         )
     return Plot(
@@ -471,7 +471,7 @@ def _label_curve(axes: Axes, name: str, height: float, x: float, color: str) -> 
     low, high = axes.get_xlim()
     on_axis = low <= x <= high
     begin = x if on_axis else high - 0.03 * (high - low)  # a stub in the margin ties colour and name otherwise
-    axes.plot([begin, high], [height, height], color=color, lw=1.0 if on_axis else 2.5, zorder=2)
+    axes.plot([begin, high], [height, height], color=color, lw=0.8 if on_axis else 2.5, zorder=2)
     if on_axis:
         axes.plot(x, height, "o", color=color, ms=5, zorder=5)
         text = name

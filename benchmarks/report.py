@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -103,9 +103,9 @@ def _summary(comparison: Comparison) -> str:
     if best is None:
         return "No policy that could be deployed has results."
     rivals = sum(not row.privileged for row in rows)
-    score = f"{metric.label} {formats.number(best.mean)}"
+    score = f"{metric.label} {metric.number(best.mean)}"
     if best.ci95:
-        score += f" {formats.interval(best.ci95)}"
+        score += f" {metric.interval(best.ci95)}"
     if len(rows) > rivals:
         which = "is the only policy that does not" if rivals == 1 else f"is the best of {rivals} policies that do not"
         which += " know the future"
@@ -125,7 +125,7 @@ def _compared(comparison: Comparison) -> dict[str, str]:
         "environment": settings["environment"],
         comparison.task.dataset_kind: comparison.setup.dataset,
         "episodes": f"{settings['episodes']}, the same for every policy",
-        "metric": f"{metric.label} ({metric.name}); {metric.better} is better",
+        "metric": f"{metric.label}, {metric.better} is better; in results.json {metric.name}",
         **settings["details"],
         "policies": ", ".join(row.policy for row in comparison.rows),
     }
@@ -164,18 +164,18 @@ def _results(comparison: Comparison) -> str:
         headings += [f"minus {_reference(comparison)}, %", "95 % interval"] * percent
 
     def cells(row: Row) -> list[str]:
-        values = [formats.number(row.mean), _range(row.ci95), formats.number(row.iqm)]
+        values = [metric.number(row.mean), _range(metric.interval(row.ci95)), metric.number(row.iqm)]
         values += [formats.number(row.normalised)] * normalised + [formats.number(row.skill)] * skill
         if comparison.reference:
             paired = row.paired
             values += [
-                formats.signed(paired.mean if paired else None),
-                _range(paired.ci95 if paired else None),
+                metric.signed(paired.mean if paired else None),
+                _range(metric.interval(paired.ci95 if paired else None)),
             ]
             if percent:
                 values += [
                     formats.percent(paired.percent if paired else None),
-                    _range(paired.percent_ci95 if paired else None, formats.percent_interval),
+                    _range(formats.percent_interval(paired.percent_ci95 if paired else None)),
                 ]
         return values
 
@@ -188,7 +188,7 @@ def _details(comparison: Comparison) -> str:
     def cells(row: Row) -> list[str]:
         times = row.decision_ms or {}
         return [
-            *(formats.number(row.terms.get(part.name), small=4) for part in parts),
+            *(part.number(row.terms.get(part.name)) for part in parts),
             *(formats.milliseconds(times.get(name)) for name in ("p50", "p99")),
             formats.count(row.parameters),
             formats.count(row.bytes),
@@ -225,8 +225,8 @@ def _reference(comparison: Comparison) -> str:
     return str(comparison.reference) if comparison.reference_is_fixed else "best"
 
 
-def _range(bounds: tuple[float, float] | None, write: Callable[..., str] = formats.interval) -> str:
-    return f'<span class="range">{write(bounds)}</span>'
+def _range(text: str) -> str:
+    return f'<span class="range">{text}</span>'
 
 
 def _notes(comparison: Comparison) -> str:
@@ -275,6 +275,7 @@ def _help(comparison: Comparison) -> str:
         entries["skill"] = "1 is perfect, 0 is as good as the task's simplest forecast."
     if any(row.privileged for row in comparison.rows):
         entries["*"] = "Knows the future, which no deployed policy does: a bound, not a rival."
+    entries.update({part.label: part.meaning for part in comparison.setup.terms})
     entries["decision"] = (
         "Wall time of one decision at a time on the processor named above, after a warm-up and apart from "
         "scoring. A policy that plans once has its work in the 99th percentile."

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
+from benchmarks.tasks import Term
 
 WIDE = 130
 """Columns from which everything fits into one table."""
@@ -69,9 +70,10 @@ def notes(comparison: Comparison) -> list[str]:
 
 
 def _score_columns(comparison: Comparison) -> list[Column]:
+    metric = comparison.setup.metric
     columns = [
-        Column("mean", lambda row: formats.number(row.mean)),
-        Column("95 % interval", lambda row: formats.interval(row.ci95)),
+        Column("mean", lambda row: metric.number(row.mean)),
+        Column("95 % interval", lambda row: metric.interval(row.ci95)),
     ]
     if any(row.normalised is not None for row in comparison.rows):
         columns.append(Column("normal-\nised", lambda row: formats.number(row.normalised)))
@@ -80,8 +82,8 @@ def _score_columns(comparison: Comparison) -> list[Column]:
     if comparison.reference:
         other = comparison.reference if comparison.reference_is_fixed else "best"
         columns += [
-            Column(f"minus\n{other}", lambda row: formats.signed(row.paired.mean if row.paired else None)),
-            Column("95 % interval", lambda row: formats.interval(row.paired.ci95 if row.paired else None)),
+            Column(f"minus\n{other}", lambda row: metric.signed(row.paired.mean if row.paired else None)),
+            Column("95 % interval", lambda row: metric.interval(row.paired.ci95 if row.paired else None)),
         ]
     if comparison.in_percent:
         columns += [
@@ -95,14 +97,14 @@ def _score_columns(comparison: Comparison) -> list[Column]:
 
 
 def _detail_columns(comparison: Comparison) -> list[Column]:
-    def term(name: str) -> Callable[[Row], str]:
-        return lambda row: formats.number(row.terms.get(name), small=4)
+    def term(part: Term) -> Callable[[Row], str]:
+        return lambda row: part.number(row.terms.get(part.name))
 
     def decision(name: str) -> Callable[[Row], str]:
         return lambda row: formats.milliseconds(row.decision_ms[name] if row.decision_ms else None)
 
     return [
-        *(Column(part.heading, term(part.name)) for part in comparison.setup.terms),
+        *(Column(part.heading, term(part)) for part in comparison.setup.terms),
         Column("decision\np50 ms", decision("p50")),
         Column("decision\np99 ms", decision("p99")),
         Column("para-\nmeters", lambda row: formats.count(row.parameters)),

@@ -16,6 +16,7 @@ from gymnasium.envs.registration import load_env_creator
 
 from agents.policy import ENV_IDS
 from agents.rollout import Collect, Episode, EpisodeSpec
+from benchmarks import formats
 from netenvs.spec import unknown_name
 
 if TYPE_CHECKING:
@@ -34,6 +35,20 @@ class Metric:
     """Axis and column label, with the unit where there is one."""
     ratio_scale: bool = False
     """Whether it has a true zero, so that one mean may be given in percent of another."""
+    decimals: int | None = None
+    """Shown; None: as many as the size asks for."""
+
+    def number(self, value: float | None) -> str:
+        """A value of it for people."""
+        return formats.number(value, decimals=self.decimals)
+
+    def signed(self, value: float | None) -> str:
+        """A difference."""
+        return formats.signed(value, self.decimals)
+
+    def interval(self, bounds: tuple[float, float] | None) -> str:
+        """An interval of either."""
+        return formats.interval(bounds, self.decimals)
 
     def best_first(self, value: float) -> float:
         """Sort key."""
@@ -50,8 +65,16 @@ class Term:
     """With the unit, for plots and the report."""
     heading: str
     """The same, two short lines, for the table."""
-    better: str = ""
+    better: str
     """``higher`` or ``lower``; empty: neither."""
+    meaning: str
+    """A sentence for the report."""
+    decimals: int | None = None
+    """Shown; None: as many as the size asks for."""
+
+    def number(self, value: float | None) -> str:
+        """A value of it for people."""
+        return formats.number(value, small=4, decimals=self.decimals)
 
 
 @dataclass(frozen=True)
@@ -161,9 +184,21 @@ class Task:
 # --- adaptive bitrate streaming -----------------------------------------------------------------------
 
 ABR_TERMS = (
-    Term("bitrate_mbps", "bitrate (Mbit/s)", "bitrate\nMbit/s", "higher"),
-    Term("rebuffer_s_per_chunk", "rebuffering (s per chunk)", "stall\ns/chunk", "lower"),
-    Term("switch_mbps", "bitrate change (Mbit/s per chunk)", "switch\nMbit/s", "lower"),
+    Term("bitrate_mbps", "bitrate (Mbit/s)", "bitrate\nMbit/s", "higher", "Mean bitrate of the decided chunks."),
+    Term(
+        "rebuffer_s_per_chunk",
+        "rebuffering (s per chunk)",
+        "stall\ns/chunk",
+        "lower",
+        "Time in which the playback buffer was empty, for each decided chunk.",
+    ),
+    Term(
+        "switch_mbps",
+        "bitrate change (Mbit/s per chunk)",
+        "switch\nMbit/s",
+        "lower",
+        "Absolute change of the bitrate from chunk to chunk.",
+    ),
 )
 
 
@@ -225,10 +260,32 @@ def _abr_example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
 # --- Spark cluster job scheduling ---------------------------------------------------------------------
 
 CJS_TERMS = (
-    Term("p95_jct_s", "p95 of JCT (s)", "p95 JCT\ns", "lower"),
-    Term("makespan_s", "makespan (s)", "makespan\ns", "lower"),
-    Term("utilisation", "executors at work (share of time)", "executors\nat work"),
-    Term("decisions", "decisions (per episode)", "decisions\n/episode"),
+    Term(
+        "p95_jct_s",
+        "p95 of JCT (s)",
+        "p95 JCT\ns",
+        "lower",
+        "The 95th percentile of the job completion times of an episode: what the slowest jobs pay for a good mean.",
+        decimals=1,
+    ),
+    Term("makespan_s", "makespan (s)", "makespan\ns", "lower", "Until the last job of an episode is done.", decimals=0),
+    Term(
+        "utilisation",
+        "executors at work (share of time)",
+        "executors\nat work",
+        "",
+        "Share of all executors' time spent on tasks. More is not better in itself: tasks take longer where many "
+        "executors work for one job.",
+        decimals=3,
+    ),
+    Term(
+        "decisions",
+        "decisions (per episode)",
+        "decisions\n/episode",
+        "",
+        "How often the policy was asked: once for every stage that it gives executors to.",
+        decimals=0,
+    ),
 )
 CJS_EPISODES = 10
 
@@ -259,7 +316,7 @@ def _cjs_setup(env: gym.Env) -> Setup:
     }
     return Setup(
         dataset=jobs.name,
-        metric=Metric("mean_jct_s", "s", "lower", "mean JCT (s)", ratio_scale=True),
+        metric=Metric("mean_jct_s", "s", "lower", "mean JCT (s)", ratio_scale=True, decimals=1),
         terms=CJS_TERMS,
         score=lambda episode: float(episode.columns["mean_jct_s"][-1]),
         term_values=term_values,

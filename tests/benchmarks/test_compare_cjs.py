@@ -9,7 +9,7 @@ import pytest
 
 from agents.policy import Policy, load_policy
 from agents.rollout import EpisodeSpec, play
-from benchmarks import compare, formats, plots
+from benchmarks import compare, plots
 from benchmarks.tasks import TASKS
 
 SMALL = "netenvs/CJS-small-v0"
@@ -132,8 +132,7 @@ def test_differences_are_to_fair_whichever_is_best(run, tmp_path):
     assert "minus fair: difference to fair over the same episodes, in percent" in out
     page = (tmp_path / "out" / "report.html").read_text()
     best = results["rows"][0]["paired"]["percent"]
-    mean = formats.number(results["rows"][0]["mean"])
-    assert f"capped-srpt is the best of 3 policies: mean JCT (s) {mean} [" in page
+    assert f"capped-srpt is the best of 3 policies: mean JCT (s) {results['rows'][0]['mean']:.1f} [" in page
     assert f"{-best:.1f} % below fair" in page
     assert '<th scope="col">minus fair, %</th>' in page
     points = columns_of(tmp_path / "out" / "relative.csv")
@@ -175,7 +174,7 @@ def test_pictures_and_files(run, tmp_path):
     assert page.count("<img") == 5
     best = results["rows"][0]
     seed = int(np.argsort(best["per_episode"])[1])
-    assert f"Seed {seed}, mean JCT (s) {formats.number(best['per_episode'][seed])}: the median episode" in page
+    assert f"Seed {seed}, mean JCT (s) {best['per_episode'][seed]:.1f}: the median episode" in page
     assert "Played again" not in page
     bars = columns_of(tmp_path / "out" / "example.csv")
     assert list(bars[0]) == ["executor", "job", "start_s", "end_s"]

@@ -57,6 +57,9 @@ def test_other_formats():
     assert formats.number(0.00747, small=4) == "0.0075"
     assert [formats.signed(value) for value in (0.2, -0.2, None)] == ["+0.200", "-0.200", "-"]
     assert formats.interval((0.65, 0.88)) == "[0.650, 0.880]"
+    assert formats.number(-1118.56, decimals=1) == "-1,118.6"
+    assert formats.number(-0.004, decimals=2) == "0.00"
+    assert (formats.signed(8.923, 1), formats.interval((-30.63, 8.923), 1)) == ("+8.9", "[-30.6, 8.9]")
     assert [formats.percent(value) for value in (-39.46, 5, -0.04, None)] == ["-39.5", "+5.0", "+0.0", "-"]
     assert [formats.percent_interval(bounds) for bounds in ((-41.06, -0.01), None)] == ["[-41.1, 0.0]", "-"]
     assert [formats.count(n) for n in (None, 9_999, 102_000, 1_230_000, 6_738_415_616)] == [
