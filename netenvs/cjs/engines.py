@@ -203,14 +203,28 @@ class FastEngine(_Engine):
         self._observe()
 
     def step(self, actions: np.ndarray, autoreset: bool) -> None:
-        self.clusters.act(self.observation.action_mask, actions.copy(), self.outcomes, autoreset)
-        self._observe()
+        clusters, mask = self.clusters, self.observation.action_mask
+        self.observation = self._blank()
+        unfinished = kernel.act_rows(
+            clusters.workload,
+            clusters.options,
+            clusters.batch,
+            mask,
+            actions.copy(),
+            autoreset,
+            self._job_views,
+            self._stage_views,
+            self.observation,
+            self.outcomes,
+        )
+        if unfinished:
+            clusters.finish()
+            self._observe()
 
     def decide(self, rule: Rule) -> np.ndarray:
         clusters = self.clusters
-        stages, executors = clusters.decide(rule)
         actions = np.empty((self.rows, 2), np.int64)
-        kernel.actions_of_decisions(clusters.options, clusters.batch, stages, executors, actions)
+        kernel.decide_actions(clusters.workload, clusters.options, clusters.batch, rule, actions)
         return actions
 
     def view(self, row: int) -> ClusterView:
@@ -229,9 +243,8 @@ class FastEngine(_Engine):
 
     def _warm_up(self) -> None:
         """Compile the kernels (or load them from the disk cache) outside of any timed loop; nothing is stepped."""
-        clusters = self.clusters
-        clusters.reset(np.zeros(self.rows, dtype=np.bool_))
-        clusters.act(self.observation.action_mask, np.empty((0, 2), np.int64), self.outcomes, False)
+        self.clusters.reset(np.zeros(self.rows, dtype=np.bool_))
+        self.step(np.empty((0, 2), np.int64), False)
         self._observe()
 
     def _make_views(self) -> None:

@@ -112,18 +112,13 @@ class FastClusters:
         """Begin an episode in every row, or in those of ``mask``, bool (rows,), and run to the first decision."""
         mask = self._column(True if mask is None else mask, np.bool_)
         kernel.reset_rows(self.workload, self.options, self.batch, mask)
-        self._finish()
+        self.finish()
 
     def step(self, stages: np.ndarray, executors: np.ndarray, autoreset: bool = False) -> None:
         """One decision in every row, int64 (rows,), see ``step_rows``; the outcome is in ``batch.state``."""
         stages, executors = self._column(stages, np.int64), self._column(executors, np.int64)
         if kernel.step_rows(self.workload, self.options, self.batch, stages, executors, autoreset):
-            self._finish()
-
-    def act(self, action_mask: np.ndarray, actions: np.ndarray, outcomes: np.ndarray, autoreset: bool) -> None:
-        """One action of the environment in every row, see ``act_rows``."""
-        if kernel.act_rows(self.workload, self.options, self.batch, action_mask, actions, outcomes, autoreset):
-            self._finish()
+            self.finish()
 
     def decide(self, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
         """(stages, executors), int64 (rows,): the decisions of a rule, decided in the kernel."""
@@ -136,8 +131,17 @@ class FastClusters:
         decisions = 0
         while not np.all(self.batch.state["terminated"] | self.batch.state["truncated"]):
             decisions += kernel.play_rows(self.workload, self.options, self.batch, rule, np.iinfo(np.int64).max)
-            self._finish()
+            self.finish()
         return decisions
+
+    def finish(self) -> None:
+        """Give room to rows that paused and let them run on; report deadlocks."""
+        while np.any(self.batch.state["status"] == kernel.PAUSED):
+            self._make_room()
+            kernel.resume_rows(self.workload, self.options, self.batch)
+        stuck = np.flatnonzero(self.batch.state["status"] == kernel.DEADLOCK)
+        if len(stuck):
+            raise DeadlockError(self._describe_deadlock(int(stuck[0])))
 
     def jobs(self, row: int = 0) -> np.ndarray:
         """JOB_VIEW (jobs in the system,), in order of arrival."""
@@ -185,15 +189,6 @@ class FastClusters:
             return np.ascontiguousarray(values)
         column: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, len(self)), dtype=dtype)
         return column
-
-    def _finish(self) -> None:
-        """Give room to rows that paused and let them run on; report deadlocks."""
-        while np.any(self.batch.state["status"] == kernel.PAUSED):
-            self._make_room()
-            kernel.resume_rows(self.workload, self.options, self.batch)
-        stuck = np.flatnonzero(self.batch.state["status"] == kernel.DEADLOCK)
-        if len(stuck):
-            raise DeadlockError(self._describe_deadlock(int(stuck[0])))
 
     def _make_room(self) -> None:
         """Double what is too small for a row that paused."""

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from netenvs.cjs.kernel.episode import can_decline, is_over, step_row
+from netenvs.cjs.kernel.schedulers import decide
 from netenvs.cjs.kernel.stages import committable
-from netenvs.cjs.kernel.state import COMMON, NONE, borrow, cluster_of
+from netenvs.cjs.kernel.state import COMMON, NONE, READY, borrow, cluster_of
 from netenvs.cjs.kernel.views import pool_of, row_of, utilisation, view_jobs, view_stages
 from netenvs.compiled import kernel
 
@@ -213,29 +214,38 @@ def make_possible(mask, max_stages, action):
 
 
 @kernel
-def act_rows(workload, options, batch, action_mask, actions, outcomes, autoreset):
-    """One action in every row, int64 (rows, 2), changed where it is impossible; returns and resets as ``step_rows``.
+def act_rows(workload, options, batch, action_mask, actions, autoreset, jobs, stages, out, outcomes):
+    """One action in every row, int64 (rows, 2), changed where it is impossible; then ``observe_rows``.
 
-    ``action_mask`` and OUTCOME (rows,) are those of the last ``observe_rows``.
+    ``action_mask`` and OUTCOME (rows,) are those of the last ``observe_rows``; ``autoreset`` as in ``step_row``.
+    Returns whether a row is not READY: then nothing was observed.
     """
-    workload = borrow(workload)
+    borrowed = borrow(workload)
     max_stages = action_mask.shape[1] - 1 - options.num_executors
-    count = 0
+    unfinished = False
     for row in range(len(actions)):
         cluster = cluster_of(batch, row)
-        outcomes[row].invalid_action = not is_over(cluster.state[0]) and make_possible(
-            action_mask[row], max_stages, actions[row]
-        )
+        outcomes[row].invalid_action = False
+        if not is_over(cluster.state[0]):
+            outcomes[row].invalid_action = make_possible(action_mask[row], max_stages, actions[row])
         stage = pool_of(options, cluster, actions[row, 0])
-        count += step_row(workload, options, cluster, stage, actions[row, 1] + 1, autoreset)
-    return count
+        step_row(borrowed, options, cluster, stage, actions[row, 1] + 1, autoreset)
+        unfinished |= cluster.state[0].status != READY
+    if not unfinished:
+        observe_rows(workload, options, batch, jobs, stages, out, outcomes)
+    return unfinished
 
 
 @kernel
-def actions_of_decisions(options, batch, stages, executors, actions):
-    """Translate pools and executors, int64 (rows,) each, into actions, int64 (rows, 2)."""
+def decide_actions(workload, options, batch, rule, actions):
+    """Write the decisions of a ``Rule`` as actions, int64 (rows, 2); (0, 0) in rows that are over."""
+    workload = borrow(workload)
     for row in range(len(actions)):
         actions[row, 0], actions[row, 1] = 0, 0
-        if stages[row] != COMMON:
-            actions[row, 0] = row_of(options, cluster_of(batch, row), stages[row])
-            actions[row, 1] = executors[row] - 1
+        if is_over(batch.state[row]) or batch.state[row].status != READY:
+            continue
+        cluster = cluster_of(batch, row)
+        stage, executors = decide(workload, options, cluster, rule)
+        if stage != COMMON:
+            actions[row, 0] = row_of(options, cluster, stage)
+            actions[row, 1] = executors - 1
