@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agents.cjs import DECLINE, Decision, Scheduler
 from agents.cjs.by_arrival import FIFO, Fair, FIFOFull
 from agents.cjs.by_size import CPT, SJFCP, SRPT, remaining_path_ms, remaining_work_ms, total_work_ms
-from agents.cjs.capped_srpt import ANY_NUMBER, FEW_EXECUTORS, MANY_EXECUTORS, CappedSRPT
+from agents.cjs.capped_srpt import FEW_EXECUTORS, MANY_EXECUTORS, CappedSRPT
 from agents.cjs.scheduler import Heuristic, to_action
 from agents.cjs.simple import Random
 from agents.cjs.weighted_fair import WeightedFair
@@ -212,7 +212,7 @@ def test_weighted_fair_alpha_in_brackets():
 
 # --- capped-srpt ---
 
-PLAIN = FEW_EXECUTORS._replace(share=1.0, growth=0.5, crowding=-1.0, own_factor=0.5, early=1.0, hold=0.0)
+PLAIN = CappedSRPT().rule(10)._replace(share=1.0, growth=0.5, crowding=-1.0, own_factor=0.5, early=1.0, hold=0.0)
 
 
 def work(seconds, **fields):
@@ -261,8 +261,17 @@ def test_capped_srpt_caps_are_not_strict():
 
 
 def test_constants_follow_the_number_of_executors():
-    rules = [CappedSRPT().rule(size) for size in (1, 10, 11, 49, 50, 400)]
-    assert rules == [FEW_EXECUTORS, FEW_EXECUTORS, ANY_NUMBER, ANY_NUMBER, MANY_EXECUTORS, MANY_EXECUTORS]
+    """Those tuned for 10 and for 50, and in between what lies between them."""
+
+    def constants(size):
+        rule = CappedSRPT().rule(size)._asdict()
+        return {name: rule[name] for name in FEW_EXECUTORS}
+
+    assert constants(1) == constants(10) == FEW_EXECUTORS
+    assert constants(50) == constants(400) == pytest.approx(MANY_EXECUTORS)
+    middle = constants(22)  # about the geometric mean
+    for name, few in FEW_EXECUTORS.items():
+        assert middle[name] == pytest.approx((few + MANY_EXECUTORS[name]) / 2, abs=0.01)
 
 
 # --- Python and kernel decide equally ---
@@ -327,7 +336,7 @@ def small_clusters(draw, bounded):
 
 alphas = st.sampled_from([-2.0, -1.0, -0.3, 0.0, 0.5, 1.0, 2.0])
 constants = st.builds(
-    MANY_EXECUTORS._replace,
+    CappedSRPT().rule(50)._replace,
     share=st.floats(0.01, 2.0),
     growth=st.floats(0.0, 1.0),
     crowding=st.floats(-1.0, 0.0),
