@@ -418,9 +418,9 @@ def observation_space(options: ClusterOptions) -> Dict | Graph:
         return Graph(Box(0.0, kernel.HIGHEST, (NODE_FEATURES,), np.float32), Discrete(1))
     return Dict(
         stages=Box(0.0, kernel.HIGHEST, (stages, kernel.STAGE_FEATURES), np.float32),
-        stage_job=Box(0, jobs - 1, (stages,), np.int32),
+        stage_job=Box(0, max(jobs - 1, 1), (stages,), np.int32),
         stage_mask=MultiBinary(stages),
-        edges=Box(0, stages - 1, (edges, 2), np.int32),
+        edges=Box(0, max(stages - 1, 1), (edges, 2), np.int32),
         edge_mask=MultiBinary(edges),
         jobs=Box(0.0, kernel.HIGHEST, (jobs, kernel.JOB_FEATURES), np.float32),
         job_mask=MultiBinary(jobs),
