@@ -190,7 +190,7 @@ class ClusterView:
         can_decline: whether anything else is going to happen; if not, declining would leave jobs unfinished.
         job_array, stage_array: what the objects are made of, JOB_VIEW (jobs,) and STAGE_VIEW (stages of all
             jobs,), both in order of arrival and of stages: for vectorised schedulers.
-        job_set: the workload.
+        job_set: the workload, without its measured durations.
     """
 
     def __init__(self, job_set: JobSet, num_executors: int, outcome: np.ndarray, jobs: np.ndarray, stages: np.ndarray):
@@ -287,6 +287,10 @@ class ClusterView:
         )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ClusterView:
+        """Itself: it cannot change. (stable-baselines3 copies every ``info``.)"""
+        return self
 
     def __repr__(self) -> str:
         return f"<ClusterView at {self.now_s:.3f} s: {len(self.job_array)} jobs, {self.committable} executors on offer>"

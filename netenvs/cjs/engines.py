@@ -233,7 +233,7 @@ class FastEngine(_Engine):
         else:
             jobs = self._job_views[: self.outcomes["jobs_in_system"][0]].copy()
             stages = self._stage_views[: jobs["num_stages"].sum()].copy()
-        return ClusterView(self.jobs, self.options.num_executors, self.outcomes[row], jobs, stages)
+        return ClusterView(self.jobs.without_samples, self.options.num_executors, self.outcomes[row], jobs, stages)
 
     def tasks(self, row: int) -> np.ndarray:
         return self.clusters.tasks(row)
@@ -354,7 +354,7 @@ class SimpyEngine(_Engine):
             outcome["truncated_view"] = kernel.fill_observation(
                 self._workload, simulator.num_executors, offer, jobs, stages, self.observation, row
             )
-            self._views.append(ClusterView(self.jobs, simulator.num_executors, outcome, jobs, stages))
+            self._views.append(ClusterView(self.jobs.without_samples, simulator.num_executors, outcome, jobs, stages))
 
     def _write_outcome(self, row: int) -> np.ndarray:
         """All of it but what ``step`` and ``fill_observation`` know."""

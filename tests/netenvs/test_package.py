@@ -29,8 +29,9 @@ def test_importing_netenvs_loads_no_heavy_package():
     assert loaded_by("import netenvs") == set()
 
 
-def test_playing_loads_only_numba():
-    play = "import gymnasium, netenvs; e = gymnasium.make('netenvs/ABR-v0'); e.reset(); e.step(0)"
+@pytest.mark.parametrize(("env_id", "action"), [("netenvs/ABR-v0", "0"), ("netenvs/CJS-small-v0", "[1, 0]")])
+def test_playing_loads_only_numba(env_id, action):
+    play = f"import gymnasium, netenvs; e = gymnasium.make('{env_id}'); e.reset(); e.step({action})"
     assert loaded_by(play) <= {"numba"}
 
 
@@ -78,9 +79,10 @@ def test_one_module_of_netenvs_imports_torch_and_none_imports_it():
 
 def test_dynamics_and_environment_are_apart():
     """kernel.py knows no Gymnasium; env.py is the only one of the task that does."""
-    for file in (ROOT / "netenvs" / "abr").glob("*.py"):
-        tops = {name.split(".")[0] for name in imports_of(file)}
-        assert ("gymnasium" in tops) == (file.name == "env.py"), file
+    for task in ("abr", "cjs"):
+        for file in (ROOT / "netenvs" / task).rglob("*.py"):
+            tops = {name.split(".")[0] for name in imports_of(file)}
+            assert ("gymnasium" in tops) == (file.name == "env.py"), file
 
 
 def test_registering_twice_is_safe():

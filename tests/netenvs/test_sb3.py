@@ -111,3 +111,40 @@ def test_attributes_and_methods():
 def test_adapter_needs_same_step_resets():
     with pytest.raises(ValueError, match="SAME_STEP"):
         SB3VecEnv(gym.make_vec(ABR, num_envs=2))
+
+
+CJS = "netenvs/CJS-small-v0"
+
+
+def test_maskable_ppo_schedules_jobs_from_the_id_alone():
+    """Dict observations, two components: stage and executors; what is possible jointly is left to clipping."""
+    contrib = pytest.importorskip("sb3_contrib")
+    model = contrib.MaskablePPO(
+        "MultiInputPolicy", CJS, n_steps=64, batch_size=64, n_epochs=1, policy_kwargs=NET, seed=0
+    )
+    learn(model, 128)
+    env = gym.make(CJS)
+    observation, info = env.reset(seed=0)
+    over = False
+    while not over:
+        action, _ = model.predict(observation, action_masks=info["action_mask"])
+        observation, _, over, _, info = env.step(action)
+        assert not info["invalid_action"] or action[0] != 0
+    assert info["jobs_done"] == 20
+
+
+def test_maskable_ppo_schedules_jobs_through_the_adapter():
+    contrib = pytest.importorskip("sb3_contrib")
+    env = make_sb3_env(CJS, num_envs=4)
+    model = contrib.MaskablePPO("MultiInputPolicy", env, n_steps=32, batch_size=64, n_epochs=1, policy_kwargs=NET)
+    learn(model, 256)
+    masks = env.env_method("action_masks", indices=[2])
+    assert len(masks) == 1 and masks[0].shape == (1 + 400 + 10,) and masks[0].dtype == np.bool_
+
+
+@pytest.mark.slow
+def test_maskable_ppo_schedules_for_thousands_of_steps():
+    contrib = pytest.importorskip("sb3_contrib")
+    env = make_sb3_env(CJS, num_envs=8)
+    model = contrib.MaskablePPO("MultiInputPolicy", env, n_steps=128, batch_size=256, gamma=1.0, seed=0)
+    learn(model, 8192)

@@ -24,6 +24,7 @@ from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
 from netenvs import datasets
+from netenvs.cjs import kernel
 from netenvs.cjs.cluster_view import ClusterView
 
 ENV_ID = "netenvs/CJS-v0"
@@ -287,10 +288,9 @@ def altered(view, supply, rows):
     """The view with this supply of all jobs and these rows of stages."""
     jobs, stages = view.job_array.copy(), view.stage_array.copy()
     jobs["supply"], stages["row"] = supply, rows
-    source = (None, None)
-    return ClusterView(
-        view.job_set, view.num_executors, 0.0, source, view.committable, view.source_executors, True, jobs, stages
-    )
+    outcome = np.zeros((), kernel.OUTCOME)
+    outcome["committable"], outcome["source_job"], outcome["source_stage"] = view.committable, -1, -1
+    return ClusterView(view.job_set, view.num_executors, outcome, jobs, stages)
 
 
 def test_stages_without_a_row_are_seen_but_not_chosen(view, weights):
