@@ -331,7 +331,6 @@ class _Recording(Policy):
 
     def __init__(self, policy: Policy, episode: Episode):
         self.name = policy.name
-        self.observation_options = policy.observation_options
         self.episode = episode
 
     def reset(self, seed: int | None = None) -> None:

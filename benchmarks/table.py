@@ -16,7 +16,7 @@ from benchmarks.tasks import Term
 
 WIDE = 130
 """Columns from which everything fits into one table."""
-PLAIN_WIDTH = 100
+PLAIN_WIDTH = 120
 """Width where the output is no terminal."""
 
 
