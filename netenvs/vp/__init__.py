@@ -1,0 +1,1 @@
+"""Viewport prediction: recorded head motion, its metrics, and the environment that replays it."""
