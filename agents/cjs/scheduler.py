@@ -42,7 +42,7 @@ class Scheduler(Policy):
     """
 
     def decide(self, view: ClusterView) -> Decision:
-        """One decision; ``view.schedulable`` is never empty."""
+        """One decision; ``view.schedulable`` is never empty, unless ``max_jobs`` or ``max_stages`` hides the rest."""
         raise NotImplementedError(f"{type(self).__name__} does not define decide(view)")
 
     def act(self, observation: Any, info: dict[str, Any]) -> np.ndarray:
@@ -89,7 +89,7 @@ def to_action(view: ClusterView, decision: Decision) -> np.ndarray:
             f"{now}: decide(view) returned {what}; return Decision(stage, executors) or DECLINE"
         ) from None
     if stage is None:
-        if not view.can_decline:
+        if view.schedulable and not view.can_decline:
             raise PolicyError(
                 f"{now}: declined although nothing else is going to happen; {len(view.jobs)} jobs would stay "
                 f"unfinished. Choose one of {_some(view.schedulable)}"

@@ -13,15 +13,16 @@ MOST_ALPHA = 10.0
 
 
 class WeightedFair(BySize):
-    """Job i gets about N T_i^alpha / sum_j T_j^alpha executors, T its total work: 0 is an equal share.
+    """Job i gets about N T_i^alpha / sum_j T_j^alpha executors, T its total work: alpha 0 is an equal share.
 
     The weights are those of Decima's evaluation (Mao et al., SIGCOMM 2019, section 7.1). The paper does not say who
     comes first and what happens to executors that the shares leave to nobody; here the job with the least remaining
     work comes first, a share also binds the job whose executors are on offer, and executors never idle for the sake
-    of a share, which makes the baseline much stronger than the rule of ``fair`` with these weights.
+    of a share, which makes the baseline much stronger than the rule of ``fair`` with these weights. The default alpha
+    is the best of -2 to 2 on TPC-H jobs, mean over N = 10 and 50 with 20 and 50 jobs: -0.4 to -0.1 are equally good.
     """
 
-    def __init__(self, alpha: float = 0.0):
+    def __init__(self, alpha: float = -0.2):
         if not -MOST_ALPHA <= alpha <= MOST_ALPHA:
             raise ValueError(f"alpha must be from {-MOST_ALPHA:g} to {MOST_ALPHA:g}, not {alpha}")
         self.alpha = float(alpha)

@@ -19,10 +19,12 @@ from agents.cjs.simple import Random
 from agents.cjs.weighted_fair import WeightedFair
 from agents.policy import REGISTRY, PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
+from netenvs import datasets
 from netenvs.cjs.cluster_view import ClusterView
 from netenvs.cjs.engines import ClusterOptions, FastEngine
+from netenvs.cjs.fast import FastClusters
 from netenvs.cjs.jobs import LEVELS, Job, Stage, make_job_set
-from netenvs.cjs.kernel import JOB_VIEW, STAGE_VIEW
+from netenvs.cjs.kernel import JOB_VIEW, NONE, OUTCOME, STAGE_VIEW
 from netenvs.cjs.reference import DeadlockError
 from netenvs.cjs.workload import load_workload
 
@@ -56,17 +58,11 @@ def make_view(jobs, committable=4, source=None, num_executors=10, source_executo
     for index, row in enumerate(rows):
         for name, value in {"row": index + 1, **row}.items():
             stage_array[index][name] = value
-    return ClusterView(
-        template,
-        num_executors,
-        1500.0,
-        (source, None),
-        committable,
-        committable if source_executors is None else source_executors,
-        can_decline,
-        job_array,
-        stage_array,
-    )
+    outcome = np.zeros(1, OUTCOME)[0]
+    outcome["now_ms"], outcome["can_decline"], outcome["committable"] = 1500.0, can_decline, committable
+    outcome["source_job"], outcome["source_stage"] = NONE if source is None else source, NONE
+    outcome["source_executors"] = committable if source_executors is None else source_executors
+    return ClusterView(template, num_executors, outcome, job_array, stage_array)
 
 
 def decided(scheduler, view):
@@ -187,16 +183,16 @@ def test_weighted_fair_is_exact_for_equal_jobs():
 
 def test_weighted_fair_passes_over_a_job_with_its_share():
     jobs = [(5, [{"remaining": 2, "demand": 2}]), (1, [{"remaining": 40, "demand": 40}])]
-    assert decided(WeightedFair(), make_view(jobs)) == ((1, 0), 4)
+    assert decided(WeightedFair(0.0), make_view(jobs)) == ((1, 0), 4)
     own = make_view(jobs, source=0, committable=1)
-    assert decided(WeightedFair(), own) == ((0, 0), 1), "the executors on offer are part of the job's five"
+    assert decided(WeightedFair(0.0), own) == ((0, 0), 1), "the executors on offer are part of the job's five"
     own = make_view([(7, [{}]), jobs[1]], source=0, committable=1)
-    assert decided(WeightedFair(), own) == ((1, 0), 1), "a share binds the job that offers, too"
+    assert decided(WeightedFair(0.0), own) == ((1, 0), 1), "a share binds the job that offers, too"
 
 
 def test_shares_do_not_leave_executors_idle():
     view = make_view([(5, [{"remaining": 9, "demand": 9}]), (6, [{}])])
-    assert decided(WeightedFair(), view) == ((1, 0), 2)
+    assert decided(WeightedFair(0.0), view) == ((1, 0), 2)
 
 
 @pytest.mark.parametrize("alpha", [11, -10.5, math.nan, math.inf])
@@ -281,15 +277,17 @@ def assert_equal_decisions(heuristic, engine, decisions=10_000):
     """Play all rows of an engine to the end; returns the decisions."""
     played = 0
     engine.begin(np.ones(engine.rows, np.bool_))
-    while not engine.over.all() and played < decisions:
-        rows = np.flatnonzero(~engine.over)
+    while played < decisions:
+        rows = np.flatnonzero(~(engine.outcomes["terminated"] | engine.outcomes["truncated"]))
+        if not len(rows):
+            break
         actions = np.zeros((engine.rows, 2), np.int64)
         actions[rows] = heuristic.act_batch(None, {"clusters": engine, "row": rows})
         for row in rows.tolist():
             view = engine.view(row)
             assert to_action(view, heuristic.decide(view)).tolist() == actions[row].tolist(), (row, view)
         engine.step(actions, False)
-        assert not engine.invalid.any()
+        assert not engine.outcomes["invalid_action"].any()
         played += len(rows)
     return played
 
@@ -368,7 +366,9 @@ def test_python_and_kernel_decide_equally_on_what_is_visible(heuristic, engine):
         event("nothing visible was left to decide")
 
 
-@pytest.mark.parametrize("name", [*HEURISTICS, "weighted-fair(alpha=-1)", "weighted-fair(alpha=0.5)"])
+@pytest.mark.parametrize(
+    "name", [*HEURISTICS, "weighted-fair(alpha=-1)", "weighted-fair(alpha=0)", "weighted-fair(alpha=0.5)"]
+)
 @pytest.mark.parametrize(
     ("workload", "num_executors"), [("synthetic", 10), ("tpch", 10), ("tpch", 30), ("tpch", 50), ("tpch", 110)]
 )
@@ -465,6 +465,28 @@ def test_capped_srpt_beats_fair(netllm_tpch, num_executors, num_jobs, gain):
     fair = mean_jct_s("fair", num_executors, num_jobs)
     assert mean_jct_s("capped-srpt", num_executors, num_jobs) < (1 - gain) * fair
     assert mean_jct_s("weighted-fair", num_executors, num_jobs) < fair
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["greedy", "sampled"])
+@pytest.mark.parametrize(("num_executors", "num_jobs"), [(10, 20), (50, 50)])
+def test_capped_srpt_beats_the_released_decima(netllm_tpch, num_executors, num_jobs, mode):
+    if not datasets.installed("decima-weights"):
+        pytest.skip("data set decima-weights is not installed (python -m netenvs.datasets install decima-weights)")
+    decima = mean_jct_s(f"decima-released(mode={mode})", num_executors, num_jobs)
+    assert mean_jct_s("capped-srpt", num_executors, num_jobs) < decima
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("num_executors", "num_jobs"), [(10, 20), (50, 50)])
+def test_capped_srpt_leaves_no_job_unfinished(netllm_tpch, num_executors, num_jobs):
+    """1,000 episodes; a decline that strands jobs would raise ``DeadlockError``."""
+    clusters = FastClusters(load_workload("tpch"), 1000, num_executors, num_jobs)
+    for row in range(1000):
+        clusters.seed(row, row)
+    clusters.reset()
+    clusters.play(CappedSRPT().rule(num_executors))
+    assert clusters.batch.state["num_done"].tolist() == [num_jobs] * 1000
 
 
 def test_order_of_the_schedulers_under_overload():
