@@ -1,7 +1,7 @@
 """``python -m benchmarks.speed --env abr``: how fast environments and policies are, against the published structure.
 
 Every run measures all sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
-over the runs are what counts. Everything here runs on one core.
+over the runs are what counts. Everything here runs on one core; seconds are those that it worked for us.
 """
 
 from __future__ import annotations
@@ -54,7 +54,11 @@ def parser() -> argparse.ArgumentParser:
         "--runs", type=_from_one, default=3, metavar="N", help="paired runs; medians count (default: 3)"
     )
     parser.add_argument(
-        "--seconds", type=_positive, default=1.0, metavar="S", help="time for each measurement of a run (default: 1)"
+        "--seconds",
+        type=_positive,
+        default=1.0,
+        metavar="S",
+        help="processor time for each measurement of a run (default: 1)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every run to this file")
     return parser
@@ -68,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     try:
         options = task_options(arguments)
+        if arguments.json is not None and arguments.json.is_dir():
+            raise ValueError(f"--json {arguments.json}: this is a folder; give a file")
         if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
             raise ValueError(f"--json {arguments.json}: there is no folder {arguments.json.absolute().parent}")
         task = importlib.import_module(f"benchmarks.speed_{arguments.env}")
@@ -78,7 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     print(f"{arguments.env}, {settings}; {arguments.runs} runs, {os.cpu_count()} cores")
-    print("median (lowest .. highest); " + ", ".join(f"ratio to {name}" for name in task.YARDSTICKS))
+    print(
+        "seconds of one core; median (lowest .. highest); " + ", ".join(f"ratio to {name}" for name in task.YARDSTICKS)
+    )
     for line in report(measurements, task.YARDSTICKS, runs):
         print(line)
     for line in getattr(task, "PUBLISHED", ()):

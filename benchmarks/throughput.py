@@ -30,12 +30,15 @@ class Measurement(NamedTuple):
 
 
 def rates(work: Callable[[], tuple[int, ...]], seconds: float) -> list[float]:
-    """Units a second, for each unit that ``work`` counts; it is repeated until ``seconds`` are over."""
+    """Units a second, for each unit that ``work`` counts; it is repeated until ``seconds`` are over.
+
+    Seconds are those of the processor: all work is done by one thread, and what else runs on the machine counts less.
+    """
     totals: list[int] = []
-    begin = time.perf_counter()
+    begin = time.process_time()
     while True:
         counts = work()
         totals = [total + count for total, count in zip(totals, counts, strict=True)] if totals else list(counts)
-        spent = time.perf_counter() - begin
-        if spent >= seconds:
+        spent = time.process_time() - begin
+        if spent >= seconds and spent > 0:
             return [total / spent for total in totals]

@@ -31,7 +31,7 @@ def test_bitrates(tmp_path, capsys):
         assert all(value > 0 for value in values.values())
     first, second, *lines = capsys.readouterr().out.splitlines()
     assert "synthetic(count=3)" in first and "2 runs" in first
-    assert second == "median (lowest .. highest); ratio to plain loop"
+    assert second == "seconds of one core; median (lowest .. highest); ratio to plain loop"
     assert [line.split("  ")[0] for line in lines] == labels
     assert [line.endswith(" x") for line in lines] == [False, True, True] + [False] * (len(labels) - 3)
 
@@ -59,7 +59,7 @@ def test_job_scheduling(tmp_path, capsys):
     ]
     assert all(value > 0 for values in written["runs"] for value in values.values())
     _, second, *lines = capsys.readouterr().out.splitlines()
-    assert second == "median (lowest .. highest); ratio to plain loop, ratio to simpy engine"
+    assert second == "seconds of one core; median (lowest .. highest); ratio to plain loop, ratio to simpy engine"
     assert [line.split("  ")[0] for line in lines[:-2]] == labels
     assert [line.count(" x") for line in lines[:6]] == [0, 0, 1, 1, 2, 2]
     assert "not measured here" in lines[-2]
@@ -84,6 +84,7 @@ def test_unknown_environments_and_options_are_one_line(capsys, tmp_path):
         ("--env", "cjs", "--dataset", "sinthetic"): "unknown workload 'sinthetic'",
         ("--env", "abr", "--num-jobs", "3"): "--num-jobs is no option of --env abr",
         ("--env", "abr", "--json", str(tmp_path / "no" / "x.json")): f"--json {tmp_path / 'no' / 'x.json'}: there is",
+        ("--env", "cjs", "--json", str(tmp_path)): f"--json {tmp_path}: this is a folder; give a file",
         ("--env", "abr", "--runs", "0"): "argument --runs: '0' is not a whole number from 1 up",
         ("--env", "abr", "--seconds", "nan"): "argument --seconds: 'nan' is not a positive number of seconds",
         (): "the following arguments are required: --env",
