@@ -263,19 +263,10 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
     def __init__(
         self,
         num_envs: int = 1,
-        traces: str | None = None,
-        video: str | None = None,
-        preset: str = "netllm",
-        qoe: str = "lin",
-        history: int | None = None,
-        action_mode: str = "quality",
-        delay_noise: bool = False,
-        start: str | None = None,
-        rtt_ms: float | None = None,
-        buffer_cap_s: float | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        **options: Any,
     ):
         if render_mode is not None:
             raise ValueError("the vector environment does not render; make the single one with gym.make")
@@ -285,19 +276,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         self.autoreset_mode = check_autoreset_mode(autoreset_mode)
         self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = None
-        self.simulator = Simulator(
-            self.num_envs,
-            traces,
-            video,
-            preset,
-            qoe,
-            history,
-            action_mode,
-            delay_noise,
-            start,
-            rtt_ms,
-            buffer_cap_s,
-        )
+        self.simulator = Simulator(self.num_envs, **options)
         self.single_observation_space, self.single_action_space = _spaces(self.simulator)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)

@@ -31,16 +31,16 @@ class Simulator:
     def __init__(
         self,
         rows: int,
-        traces: str | None,
-        video: str | None,
-        preset: str,
-        qoe: str,
-        history: int | None,
-        action_mode: str,
-        delay_noise: bool,
-        start: str | None,
-        rtt_ms: float | None,
-        buffer_cap_s: float | None,
+        traces: str | None = None,
+        video: str | None = None,
+        preset: str = "netllm",
+        qoe: str = "lin",
+        history: int | None = None,
+        action_mode: str = "quality",
+        delay_noise: bool = False,
+        start: str | None = None,
+        rtt_ms: float | None = None,
+        buffer_cap_s: float | None = None,
     ):
         if not isinstance(preset, str) or preset not in PRESETS:
             raise ValueError(unknown_name("preset", str(preset), PRESETS))
