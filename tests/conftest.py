@@ -35,6 +35,18 @@ def netllm_tpch() -> None:
     _require("netllm-tpch")
 
 
+@pytest.fixture(scope="session")
+def jin2022() -> None:
+    """The test needs the installed head motion of this name."""
+    _require("jin2022")
+
+
+@pytest.fixture(scope="session")
+def wu2017() -> None:
+    """The test needs the installed head motion of this name."""
+    _require("wu2017")
+
+
 def _require(name: str) -> None:
     if not datasets.installed(name):
         pytest.skip(f"data set {name} is not installed (python -m netenvs.datasets install {name})")

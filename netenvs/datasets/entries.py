@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_tpch
+from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_tpch, netllm_vp
 
 _NETLLM_COMMIT = "105bcf070f2bec808f7b14f8f5a953de6e4e6e54"
 _NETLLM_TREE = f"https://github.com/duowuyms/NetLLM/tree/{_NETLLM_COMMIT}"
@@ -130,6 +130,32 @@ CATALOGUE: dict[str, Dataset] = {
             installed_mb=0.1,
             members=decima_weights.MEMBERS,
             packed=decima_weights.PACKED,
+        ),
+        Dataset(
+            name="jin2022",
+            gives="head motion of 84 users in 27 videos of 60 s at 5 Hz, with the published splits",
+            licence="MIT (as redistributed by NetLLM; no licence of the measurements was found)",
+            citation="Jin et al., 'Where Are You Looking? A Large-Scale Dataset of Head and Gaze Behavior for "
+            f"360-Degree Videos and a Pilot Study', ACM Multimedia 2022; released with {_NETLLM_PAPER}",
+            source=f"{_NETLLM_TREE}/viewport_prediction/data/viewports/Jin2022",
+            commit=_NETLLM_COMMIT,
+            url=_NETLLM_TARBALL,
+            archives=("netllm-vp-jin2022.tar.xz", "netllm-vp-jin2022.tar.gz"),
+            convert=netllm_vp.convert_jin2022,
+            installed_mb=10.8,
+        ),
+        Dataset(
+            name="wu2017",
+            gives="head motion of 48 users in 18 videos of 3 to 11 min at 5 Hz, with the published splits (videos 1-9)",
+            licence="MIT (as redistributed by NetLLM; no licence of the measurements was found)",
+            citation="Wu et al., 'A Dataset for Exploring User Behaviors in VR Spherical Video Streaming', ACM MMSys "
+            f"2017, doi:10.1145/3083187.3083210; released with {_NETLLM_PAPER}",
+            source=f"{_NETLLM_TREE}/viewport_prediction/data/viewports/Wu2017",
+            commit=_NETLLM_COMMIT,
+            url=_NETLLM_TARBALL,
+            archives=("netllm-vp-wu2017.tar.xz", "netllm-vp-wu2017.tar.gz"),
+            convert=netllm_vp.convert_wu2017,
+            installed_mb=20.2,
         ),
     )
 }

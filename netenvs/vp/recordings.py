@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from netenvs.records import ArrayRecord
+from netenvs.spec import unknown_name
 
 RATE_HZ = 5.0
 TRIM_HEAD, TRIM_TAIL, STEP = 30, 60, 15
@@ -72,4 +73,121 @@ class Windows(NamedTuple):
     time_s: np.ndarray
     """float64 (windows,): playback time of the last observed sample."""
     valid: np.ndarray
-    """bool (windows,): no gap longer than ``MAX_GAP_S`` inside."""
+    """bool (windows,): each sample inside was taken after the one before it, by at most ``MAX_GAP_S``."""
+
+
+def pack_recordings(
+    name: str, recordings: Mapping[tuple[int, int], tuple[Any, Any]], splits: Mapping[str, Split]
+) -> Recordings:
+    """Put recordings, (video, user) -> (time_s, angles_deg (samples, 3)), end to end."""
+    if not recordings:
+        raise ValueError(f"{name}: there is no recording in it")
+    keys = sorted(recordings)
+    return Recordings(
+        name=name,
+        offset=_frozen(np.cumsum([0, *(len(recordings[key][0]) for key in keys)]), np.int64),
+        angles_deg=_frozen(np.concatenate([recordings[key][1] for key in keys]), np.float32),
+        time_s=_frozen(np.concatenate([recordings[key][0] for key in keys]), np.float64),
+        video=_frozen([video for video, _ in keys], np.int32),
+        user=_frozen([user for _, user in keys], np.int32),
+        splits=splits,
+    )
+
+
+def find_recording(recordings: Recordings, video: int, user: int) -> int:
+    """Number of the recording of a video by a user. Raises ``ValueError`` where there is none."""
+    number = _numbers(recordings, np.array([video]), np.array([user]))
+    if not len(number):
+        what, known = ("user", recordings.user) if video in recordings.video else ("video", recordings.video)
+        raise ValueError(
+            f"{recordings.name}: no recording of video {video} by user {user}; "
+            f"{what}s are numbered {known.min()} to {known.max()}"
+        )
+    return int(number[0])
+
+
+def recordings_of(recordings: Recordings, split: str) -> np.ndarray:
+    """int64: numbers of the recordings of a split, in order of its videos, then of its users."""
+    if split not in recordings.splits:
+        raise ValueError(unknown_name("split", str(split), recordings.splits))
+    videos, users = (np.array(listed, dtype=np.int64) for listed in recordings.splits[split])
+    return _numbers(recordings, np.repeat(videos, len(users)), np.tile(users, len(videos)))
+
+
+def windows(
+    recordings: Recordings,
+    split: str,
+    history: int = 10,
+    horizon: int = 20,
+    step: int = STEP,
+    trim_head: int = TRIM_HEAD,
+    trim_tail: int = TRIM_TAIL,
+) -> Windows:
+    """Cut windows of ``history + horizon`` samples, one every ``step`` samples.
+
+    The first future sample is at ``trim_head``, ``trim_head + step``, ... of a recording, as long as it is before
+    the last ``trim_tail`` samples. The defaults are NetLLM's constants, which follow neither history nor horizon,
+    so that all settings have the same number of windows. A pair of a video and a user that was not recorded is
+    passed over; a recording too short for a window gives none.
+
+    Raises ``ValueError`` for an unknown split, and unless ``trim_head >= history >= 1`` and
+    ``trim_tail >= horizon >= 1``.
+    """
+    counts = {"history": history, "horizon": horizon, "step": step, "trim_head": trim_head, "trim_tail": trim_tail}
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise ValueError(f"{name} must be a whole number of samples from 1 up, not {count!r}")
+    if trim_head < history:
+        raise ValueError(f"trim_head ({trim_head} samples) must be at least history ({history})")
+    if trim_tail < horizon:
+        raise ValueError(f"trim_tail ({trim_tail} samples) must be at least horizon ({horizon})")
+
+    chosen = recordings_of(recordings, split)
+    samples = np.diff(recordings.offset)[chosen]
+    per_recording = np.maximum(-(-(samples - trim_tail - trim_head) // step), 0)
+    recording = np.repeat(chosen, per_recording)
+    within = np.arange(len(recording)) - np.repeat(np.cumsum(per_recording) - per_recording, per_recording)
+    sample = trim_head + step * within
+    first = recordings.offset[recording] + sample - history
+
+    length = history + horizon
+    block = _stretches(recordings.angles_deg, first, length)
+    forward = np.diff(recordings.time_s)
+    broken = np.concatenate([[0], np.cumsum((forward <= 0) | (forward > MAX_GAP_S))])  # up to each sample
+    return Windows(
+        history=block[:, :history],
+        future=block[:, history:],
+        recording=recording,
+        sample=sample,
+        video=recordings.video[recording],
+        user=recordings.user[recording],
+        time_s=recordings.time_s[first + history - 1],
+        valid=broken[first + length - 1] == broken[first],
+    )
+
+
+def _stretches(angles_deg: np.ndarray, first: np.ndarray, length: int) -> np.ndarray:
+    """float32 (stretches, length, 3): the samples from each of ``first`` on."""
+    if not len(first):
+        return np.empty((0, length, 3), dtype=np.float32)
+    every = np.lib.stride_tricks.sliding_window_view(angles_deg.reshape(-1), 3 * length)[::3]
+    return every[first].reshape(-1, length, 3)
+
+
+def _numbers(recordings: Recordings, video: np.ndarray, user: np.ndarray) -> np.ndarray:
+    """Numbers of the recordings of (video, user) pairs; pairs that were not recorded are left out."""
+    known = _key(recordings.video, recordings.user)
+    wanted = _key(video, user)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return place[known[place] == wanted]
+
+
+def _key(video: np.ndarray, user: np.ndarray) -> np.ndarray:
+    """One number per pair, in order of video, then user."""
+    return (video.astype(np.int64) << 32) + user.astype(np.int64)
+
+
+def _frozen(values: Any, dtype: type) -> np.ndarray:
+    array: np.ndarray = np.ascontiguousarray(values, dtype=dtype)
+    array.flags.writeable = False
+    return array
