@@ -24,8 +24,9 @@ class CappedSRPT(BySize):
 
         N share (W_i / 100 s)^growth n^crowding    (rounded, 1 to N)
 
-    executors, W_i its remaining work and n the number of jobs in the system. The constants were tuned on TPC-H jobs
-    arriving every 25 s (20, 50 and 200 of them); between 10 and 50 executors they are interpolated in log N.
+    executors, W_i its remaining work and n the number of jobs in the system. The constants come from a cross-entropy
+    search on TPC-H jobs arriving every 25 s (20 to 200 of them, seeds 1000 to 1149); between 10 and 50 executors they
+    are interpolated in log N. Other workloads may have better ones.
     """
 
     def sizes(self, view: ClusterView) -> Sequence[float]:

@@ -116,6 +116,13 @@ def test_shares_by_total_work(alpha, given):
     assert decide_round(clusters([stage(40)], [stage(10)]), rule) == given
 
 
+def test_shares_that_are_whole_numbers():
+    """A third of nine is three, not four, although the weights do not add up exactly."""
+    made = clusters(*[[stage(7, 1234.0)]] * 3, num_executors=9)
+    rule = Rule(REMAINING_WORK, BY_TOTAL_WORK, growth=0.3)
+    assert decide_round(made, rule) == [((0, 0), 3), ((1, 0), 3), ((2, 0), 3)]
+
+
 def test_equal_shares_in_the_order_of_work():
     made = clusters([stage(40)], [stage(10)], [stage(50)])
     assert decide_round(made, Rule(REMAINING_WORK, EQUAL)) == [((1, 0), 4), ((0, 0), 4), ((2, 0), 2)]
