@@ -46,7 +46,7 @@ class Policy:
     observation_options: dict[str, Any] = {}  # noqa: RUF012
     """Observation-side environment options it needs (``history``, ``saliency``, ``observation``)."""
     privileged: bool = False
-    """Gets ``bind(env)`` before each episode because it knows what no deployed policy knows (asterisk)."""
+    """Knows what no deployed policy knows, through ``bind(env)``: marked with an asterisk in tables."""
     sequential: bool = False
     """Its state crosses episodes on purpose: it is played in one stream, in order."""
     parameters: int | None = None
@@ -70,7 +70,10 @@ class Policy:
         """The episode has ended with this last observation; no action is asked for. Batched play has no such call."""
 
     def bind(self, env: gym.Env) -> None:
-        """Privileged policies look into the environment here, before each of its resets."""
+        """Look into the single environment, after its reset and before the policy's.
+
+        A policy that overrides this is played one episode at a time.
+        """
 
 
 class BatchPolicy(Policy):
@@ -99,8 +102,10 @@ class BatchPolicy(Policy):
         infos["row"] = np.zeros(1, dtype=np.int64)
         if isinstance(observation, dict):
             observations: Any = {name: value[None] for name, value in observation.items()}
-        else:
+        elif isinstance(observation, np.ndarray):
             observations = observation[None]
+        else:
+            observations = (observation,)  # a graph: vector environments have tuples of them
         return self.act_batch(observations, infos)[0]
 
 

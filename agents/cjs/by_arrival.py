@@ -30,7 +30,7 @@ class ByArrival(Heuristic):
 
 
 class Fair(ByArrival):
-    """N / jobs in the system, rounded up."""
+    """Every job up to an equal share: N / jobs in the system, rounded up."""
 
     def cap(self, view: ClusterView) -> int:
         return -(-view.num_executors // len(view.jobs))
@@ -40,7 +40,7 @@ class Fair(ByArrival):
 
 
 class FIFO(ByArrival):
-    """Half of the executors, as published with NetLLM, so that the oldest job does not keep all others waiting."""
+    """The oldest job first, up to half of the executors, as published with NetLLM: it does not keep all others waiting."""
 
     def cap(self, view: ClusterView) -> int:
         return -(-view.num_executors // 2)
@@ -50,7 +50,7 @@ class FIFO(ByArrival):
 
 
 class FIFOFull(ByArrival):
-    """All executors: Spark's default."""
+    """The oldest job first, up to all executors: Spark's default."""
 
     def cap(self, view: ClusterView) -> int:
         return view.num_executors

@@ -69,6 +69,8 @@ class ClusterOptions:
                 "engine='fast' cannot follow rng='netllm', whose numbers depend on the order of events; "
                 "use engine='simpy' or 'auto'"
             )
+        if self.rng == "netllm" and self.workload != "tpch":
+            raise ValueError(f"rng='netllm' draws TPC-H queries: workload must be 'tpch', not {self.workload!r}")
 
     @property
     def jobs_in_view(self) -> int:
