@@ -1,0 +1,329 @@
+"""Synthetic head motion: what the environment plays when no data set is installed.
+
+A user's gaze has a goal that steps from place to place, and a head that follows it, on each of the three axes. Steps
+come at random moments, more and larger ones while the user is active. A step of yaw aims at the hot spot of the video,
+which all users share, or goes anywhere; pitch and roll step with it and return to the user's posture. The head follows
+as a critically damped second-order system: its velocity after a step is ``t exp(-w t)``, whose autocorrelation
+``(1 + w lag) exp(-w lag)`` is that of recorded head velocities.
+
+Presets ``jin`` and ``wu`` are fitted to the statistics of the public data sets Jin2022 and Wu2017 that
+``netenvs/vp/motion_statistics.py`` lists, measures and compares; no recording of theirs is in here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from types import MappingProxyType
+
+import numpy as np
+
+from netenvs.spec import unknown_name
+from netenvs.vp.recordings import RATE_HZ, Recordings, Split
+
+SUBSTEPS = 2
+"""Steps of the simulation per sample."""
+STEP_S = 1 / (RATE_HZ * SUBSTEPS)
+LARGEST_STEP_DEG = 170.0
+STIFFNESS_PER_S = (1.0, 25.0)
+"""Limits of the head's stiffness w."""
+USUAL_STEP_DEG = 20.0
+"""Step that the head follows with the stiffness of its axis."""
+NEAR_DEG, FAR_DEG = 20.0, 45.0
+"""A goal nearer than the first to the hot spot stays with it; from the second on it is seldom left where it is."""
+HIGHEST_PITCH_DEG = 85.0
+SWERVE_S = 2.0
+"""Time in which a hot spot changes its velocity."""
+RECENTRE_S = 40.0
+"""Time in which a hot spot drifts back to the front."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Parameters of the generator.
+
+    All but the first two were fitted together, by least squares over the rows of ``motion_statistics.REAL``, on seeds
+    from 1000 up. Several trade off against each other, so a single one means little alone.
+    """
+
+    front_deg: float
+    """Yaw of the middle of the videos: circular mean of all samples of the data set."""
+    jitter_deg: float
+    """Standard deviation of each sample's noise: still heads read 0.2 to 0.3 deg/s (5 % quantile of speed)."""
+    activity_user: float
+    activity_video: float
+    activity_now: float
+    """Standard deviations of the three parts of a log-activity: a user's, a video's, and one that comes and goes ..."""
+    activity_s: float
+    """... in this time."""
+    steps_per_s: float
+    steps_exponent: float
+    """Steps come at a rate of steps_per_s * activity**steps_exponent."""
+    step_log_deg: float
+    step_log_sd: float
+    step_exponent: float
+    """Their size is lognormal, times activity**step_exponent."""
+    attention: float
+    attention_sd: float
+    """Median over videos of the share of steps that aim at the hot spot, and the spread of its logit."""
+    aim_deg: float
+    """Standard deviation of where these end, around the hot spot."""
+    persistence: float
+    """Share of the other steps that go on in the direction of the step before."""
+    follow: float
+    """Share of a hot spot's own motion that goals near it follow."""
+    stiffness_yaw: float
+    stiffness_pitch: float
+    stiffness_roll: float
+    """Stiffness w of the axes, 1/s, after a step of USUAL_STEP_DEG ..."""
+    stiffness_exponent: float
+    stiffness_log_sd: float
+    """... which falls with the size of the step to the power of the exponent, and varies."""
+    unsteadiness: float
+    """Noise of the head's velocity in every simulated step, as a share of the velocity."""
+    pitch_gain: float
+    pitch_exponent: float
+    pitch_tail: float
+    """A step of size a takes pitch by gain * a**exponent, times a normal number, times exp(tail * another)."""
+    pitch_return_deg: float
+    """A step takes back the share (size / this), at most all, of what pitch is off the user's posture."""
+    pitch_user_deg: float
+    """Standard deviation of the users' postures."""
+    roll_gain: float
+    roll_exponent: float
+    roll_tail: float
+    roll_return_deg: float
+    roll_user_deg: float
+    spot_deg: float
+    spot_log_sd: float
+    """Standard deviation of a hot spot's places around the front: median over videos, and its log-spread."""
+    spot_speed: float
+    """Standard deviation of a hot spot's velocity in deg/s, where places are spread by 25 degrees."""
+    cut_s: float
+    """Mean time between the cuts of a video, at which the hot spot takes a new place."""
+
+
+ROLL_MEAN_DEG = 1.2
+"""Mean roll of Jin2022; Wu2017 has 2.3."""
+
+PRESETS = MappingProxyType(
+    {
+        "jin": Preset(
+            front_deg=87.7,
+            jitter_deg=0.03,
+            activity_user=0.434,
+            activity_video=0.386,
+            activity_now=0.968,
+            activity_s=2.95,
+            steps_per_s=1.51,
+            steps_exponent=0.572,
+            step_log_deg=1.58,
+            step_log_sd=1.09,
+            step_exponent=0.68,
+            attention=0.866,
+            attention_sd=0.813,
+            aim_deg=10.3,
+            persistence=0.528,
+            follow=0.416,
+            stiffness_yaw=3.71,
+            stiffness_pitch=5.05,
+            stiffness_roll=5.74,
+            stiffness_exponent=0.0904,
+            stiffness_log_sd=0.24,
+            unsteadiness=0.295,
+            pitch_gain=0.417,
+            pitch_exponent=0.801,
+            pitch_tail=0.493,
+            pitch_return_deg=36.1,
+            pitch_user_deg=4.9,
+            roll_gain=0.696,
+            roll_exponent=0.76,
+            roll_tail=0.498,
+            roll_return_deg=19.8,
+            roll_user_deg=9.22,
+            spot_deg=19.5,
+            spot_log_sd=0.616,
+            spot_speed=2.41,
+            cut_s=22.0,
+        ),
+        "wu": Preset(
+            front_deg=-66.3,
+            jitter_deg=0.03,
+            activity_user=0.323,
+            activity_video=0.231,
+            activity_now=0.79,
+            activity_s=3.49,
+            steps_per_s=1.23,
+            steps_exponent=0.656,
+            step_log_deg=1.81,
+            step_log_sd=1.16,
+            step_exponent=0.574,
+            attention=0.668,
+            attention_sd=0.883,
+            aim_deg=10.2,
+            persistence=0.678,
+            follow=0.348,
+            stiffness_yaw=3.23,
+            stiffness_pitch=4.68,
+            stiffness_roll=4.93,
+            stiffness_exponent=0.181,
+            stiffness_log_sd=0.225,
+            unsteadiness=0.325,
+            pitch_gain=0.385,
+            pitch_exponent=0.842,
+            pitch_tail=0.492,
+            pitch_return_deg=40.8,
+            pitch_user_deg=3.78,
+            roll_gain=0.714,
+            roll_exponent=0.733,
+            roll_tail=0.499,
+            roll_return_deg=43.8,
+            roll_user_deg=5.01,
+            spot_deg=64.8,
+            spot_log_sd=0.623,
+            spot_speed=2.16,
+            cut_s=25.2,
+        ),
+    }
+)
+
+
+def synthetic_recordings(
+    preset: str = "jin", seed: int = 0, videos: int = 20, users: int = 60, samples: int = 240
+) -> Recordings:
+    """Head motion of ``users`` users, all of whom watch all of ``videos`` videos, ``samples`` samples of 0.2 s each.
+
+    The last quarter of the videos is the test split, the quarter before it the valid split; of the users it is the last
+    sixth and the sixth before: with the defaults 10, 5 and 5 videos, 40, 10 and 10 users, and 500 published windows in
+    the test split. Videos and users are numbered from 1. A pure function of its arguments: the same numbers wherever
+    numpy's PCG64 and normal numbers are the same. The result is shared between calls, its arrays are read-only.
+
+    Raises ``ValueError`` for an unknown preset, fewer than 4 videos, 6 users or 2 samples, or a negative seed.
+    """
+    if preset not in PRESETS:
+        raise ValueError(unknown_name("preset", str(preset), PRESETS))
+    for name, value, least in (("seed", seed, 0), ("videos", videos, 4), ("users", users, 6), ("samples", samples, 2)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}")
+    return _recordings(preset, int(seed), int(videos), int(users), int(samples))
+
+
+@lru_cache(maxsize=8)
+def _recordings(preset: str, seed: int, videos: int, users: int, samples: int) -> Recordings:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    angles = _head_motion(PRESETS[preset], rng, videos, users, samples)
+    recordings = videos * users
+    arrays = {
+        "offset": np.arange(recordings + 1, dtype=np.int64) * samples,
+        "angles_deg": angles.reshape(-1, 3),
+        "time_s": np.tile(np.arange(samples) / RATE_HZ, recordings),
+        "video": np.repeat(np.arange(1, videos + 1, dtype=np.int32), users),
+        "user": np.tile(np.arange(1, users + 1, dtype=np.int32), videos),
+    }
+    for array in arrays.values():
+        array.flags.writeable = False
+    video_parts, user_parts = _parts(videos, videos // 4), _parts(users, users // 6)
+    splits = {name: Split(video_parts[name], user_parts[name]) for name in video_parts}
+    name = f"synthetic(preset={preset},seed={seed},videos={videos},users={users},samples={samples})"
+    return Recordings(name=name, splits=MappingProxyType(splits), **arrays)
+
+
+def _parts(count: int, held_out: int) -> dict[str, tuple[int, ...]]:
+    numbers = tuple(range(1, count + 1))
+    train = count - 2 * held_out
+    return {"train": numbers[:train], "valid": numbers[train : count - held_out], "test": numbers[count - held_out :]}
+
+
+def _evenly_normal(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Normal numbers, one from each of ``count`` equally probable slices, in random order.
+
+    With them a small set has the spread of videos and users of a large one.
+    """
+    shares = (rng.permutation(count) + rng.uniform(0.02, 0.98, count)) / count
+    return np.array([NormalDist().inv_cdf(share) for share in shares])
+
+
+def _hot_spots(p: Preset, rng: np.random.Generator, videos: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each video's hot spot, degrees off the front: float64 (steps, videos, 2) pitch and yaw; and its own motion.
+
+    The motion is the yaw's change since the step before, 0 at cuts: float64 (steps, videos).
+    """
+    spread = p.spot_deg * np.exp(p.spot_log_sd * _evenly_normal(rng, videos))
+    places = np.stack([np.minimum(spread / 4, 15.0), np.minimum(spread, 150.0)], axis=-1)
+    places = places * rng.standard_normal((steps, videos, 2))
+    kicks = rng.standard_normal((steps, videos, 2)) * (p.spot_speed * np.sqrt(spread / 25.0))[:, None] * (0.3, 1.0)
+    cuts = rng.random((steps, videos)) < STEP_S / p.cut_s
+    keep = np.exp(-STEP_S / SWERVE_S)
+    spots, velocity, spot = np.empty((steps, videos, 2)), np.zeros((videos, 2)), places[0]
+    for t in range(steps):
+        velocity = keep * velocity + np.sqrt(1 - keep**2) * kicks[t]
+        spot = np.where(cuts[t, :, None], places[t], spot + (velocity - spot / RECENTRE_S) * STEP_S)
+        spots[t] = spot
+    motion = np.diff(spots[..., 1], axis=0, prepend=spots[:1, :, 1])
+    motion[cuts] = 0.0
+    return spots, motion
+
+
+def _head_motion(p: Preset, rng: np.random.Generator, videos: int, users: int, samples: int) -> np.ndarray:
+    """float32 (videos * users, samples, 3): roll, pitch, yaw in degrees, of all recordings at once."""
+    steps, count = samples * SUBSTEPS, videos * users
+    video, user = np.repeat(np.arange(videos), users), np.tile(np.arange(users), videos)
+    spots, motion = _hot_spots(p, rng, videos, steps)
+    logit = np.log(p.attention / (1 - p.attention)) + p.attention_sd * _evenly_normal(rng, videos)
+    attention = (1 / (1 + np.exp(-logit)))[video]
+    usual = p.activity_video * _evenly_normal(rng, videos)[video] + p.activity_user * _evenly_normal(rng, users)[user]
+    posture = np.stack(
+        [ROLL_MEAN_DEG + p.roll_user_deg * _evenly_normal(rng, users), p.pitch_user_deg * _evenly_normal(rng, users)]
+    )[:, user]
+
+    # roll and pitch
+    gain, exponent = np.array([[p.roll_gain], [p.pitch_gain]]), np.array([[p.roll_exponent], [p.pitch_exponent]])
+    tail, back = np.array([[p.roll_tail], [p.pitch_tail]]), np.array([[p.roll_return_deg], [p.pitch_return_deg]])
+    # roll, pitch, yaw
+    axis_stiffness = np.array([[p.stiffness_roll], [p.stiffness_pitch], [p.stiffness_yaw]])
+
+    goal = np.concatenate([posture, (spots[0, video, 1] + 2 * p.aim_deg * rng.standard_normal(count))[None]])
+    head, velocity = goal.copy(), np.zeros((3, count))
+    stiffness = np.repeat(axis_stiffness, count, axis=1)
+    activity = rng.standard_normal(count)
+    keep = np.exp(-STEP_S / p.activity_s)
+    direction = np.where(rng.random(count) < 0.5, 1.0, -1.0)
+    near = np.zeros(count, dtype=bool)
+    angles = np.empty((samples, 3, count))
+    for t in range(steps):
+        normal, uniform = rng.standard_normal((11, count)), rng.random((3, count))
+        activity = keep * activity + np.sqrt(1 - keep**2) * normal[0]
+        level = usual + p.activity_now * activity
+        steps_now = uniform[0] < STEP_S * p.steps_per_s * np.exp(p.steps_exponent * level)
+        size = np.exp(p.step_log_deg + p.step_log_sd * normal[1] + p.step_exponent * level)
+        size = np.minimum(size, LARGEST_STEP_DEG)
+
+        # where to: towards the hot spot and not beyond, or the way of the step before, or back
+        away = spots[t, video, 1] + p.aim_deg * normal[2] - goal[2]
+        aimed = uniform[1] < attention * (1 - np.exp(-np.abs(away) / FAR_DEG))
+        way = np.where(aimed, np.sign(away), np.where(uniform[2] < p.persistence, direction, -direction))
+        direction = np.where(steps_now, way, direction)
+        near = np.where(steps_now, aimed | (np.abs(away) < NEAR_DEG), near)
+        goal[2] += steps_now * way * np.where(aimed, np.minimum(size, np.abs(away)), size)
+        goal[2] += near * p.follow * motion[t, video]
+        rest = np.stack([posture[0], posture[1] + attention * spots[t, video, 0]])
+        swing = gain * size**exponent * normal[3:5] * np.exp(tail * normal[5:7])
+        goal[:2] += steps_now * ((rest - goal[:2]) * np.minimum(1.0, size / back) + swing)
+        goal[1] = np.clip(goal[1], -HIGHEST_PITCH_DEG, HIGHEST_PITCH_DEG)
+
+        # the head follows: x'' = w^2 (goal - x) - 2 w x', solved exactly over the step
+        pace = (size / USUAL_STEP_DEG) ** -p.stiffness_exponent * np.exp(p.stiffness_log_sd * normal[7])
+        stiffness = np.where(steps_now, np.clip(axis_stiffness * pace, *STIFFNESS_PER_S), stiffness)
+        behind, decay = head - goal, np.exp(-stiffness * STEP_S)
+        slope = velocity + stiffness * behind
+        head = goal + (behind + slope * STEP_S) * decay
+        velocity = (velocity - stiffness * slope * STEP_S) * decay * (1 + p.unsteadiness * normal[8:11])
+        if t % SUBSTEPS == SUBSTEPS - 1:
+            angles[t // SUBSTEPS] = head
+
+    angles += p.jitter_deg * rng.standard_normal(angles.shape)
+    angles[:, 2] += p.front_deg
+    angles[:, ::2] = (angles[:, ::2] + 180.0) % 360.0 - 180.0
+    angles[:, 1] = np.clip(angles[:, 1], -90.0, 90.0)
+    return np.ascontiguousarray(angles.transpose(2, 0, 1), dtype=np.float32)
