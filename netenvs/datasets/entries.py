@@ -133,7 +133,7 @@ CATALOGUE: dict[str, Dataset] = {
         ),
         Dataset(
             name="jin2022",
-            gives="head motion of 84 users in 27 videos of 60 s at 5 Hz, with the published splits",
+            gives="head motion of 84 users in 27 videos of up to 60 s at 5 Hz, with the published splits",
             licence="MIT (as redistributed by NetLLM; no licence of the measurements was found)",
             citation="Jin et al., 'Where Are You Looking? A Large-Scale Dataset of Head and Gaze Behavior for "
             f"360-Degree Videos and a Pilot Study', ACM Multimedia 2022; released with {_NETLLM_PAPER}",

@@ -36,7 +36,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from netenvs.vp.recordings import MAX_GAP_S, RATE_HZ, Recordings, Split, pack_recordings
+from netenvs.vp.recordings import MAX_GAP_S, RATE_HZ, TIME_SLACK_S, Recordings, Split, pack_recordings
 
 EULER = ("roll", "pitch", "yaw")
 QUATERNION = ("qx", "qy", "qz", "qw")
@@ -45,7 +45,6 @@ AXES = "ZXY"
 SPLITS_FILE = "splits.json"
 LONGEST_S = 36_000.0  # a later time is a date, or in other units
 QUATERNION_NORM = (0.9, 1.1)
-SLACK_S = 1e-6  # times written as 0.6 are meant to be 0.6
 
 _LAYOUTS = "time_s, roll, pitch, yaw or time_s, qx, qy, qz, qw"
 _SPLITS = ("train", "valid", "test")
@@ -201,18 +200,18 @@ def _check_times(file: Path, lines: np.ndarray, time_s: np.ndarray) -> None:
             f"{file}:{lines[i + 1]}: time {time_s[i + 1]:g} s does not come after {time_s[i]:g} s; sort the rows, and "
             "keep one of a time"
         )
-    if np.median(steps) > MAX_GAP_S + SLACK_S:
+    if np.median(steps) > MAX_GAP_S + TIME_SLACK_S:
         raise ValueError(f"{file}: a row every {np.median(steps):g} s is too few; give one every {MAX_GAP_S} s or more")
 
 
 def _on_the_grid(file: Path, time_s: np.ndarray, rotations: Rotation) -> tuple[np.ndarray, np.ndarray]:
     """Times, float64 (samples,), multiples of 0.2 s, and angles, float64 (samples, 3), outside gaps."""
-    first, last = np.ceil((time_s[0] - SLACK_S) * RATE_HZ), np.floor((time_s[-1] + SLACK_S) * RATE_HZ)
+    first, last = np.ceil((time_s[0] - TIME_SLACK_S) * RATE_HZ), np.floor((time_s[-1] + TIME_SLACK_S) * RATE_HZ)
     grid_s = np.clip(np.arange(first, last + 1) / RATE_HZ, time_s[0], time_s[-1])
     after = np.clip(np.searchsorted(time_s, grid_s), 1, len(time_s) - 1)
     from_row_s = np.minimum(np.abs(grid_s - time_s[after - 1]), np.abs(grid_s - time_s[after]))
-    in_gap = time_s[after] - time_s[after - 1] > MAX_GAP_S + SLACK_S
-    grid_s = grid_s[~in_gap | (from_row_s < SLACK_S)]
+    in_gap = time_s[after] - time_s[after - 1] > MAX_GAP_S + TIME_SLACK_S
+    grid_s = grid_s[~in_gap | (from_row_s < TIME_SLACK_S)]
     if not len(grid_s):
         raise ValueError(f"{file}: no sample at 5 Hz lies in its {time_s[-1] - time_s[0]:g} s")
     with warnings.catch_warnings():

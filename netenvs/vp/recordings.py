@@ -20,6 +20,8 @@ TRIM_HEAD, TRIM_TAIL, STEP = 30, 60, 15
 """Samples left out at either end of a recording, and between windows: constants of NetLLM's protocol."""
 MAX_GAP_S = 0.6
 """Longer pauses between samples are gaps in a recording."""
+TIME_SLACK_S = 1e-6
+"""Times are given to a microsecond: 0.6 s apart may come out as a little more."""
 
 
 class Split(NamedTuple):
@@ -50,6 +52,14 @@ class Recordings(ArrayRecord):
     def __len__(self) -> int:
         """Number of recordings."""
         return len(self.video)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Recordings:
+        """Itself: nothing in it can change."""
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled; a read-only mapping cannot be."""
+        return {**self.__dict__, "splits": dict(self.splits)}
 
     def __repr__(self) -> str:
         return f"<Recordings {self.name!r}: {len(self)} recordings, {len(self.time_s)} samples>"
@@ -153,7 +163,9 @@ def windows(
     length = history + horizon
     block = _stretches(recordings.angles_deg, first, length)
     forward = np.diff(recordings.time_s)
-    broken = np.concatenate([[0], np.cumsum((forward <= 0) | (forward > MAX_GAP_S))])  # up to each sample
+    broken = np.concatenate(
+        [[0], np.cumsum((forward <= 0) | (forward > MAX_GAP_S + TIME_SLACK_S))]
+    )  # up to each sample
     return Windows(
         history=block[:, :history],
         future=block[:, history:],

@@ -11,6 +11,7 @@ from netenvs import datasets
 from netenvs.datasets import netllm_vp
 from netenvs.spec import check_option_types, parse_spec, unknown_name
 from netenvs.vp import csv_files
+from netenvs.vp.generators import synthetic_recordings
 from netenvs.vp.recordings import Recordings, Split
 
 INSTALLED = ("jin2022", "wu2017")
@@ -51,8 +52,6 @@ def load_recordings(spec: str) -> Recordings:
 
 @functools.lru_cache(maxsize=8)
 def _generate(spec: str) -> Recordings:
-    from netenvs.vp.generators import synthetic_recordings
-
     options = parse_spec(spec)[1]
     parameters = inspect.signature(synthetic_recordings).parameters
     if unknown := sorted(set(options) - set(parameters)):
