@@ -40,7 +40,7 @@ class Fair(ByArrival):
 
 
 class FIFO(ByArrival):
-    """The oldest job first, up to half of the executors, as published with NetLLM: it does not keep all others waiting."""
+    """The oldest job first, up to half of the executors, as published with NetLLM: others need not wait."""
 
     def cap(self, view: ClusterView) -> int:
         return -(-view.num_executors // 2)

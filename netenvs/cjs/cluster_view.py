@@ -237,10 +237,10 @@ class ClusterView:
         """The same as a list for each of ``jobs``."""
         found: list[list[StageView]] = [[] for _ in self.jobs]
         rows, bounds, position = self.column("row"), self.stage_bounds, 0
-        for index in np.flatnonzero(self.stage_array["schedulable"]).tolist():
-            while index >= bounds[position + 1]:
-                position += 1
-            if rows[index]:
+        for index, schedulable in enumerate(self.column("schedulable")):
+            if schedulable and rows[index]:
+                while index >= bounds[position + 1]:
+                    position += 1
                 found[position].append(StageView(self, self.jobs[position], index))
         return found
 

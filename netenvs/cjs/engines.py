@@ -157,23 +157,23 @@ class _Engine:
         self.options = options
         self.rows = rows
         self.outcomes = np.zeros(rows, dtype=kernel.OUTCOME)
+        stages, edges, num_jobs = options.stages_in_view, options.edges_in_view, options.jobs_in_view
+        self._shapes: list[tuple[tuple[int, ...], type]] = [  # the fields of Observation
+            ((rows, stages, kernel.STAGE_FEATURES), np.float32),
+            ((rows, stages), np.int32),
+            ((rows, stages), np.int8),
+            ((rows, edges, 2), np.int32),
+            ((rows, edges), np.int8),
+            ((rows, num_jobs, kernel.JOB_FEATURES), np.float32),
+            ((rows, num_jobs), np.int8),
+            ((rows, kernel.CLUSTER_FEATURES), np.float32),
+            ((rows, 1 + stages + options.num_executors), np.int8),
+        ]
         self.observation = self._blank()
 
     def _blank(self) -> kernel.Observation:
-        rows, options = self.rows, self.options
-        stages, edges, jobs = options.stages_in_view, options.edges_in_view, options.jobs_in_view
         # Zeros come from the system page by page, as they are touched: padding costs nothing.
-        return kernel.Observation(
-            stages=np.zeros((rows, stages, kernel.STAGE_FEATURES), np.float32),
-            stage_job=np.zeros((rows, stages), np.int32),
-            stage_mask=np.zeros((rows, stages), np.int8),
-            edges=np.zeros((rows, edges, 2), np.int32),
-            edge_mask=np.zeros((rows, edges), np.int8),
-            jobs=np.zeros((rows, jobs, kernel.JOB_FEATURES), np.float32),
-            job_mask=np.zeros((rows, jobs), np.int8),
-            cluster=np.zeros((rows, kernel.CLUSTER_FEATURES), np.float32),
-            action_mask=np.zeros((rows, 1 + stages + options.num_executors), np.int8),
-        )
+        return kernel.Observation(*[np.zeros(shape, dtype) for shape, dtype in self._shapes])
 
 
 class FastEngine(_Engine):
