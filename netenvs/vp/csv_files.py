@@ -141,7 +141,13 @@ def _read_table(file: Path) -> tuple[Sequence[str], np.ndarray, np.ndarray]:
         rows = rows[1:]
     if len(rows) < 2:
         raise ValueError(f"{file}: a recording needs two rows of numbers, this one has {len(rows)}")
-    table = np.array([_numbers(file, line, row, columns) for line, row in rows])
+    try:
+        table = np.array([row for _, row in rows], dtype=np.float64)
+    except ValueError:
+        table = np.empty(0)
+    if table.shape != (len(rows), len(columns)) or not np.isfinite(table).all():
+        for line, row in rows:
+            _check_row(file, line, row, columns)
     return columns, np.array([line for line, _ in rows]), table
 
 
@@ -173,19 +179,14 @@ def _order(file: Path, line: int, row: Sequence[str]) -> tuple[str, ...]:
     raise ValueError(f"{file}:{line}: {len(row)} columns and no header; give {_LAYOUTS}")
 
 
-def _numbers(file: Path, line: int, row: Sequence[str], columns: Sequence[str]) -> list[float]:
+def _check_row(file: Path, line: int, row: Sequence[str], columns: Sequence[str]) -> None:
     if len(row) != len(columns):
         raise ValueError(f"{file}:{line}: {len(row)} fields, expected {len(columns)}: {', '.join(columns)}")
-    numbers = []
     for name, field in zip(columns, row, strict=True):
-        try:
-            number = float(field)
-        except ValueError:
-            raise ValueError(f"{file}:{line}: {name} is {field.strip()!r}, not a number") from None
-        if not np.isfinite(number):
+        if not _is_number(field):
+            raise ValueError(f"{file}:{line}: {name} is {field.strip()!r}, not a number")
+        if not np.isfinite(float(field)):
             raise ValueError(f"{file}:{line}: {name} is {field.strip()}; leave such rows out, gaps are found")
-        numbers.append(number)
-    return numbers
 
 
 def _check_times(file: Path, lines: np.ndarray, time_s: np.ndarray) -> None:

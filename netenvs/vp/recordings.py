@@ -163,9 +163,8 @@ def windows(
     length = history + horizon
     block = _stretches(recordings.angles_deg, first, length)
     forward = np.diff(recordings.time_s)
-    broken = np.concatenate(
-        [[0], np.cumsum((forward <= 0) | (forward > MAX_GAP_S + TIME_SLACK_S))]
-    )  # up to each sample
+    is_break = (forward <= 0) | (forward > MAX_GAP_S + TIME_SLACK_S)
+    breaks_before = np.concatenate([[0], np.cumsum(is_break)])
     return Windows(
         history=block[:, :history],
         future=block[:, history:],
@@ -174,7 +173,7 @@ def windows(
         video=recordings.video[recording],
         user=recordings.user[recording],
         time_s=recordings.time_s[first + history - 1],
-        valid=broken[first + length - 1] == broken[first],
+        valid=breaks_before[first + length - 1] == breaks_before[first],
     )
 
 
