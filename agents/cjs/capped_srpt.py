@@ -47,5 +47,17 @@ class CappedSRPT(BySize):
 @cache
 def _rule(num_executors: int) -> rules.Rule:
     position = min(max(math.log(num_executors / 10) / math.log(50 / 10), 0.0), 1.0)
-    constants = {name: few + position * (MANY_EXECUTORS[name] - few) for name, few in FEW_EXECUTORS.items()}
-    return rules.Rule(rules.REMAINING_WORK, rules.BY_REMAINING_WORK, **constants)
+
+    def between(name: str) -> float:
+        return FEW_EXECUTORS[name] + position * (MANY_EXECUTORS[name] - FEW_EXECUTORS[name])
+
+    return rules.Rule(
+        rules.REMAINING_WORK,
+        rules.BY_REMAINING_WORK,
+        share=between("share"),
+        growth=between("growth"),
+        crowding=between("crowding"),
+        own_factor=between("own_factor"),
+        early=between("early"),
+        hold=between("hold"),
+    )
