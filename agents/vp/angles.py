@@ -1,0 +1,19 @@
+"""Angles as networks read them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MIRROR = (-1.0, 1.0, -1.0)
+"""Factor of roll, pitch and yaw when left and right change places."""
+
+
+def wrap(angles_deg: Tensor) -> Tensor:
+    """The same angles in [-180, 180)."""
+    return torch.remainder(angles_deg + 180.0, 360.0) - 180.0
+
+
+def compress(degrees: Tensor) -> Tensor:
+    """asinh(x / 3): linear for small movements, logarithmic for large ones."""
+    return torch.asinh(degrees / 3)

@@ -1,0 +1,68 @@
+"""How good predicted paths are, with intervals over pairs of a viewer and a video."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from agents.policy import BatchPolicy
+from netenvs.vp import sphere
+from netenvs.vp.previous_viewers import PreviousViewers
+from netenvs.vp.recordings import Windows
+
+RESAMPLES = 2000
+
+
+def predict_windows(
+    policy: BatchPolicy, windows: Windows, previous_viewers: PreviousViewers, batch: int = 1024
+) -> np.ndarray:
+    """Paths that ``policy`` predicts, float32 (windows, horizon, 3), with what the environment would show it."""
+    horizon = windows.future.shape[1]
+    paths = []
+    for begin in range(0, len(windows.user), batch):
+        rows = slice(begin, begin + batch)
+        observations = {
+            "history": np.ascontiguousarray(windows.history[rows]),
+            "time_s": windows.time_s[rows, None].astype(np.float32),
+        }
+        infos = {
+            "video": windows.video[rows],
+            "user": windows.user[rows],
+            "horizon": horizon,
+            "previous_viewers": previous_viewers,
+            "row": np.arange(len(observations["history"])),
+        }
+        paths.append(policy.act_batch(observations, infos))
+    return np.concatenate(paths) if paths else np.empty((0, horizon, 3), dtype=np.float32)
+
+
+def score(paths: np.ndarray, windows: Windows) -> dict[str, Any]:
+    """Figures of predicted paths (windows, horizon, 3), rounded to a hundredth of a millidegree.
+
+    ``mae`` is NetLLM's, over windows, steps and axes, with its 95 % bootstrap interval ``ci95`` over the pairs of
+    viewer and video (a drawn pair brings all its windows); ``static`` that of repeating the last sample; ``skill``
+    is 1 - mae / static with its interval; ``axes`` roll, pitch, yaw; ``by_second`` the mean of each second;
+    ``great_circle`` the mean distance on the sphere. All but ``skill`` in degrees.
+    """
+    errors = sphere.absolute_errors(paths, windows.future)
+    still = np.broadcast_to(windows.history[:, -1:], windows.future.shape)
+    static = sphere.absolute_errors(still, windows.future).mean(axis=(1, 2))
+    own = errors.mean(axis=(1, 2))
+    _, pair = np.unique(np.stack([windows.video, windows.user]), axis=1, return_inverse=True)
+    counts, ours, theirs = (np.bincount(pair, weights) for weights in (None, own, static))
+    drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
+    sums = [total[drawn].sum(axis=1) for total in (counts, ours, theirs)]
+    steps = np.array_split(np.arange(errors.shape[1]), max(errors.shape[1] // 5, 1))
+    figures = {
+        "mae": own.mean(),
+        "ci95": np.percentile(sums[1] / sums[0], [2.5, 97.5]),
+        "static": static.mean(),
+        "skill": 1 - own.mean() / static.mean(),
+        "skill_ci95": np.percentile(1 - sums[1] / sums[2], [2.5, 97.5]),
+        "axes": errors.mean(axis=(0, 1)),
+        "by_second": np.array([errors[:, second].mean() for second in steps]),
+        "great_circle": sphere.great_circle_deg(paths, windows.future).mean(),
+    }
+    rounded = {name: np.round(value, 5).tolist() for name, value in figures.items()}
+    return {**rounded, "windows": len(own), "pairs": len(counts)}

@@ -1,0 +1,173 @@
+"""Training of the learned predictors: one loop that can be killed at any moment and goes on with the same numbers.
+
+The random numbers of a step (mirroring, dropout) depend on the seed and the number of the step alone, and the order
+of the examples on the seed and the epoch, so a checkpoint needs no state of a generator to resume bit by bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is fitted; AdamW, linear warm-up, then cosine decay to zero or a constant learning rate."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    cosine: bool = True
+    average: float = 0.0
+    """Decay of the exponential moving average of the weights, which is what is validated and kept; 0 = none."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this norm."""
+    checkpoint_steps: int = 50
+
+    def rate(self, step: int, steps: int) -> float:
+        """Learning rate of step ``step`` of ``steps``."""
+        warm = min(1.0, (step + 1) / max(self.warmup_steps, 1))
+        past = max(0.0, (step - self.warmup_steps) / max(steps - self.warmup_steps, 1))
+        return self.learning_rate * warm * (0.5 * (1 + math.cos(math.pi * past)) if self.cosine else 1.0)
+
+
+def fit(
+    model: nn.Module,
+    examples: int,
+    loss: Callable[[nn.Module, Tensor], Tensor],
+    validate: Callable[[nn.Module], dict[str, float]],
+    schedule: Schedule,
+    seed: int,
+    folder: Path,
+    settings: dict[str, Any],
+    log: Callable[[str], None] = print,
+) -> list[dict[str, float]]:
+    """Fit ``model`` in place to its best validated weights; the curve, one entry per epoch.
+
+    Arguments:
+        model: the network, initialised; its initial weights must depend on seed and data alone.
+        examples: number of training examples.
+        loss: mean loss of the examples with the numbers int64 (batch,); the model is in training mode and torch's
+            global generator is seeded for the step.
+        validate: figures of the model in evaluation mode, of which ``valid`` chooses the weights: lower is better.
+        schedule: how to fit.
+        seed: determines order, augmentation and dropout.
+        folder: where ``checkpoint.pt`` (weights, optimiser, average, step, curve, best weights; written atomically)
+            and ``curve.jsonl`` go; a checkpoint found there is continued.
+        settings: what else determines the result. ``ValueError`` if the checkpoint found was made with others.
+        log: gets a line for each epoch.
+    """
+    identity = {**settings, "schedule": asdict(schedule), "seed": seed, "examples": examples}
+    folder.mkdir(parents=True, exist_ok=True)
+    batches = math.ceil(examples / schedule.batch_size)
+    steps = batches * schedule.epochs
+    average = copy.deepcopy(model).requires_grad_(False).eval() if schedule.average else None
+    optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
+    state: dict[str, Any] = {"step": 0, "loss_sum": 0.0, "curve": [], "best": None}
+    if (folder / CHECKPOINT).is_file():
+        saved = _read_checkpoint(folder / CHECKPOINT, identity)
+        model.load_state_dict(saved["model"])
+        optimiser.load_state_dict(saved["optimiser"])
+        if average is not None:
+            average.load_state_dict(saved["average"])
+        state = {name: saved[name] for name in state}
+        log(f"continuing at step {state['step']} of {steps}")
+
+    def save() -> None:
+        write_atomically(
+            folder / CHECKPOINT,
+            lambda path: torch.save(
+                {
+                    **state,
+                    "identity": json.dumps(identity, sort_keys=True),
+                    "model": model.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "average": None if average is None else average.state_dict(),
+                },
+                path,
+            ),
+        )
+
+    with torch.random.fork_rng(devices=[]):
+        while state["step"] < steps:
+            epoch, first = divmod(state["step"], batches)
+            order = np.random.default_rng([seed, epoch]).permutation(examples)
+            for batch in range(first, batches):
+                torch.manual_seed((seed << 32) + state["step"])
+                for group in optimiser.param_groups:
+                    group["lr"] = schedule.rate(state["step"], steps)
+                rows = torch.from_numpy(order[batch * schedule.batch_size : (batch + 1) * schedule.batch_size])
+                model.train()
+                optimiser.zero_grad()
+                value = loss(model, rows)
+                value.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+                optimiser.step()
+                state["step"] += 1
+                state["loss_sum"] += float(value.detach())
+                if average is not None:
+                    _move_average(average, model, schedule.average, state["step"])
+                if state["step"] % schedule.checkpoint_steps == 0 and batch + 1 < batches:
+                    save()
+            kept = model if average is None else average
+            kept.eval()
+            entry = {"epoch": epoch, "train_loss": state["loss_sum"] / batches, **validate(kept)}
+            best = min((earlier["valid"] for earlier in state["curve"]), default=math.inf)
+            if entry["valid"] < best:
+                state["best"] = {name: value.clone() for name, value in kept.state_dict().items()}
+            state["curve"] = [*state["curve"], entry]
+            state["loss_sum"] = 0.0
+            write_curve(folder / CURVE, state["curve"])
+            save()
+            log(f"epoch {epoch}  train_loss {entry['train_loss']:.4f}  valid {entry['valid']:.4f}")
+    model.load_state_dict(state["best"])
+    model.eval()
+    return state["curve"]
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Have ``write`` fill a file beside ``path``, then put it in its place: never half a file there."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    write(unfinished)
+    os.replace(unfinished, path)
+
+
+def write_curve(path: Path, curve: list[dict[str, float]]) -> None:
+    """One JSON object per line and epoch."""
+    text = "".join(json.dumps(entry) + "\n" for entry in curve)
+    write_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+
+
+def _move_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Young averages forget faster, so that the initial weights do not linger."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for kept, new in zip(average.parameters(), model.parameters(), strict=True):
+            kept.lerp_(new, weight)
+
+
+def _read_checkpoint(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        found = json.loads(saved["identity"])
+    except Exception as error:
+        raise ValueError(f"{path}: not a checkpoint of this training; remove it to start anew") from error
+    wanted = json.loads(json.dumps(identity))
+    if found != wanted:
+        other = sorted(name for name in wanted if found.get(name) != wanted[name]) or sorted(set(found) - set(wanted))
+        raise ValueError(f"{path}: made with another {other[0]}; remove it or write to another folder")
+    return saved
