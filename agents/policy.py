@@ -27,7 +27,7 @@ import numpy as np
 
 from netenvs.spec import check_option_types, parse_spec, unknown_name
 
-ENV_IDS = {"abr": "netenvs/ABR-v0", "cjs": "netenvs/CJS-v0"}
+ENV_IDS = {"abr": "netenvs/ABR-v0", "cjs": "netenvs/CJS-v0", "vp": "netenvs/VP-v0"}
 ENTRY_POINT_GROUP = "netenvs.policies"
 
 
@@ -53,6 +53,8 @@ class Policy:
     """Numbers needed for a decision, None for a rule."""
     bytes: int | None = None
     """Size of the files it ships, None for a rule."""
+    assumption: str | None = None
+    """What must be at hand besides what every policy of the task sees; tables say it."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -81,7 +83,7 @@ class BatchPolicy(Policy):
 
     State, where there is any, is kept per row of the batch: ``infos["row"]`` numbers the rows, which need not be
     all of the batch. ``infos`` holds the environment's scalar columns as arrays (rows,) and what all rows share
-    (ABR: ``video``, ``qoe``).
+    (ABR: ``video``, ``qoe``; VP: ``horizon``, ``previous_viewers``).
     """
 
     def reset_rows(self, rows: np.ndarray, seeds: Sequence[int | None]) -> None:
@@ -151,6 +153,17 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "srpt": Entry("agents.cjs.by_size:SRPT"),
         "capped-srpt": Entry("agents.cjs.capped_srpt:CappedSRPT"),
         "decima-released": Entry("agents.cjs.decima_released:DecimaReleased", dataset="decima-weights"),
+    },
+    "vp": {
+        "static": Entry("agents.vp.static:Static"),
+        "velocity": Entry("agents.vp.velocity:Velocity"),
+        "velocity-unwrapped": Entry("agents.vp.velocity:VelocityUnwrapped"),
+        "linear-regression": Entry("agents.vp.linear_regression:LinearRegression"),
+        "linear-regression-unwrapped": Entry("agents.vp.linear_regression:LinearRegressionUnwrapped"),
+        "damped-velocity": Entry("agents.vp.damped_velocity:DampedVelocity"),
+        "lad": Entry("agents.vp.lad:LAD"),
+        "neighbours": Entry("agents.vp.neighbours:Neighbours"),
+        "saliency-peak": Entry("agents.vp.saliency_peak:SaliencyPeak"),
     },
 }
 
