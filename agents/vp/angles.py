@@ -8,6 +8,9 @@ from torch import Tensor
 MIRROR = (-1.0, 1.0, -1.0)
 """Factor of roll, pitch and yaw when left and right change places."""
 
+UPSIDE_DOWN = (-1.0, -1.0, 1.0)
+"""Factor of roll, pitch and yaw when up and down change places."""
+
 
 def wrap(angles_deg: Tensor) -> Tensor:
     """The same angles in [-180, 180)."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -120,19 +120,41 @@ class Experiment:
         write_folder(self.predictor, self.model, self.config, [training], folder, recordings, self.command)
 
 
-def combine(
-    predictor: type[LearnedPredictor], config: Any, model: Ensemble, folders: list[Path], out: Path, command: str
-) -> None:
+def absolute_error(history: Tensor, predicted: Tensor, actual: Tensor) -> Tensor:
+    """Mean absolute error of displacements in degrees, what ``distance`` may be."""
+    return wrap(actual - predicted).abs().mean()
+
+
+def command_line(module: str, args: Any) -> str:
+    """The command that gives the dataclass ``args`` to a module, wherever it writes."""
+    words = [f"python -m {module}"]
+    for option in fields(args):
+        value = getattr(args, option.name)
+        if option.name == "seed" or (option.name not in ("out", "combine") and value != option.default):
+            words.append(f"--{option.name.replace('_', '-')} {value}")
+    return " ".join(words)
+
+
+def combine(predictor: type[LearnedPredictor], folders: Sequence[Path], out: Path, runs: str) -> None:
     """Write the ensemble of trained ``folders``, its displacements scaled as suits the validation split.
 
-    ``model`` has as many members as there are folders, of size ``config``.
+    ``runs`` is the usual name of such a folder without its seed, for the model card. ``ValueError`` unless all are of
+    one size and one data set.
     """
+    members: list[Any] = []
     trainings: list[dict[str, Any]] = []
-    for member, folder in zip(model.members, folders, strict=True):
-        member.load_state_dict(predictor.from_pretrained(folder).model.members[0].state_dict())
+    for folder in folders:
+        members += list(predictor.from_pretrained(folder).model.members)
         trainings += json.loads((folder / TRAINING).read_text(encoding="utf-8"))["trainings"]
+    config, dataset = members[0].config, trainings[0]["dataset"]
+    if any(member.config != config for member in members) or any(entry["dataset"] != dataset for entry in trainings):
+        raise ValueError(f"{', '.join(map(str, folders))}: trained with different sizes or data sets, no ensemble")
+    make: Any = predictor.ensemble
+    model = make(members=len(members), **asdict(config))
+    for member, trained in zip(model.members, members, strict=True):
+        member.load_state_dict(trained.state_dict())
     model.eval()
-    recordings = load_recordings(trainings[0]["dataset"])
+    recordings = load_recordings(dataset)
     validation = Examples(recordings, "valid", VALIDATION_STEP, PreviousViewers(recordings), model)
     predicted = []
     with torch.inference_mode():
@@ -140,6 +162,8 @@ def combine(
             history, context, _ = validation.batch(rows)
             predicted.append(model.displacement(history, context))
         model.scale.copy_(fit_scale(torch.cat(predicted), validation.displacement))
+    seeds = " ".join(f"{runs}{entry['seed']}" for entry in trainings)
+    command = f"python -m agents.vp.{predictor.policy} --combine {seeds}"
     write_folder(predictor, model, config, trainings, out, recordings, command)
 
 

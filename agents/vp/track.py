@@ -23,12 +23,13 @@ import tyro
 from torch import Tensor, nn
 
 from agents.vp.angles import MIRROR, wrap
-from agents.vp.experiment import Examples, Experiment, combine
+from agents.vp.experiment import Examples, Experiment, absolute_error, combine, command_line
 from agents.vp.learned import CHECKPOINTS, HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.track_model import PAST, TrackConfig, TrackNet, centred, to_degrees, to_vectors
 from agents.vp.training import Schedule
 from netenvs.vp.previous_viewers import PreviousViewers
+from netenvs.vp.recordings import STEP
 
 SHIPPED = CHECKPOINTS / "vp-track"
 
@@ -95,11 +96,6 @@ def orthodromic(history: Tensor, predicted: Tensor, actual: Tensor) -> Tensor:
     return torch.rad2deg(torch.atan2(torch.linalg.cross(u, v).norm(dim=-1), (u * v).sum(dim=-1))).mean()
 
 
-def absolute_error(history: Tensor, predicted: Tensor, actual: Tensor) -> Tensor:
-    """Mean absolute error in degrees."""
-    return wrap(actual - predicted).abs().mean()
-
-
 def keep(member: nn.Module, examples: Examples) -> None:
     """The network starts as torch initialised it."""
 
@@ -129,11 +125,17 @@ class Args:
 def experiment(args: Args, command: str) -> Experiment:
     """What the arguments ask for."""
     recipe = args.variant == "recipe"
-    config = network(args)
+    epochs, step, hidden = (5, 5, 64) if recipe else (6, STEP, 256)
+    epochs, step, hidden = (
+        default if asked is None else asked
+        for asked, default in ((args.epochs, epochs), (args.step, step), (args.hidden, hidden))
+    )
     if recipe:
-        schedule = Schedule(args.epochs or 5, 256, 1e-3, weight_decay=1e-2, warmup_steps=100, average=0.998)
+        schedule = Schedule(epochs, 256, 1e-3, weight_decay=1e-2, warmup_steps=100, average=0.998)
+        config = TrackConfig(hidden, space="degrees", dropout=0.1)
     else:
-        schedule = Schedule(args.epochs or 6, 128, 5e-4, cosine=False, clip_norm=float("inf"))
+        schedule = Schedule(epochs, 128, 5e-4, cosine=False, clip_norm=0.0)
+        config = TrackConfig(hidden, saliency=args.variant == "paper")
     torch.manual_seed(args.seed)
     return Experiment(
         predictor=Track,
@@ -143,30 +145,22 @@ def experiment(args: Args, command: str) -> Experiment:
         loss=mirrored_loss if recipe else sphere_loss,
         distance=absolute_error if recipe else orthodromic,
         initialise=keep,
-        step=args.step or (5 if recipe else 15),
+        step=step,
         dataset=args.dataset,
         seed=args.seed,
         command=command,
     )
 
 
-def network(args: Args) -> TrackConfig:
-    """Size and kind of the variant's network."""
-    if args.variant == "recipe":
-        return TrackConfig(args.hidden or 64, space="degrees", dropout=0.1)
-    return TrackConfig(args.hidden or 256, saliency=args.variant == "paper")
-
-
 def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
-    command = "python -m agents.vp.track " + " ".join(sys.argv[1:])
+    runs = f"runs/vp-track-{args.variant}-"
+    command = command_line("agents.vp.track", args)
     if args.combine:
-        config = network(args)
-        model = TrackEnsemble(len(args.combine), **asdict(config))
-        combine(Track, config, model, list(args.combine), args.out or SHIPPED, command)
+        combine(Track, args.combine, args.out or SHIPPED, runs)
         return
-    experiment(args, command).run(args.out or Path(f"runs/vp-track-{args.variant}-{args.seed}"))
+    experiment(args, command).run(args.out or Path(f"{runs}{args.seed}"))
 
 
 if __name__ == "__main__":

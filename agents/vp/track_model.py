@@ -36,6 +36,10 @@ class TrackConfig:
     dropout: float = 0.0
     """Of the fused state."""
 
+    def __post_init__(self) -> None:
+        if self.hidden < 1 or not 0 <= self.dropout < 1 or self.space not in ("sphere", "degrees"):
+            raise ValueError(f"hidden must be 1 or more, dropout in [0, 1), space sphere or degrees: {self}")
+
 
 class TrackNet(nn.Module):
     """Positions and saliency maps in, movements out."""

@@ -35,8 +35,13 @@ class Schedule:
     average: float = 0.0
     """Decay of the exponential moving average of the weights, which is what is validated and kept; 0 = none."""
     clip_norm: float = 1.0
-    """Gradients are scaled down to this norm."""
+    """Gradients are scaled down to this norm; 0 = never."""
     checkpoint_steps: int = 50
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "checkpoint_steps"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step ``step`` of ``steps``."""
@@ -115,7 +120,8 @@ def fit(
                 optimiser.zero_grad()
                 value = loss(model, rows)
                 value.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+                if schedule.clip_norm:
+                    nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
                 optimiser.step()
                 state["step"] += 1
                 state["loss_sum"] += float(value.detach())

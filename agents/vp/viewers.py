@@ -17,8 +17,8 @@ import torch
 import tyro
 from torch import Tensor, nn
 
-from agents.vp.angles import MIRROR, wrap
-from agents.vp.experiment import Examples, Experiment, combine
+from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
+from agents.vp.experiment import Examples, Experiment, absolute_error, combine, command_line
 from agents.vp.irls import least_absolute
 from agents.vp.learned import CHECKPOINTS, HISTORY, HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
@@ -28,6 +28,7 @@ from netenvs.vp.previous_viewers import PreviousViewers
 
 FIT_STEP = 4  # the linear fit needs fewer windows than the network
 SHIPPED = CHECKPOINTS / "vp-viewers"
+RUNS = "runs/vp-viewers-"
 Context = tuple[Tensor, Tensor]
 """Previous viewers' samples, float32 (k, v, 30, 3), and who has all of them, bool (k, v)."""
 
@@ -63,15 +64,12 @@ class Viewers(LearnedPredictor):
 
 
 def mirrored_loss(member: nn.Module, history: Tensor, context: Context, actual: Tensor) -> Tensor:
-    """Mean absolute error in degrees, one window in two mirrored."""
+    """Mean absolute error in degrees, one window in two mirrored and one in two upside down."""
     viewers, present = context
-    side = torch.where(torch.rand(len(history), 1, 1) < 0.5, torch.tensor(MIRROR), torch.ones(3))
+    side = torch.ones(len(history), 1, 3)
+    for factors in (MIRROR, UPSIDE_DOWN):
+        side = side * torch.where(torch.rand(len(history), 1, 1) < 0.5, torch.tensor(factors), torch.ones(3))
     return wrap(actual * side - member(history * side, viewers * side[:, None], present)).abs().mean()
-
-
-def absolute_error(history: Tensor, predicted: Tensor, actual: Tensor) -> Tensor:
-    """Mean absolute error in degrees."""
-    return wrap(actual - predicted).abs().mean()
 
 
 def start_linear(member: nn.Module, examples: Examples) -> None:
@@ -117,10 +115,9 @@ def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     config = ViewersConfig(args.hidden, args.width, args.heads, args.dropout)
-    command = "python -m agents.vp.viewers " + " ".join(sys.argv[1:])
+    command = command_line("agents.vp.viewers", args)
     if args.combine:
-        model = ViewersEnsemble(len(args.combine), **asdict(config))
-        combine(Viewers, config, model, list(args.combine), args.out or SHIPPED, command)
+        combine(Viewers, args.combine, args.out or SHIPPED, RUNS)
         return
     torch.manual_seed(args.seed)
     experiment = Experiment(
@@ -138,7 +135,7 @@ def main(args: Args) -> None:
         seed=args.seed,
         command=command,
     )
-    experiment.run(args.out or Path(f"runs/vp-viewers-{args.seed}"))
+    experiment.run(args.out or Path(f"{RUNS}{args.seed}"))
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ class ViewersConfig:
     heads: int = 4
     dropout: float = 0.1
 
+    def __post_init__(self) -> None:
+        if min(self.hidden, self.width, self.heads) < 1 or not 0 <= self.dropout < 1:
+            raise ValueError(f"hidden, width and heads must be 1 or more, dropout in [0, 1): {self}")
+
 
 class ViewersNet(nn.Module):
     """One trained network; ``forward`` gives the displacement from the last sample."""
