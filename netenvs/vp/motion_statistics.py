@@ -131,6 +131,7 @@ def motion_statistics(recordings: Recordings) -> dict[str, float]:
     ``SHIFT_DEG_S``, and their size is the angle from end to end. "from the other users" is the mean angle between a
     user's view and the mean viewing direction of all others at the same moment of the same video; "20 s ago" takes the
     others' direction 20 s earlier: the difference is what they tell about the moment, and not the video as a whole.
+    NaN stands for the mean of nothing: no pause, no shift.
     """
     roll, pitch, yaw = np.asarray(recordings.angles_deg, dtype=np.float64).T
     view = view_vectors(recordings.angles_deg)
@@ -150,16 +151,16 @@ def motion_statistics(recordings: Recordings) -> dict[str, float]:
         for lag in lags:
             rows[f"{axis} velocity acf {lag}"] = _autocorrelation(recordings, velocity[axis], lag)
     turning = velocity["yaw"][whole]
-    rows["yaw velocity kurtosis"] = np.mean((turning - turning.mean()) ** 4) / turning.var() ** 2 - 3
+    rows["yaw velocity kurtosis"] = _mean((turning - turning.mean()) ** 4 / max(turning.var(), 1e-12) ** 2) - 3
     minutes = whole.sum() / RATE_HZ / 60
     begin, end = _runs((speed < PAUSE_DEG_S) & whole)
     rows["pauses per minute"] = len(begin) / minutes
-    rows["pause mean s"] = np.mean(end - begin) / RATE_HZ
-    rows["pause median s"] = np.median(end - begin) / RATE_HZ
+    rows["pause mean s"] = _mean(end - begin) / RATE_HZ
+    rows["pause median s"] = np.median(end - begin if len(end) else [np.nan]) / RATE_HZ
     begin, end = _runs((speed > SHIFT_DEG_S) & whole)
     rows["shifts per minute"] = len(begin) / minutes
-    rows["shift mean deg"] = np.mean(_apart_deg(view[begin], view[end]))
-    rows["shift mean s"] = np.mean(end - begin) / RATE_HZ
+    rows["shift mean deg"] = _mean(_apart_deg(view[begin], view[end]))
+    rows["shift mean s"] = _mean(end - begin) / RATE_HZ
     for seconds in (1, 2, 4, 5):
         lag = round(seconds * RATE_HZ)
         rows[f"displacement {seconds} s"] = _apart_deg(view[:-lag], view[lag:])[_same_recording(recordings, lag)].mean()
@@ -173,15 +174,16 @@ def motion_statistics(recordings: Recordings) -> dict[str, float]:
     return {name: float(value) for name, value in rows.items()} | rule_errors(recordings)
 
 
-def rule_errors(recordings: Recordings) -> dict[str, float]:
-    """MAE in degrees, as published, of three rules on the published windows of all recordings.
+def rule_errors(recordings: Recordings, split: str | None = None) -> dict[str, float]:
+    """MAE in degrees, as published, of three rules on the published windows of a split, or of all recordings.
 
     The angle between a predicted and a true sample is taken per axis, to the nearest of the true angle and the same
     plus or minus 360. static repeats the last sample, velocity goes on at the mean velocity of the history, regression
     along the least-squares line of each axis; nothing is unwrapped.
     """
     everything = Split(tuple(np.unique(recordings.video).tolist()), tuple(np.unique(recordings.user).tolist()))
-    cut = windows(replace(recordings, splits={"all": everything}), "all")
+    every = replace(recordings, splits={"all": everything})
+    cut = windows(every, "all") if split is None else windows(recordings, split)
     past = cut.history.astype(np.float64)
     history, horizon = past.shape[1], cut.future.shape[1]
     last, ahead = past[:, -1:], np.arange(1, horizon + 1)[:, None]
@@ -193,6 +195,11 @@ def rule_errors(recordings: Recordings) -> dict[str, float]:
         "MAE regression": past.mean(axis=1, keepdims=True) + slope * (ahead + (history - 1) / 2),
     }
     return {name: float(mae(path, cut.future).mean()) for name, path in predicted.items()}
+
+
+def _mean(values: np.ndarray | list[float]) -> float:
+    """The mean, NaN of nothing."""
+    return float(np.mean(values)) if np.size(values) else float("nan")
 
 
 def _apart_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -214,7 +221,7 @@ def _autocorrelation(recordings: Recordings, velocity: np.ndarray, lag: int) -> 
         series = velocity[start : end - 1] - velocity[start : end - 1].mean()
         if len(series) > lag and series.any():
             found.append(np.mean(series[:-lag] * series[lag:]) / np.mean(series**2))
-    return float(np.mean(found))
+    return _mean(found)
 
 
 def _angle_to_others(recordings: Recordings, view: np.ndarray, earlier: int) -> float:
