@@ -56,9 +56,14 @@ def check_single(env_id: str, steps: int, options: dict[str, Any]) -> None:
 def check_masks(env_id: str, steps: int, options: dict[str, Any]) -> None:
     """``action_masks()`` exists through wrappers, is boolean and equals ``info["action_mask"]`` at every step.
 
-    Of ``Discrete`` actions exactly those that the mask excludes are flagged in ``info["invalid_action"]``.
+    Of ``Discrete`` actions exactly those that the mask excludes are flagged in ``info["invalid_action"]``. ``Box``
+    actions cannot be masked: there is neither method nor ``info``.
     """
     env = gym.make(env_id, **options)
+    if isinstance(env.action_space, gym.spaces.Box):
+        assert not env.has_wrapper_attr("action_masks"), f"{env_id}: action_masks() with Box actions"
+        assert "action_mask" not in env.reset(seed=SEED)[1], f"{env_id}: info['action_mask'] with Box actions"
+        return
     env.action_space.seed(SEED)
     _, info = env.reset(seed=SEED)
     for _ in range(steps):
@@ -83,6 +88,9 @@ def check_bad_input(env_id: str, steps: int, options: dict[str, Any]) -> None:
     wrong: list[Any] = [None, "best", np.full(shape, np.nan), np.full((*shape, 2), 0)]
     if isinstance(env.action_space, gym.spaces.Discrete):
         wrong += [-1, int(env.action_space.n), 0.5]
+    if isinstance(env.action_space, gym.spaces.Box):
+        beyond = 1.0 + 1.01 * float(env.action_space.high.flat[-1])
+        wrong += [_with_last(legal, value) for value in (np.nan, np.inf, -np.inf, beyond)]
     for action in wrong:
         _assert_raises(lambda action=action: env.step(action), f"{env_id}: step({action!r})")
     _assert_raises(lambda: env.reset(options={"no such option": 1}), f"{env_id}: an unknown reset option")
@@ -104,7 +112,9 @@ def check_round_trips(env_id: str, steps: int, options: dict[str, Any]) -> None:
         _assert_equal(_rollout(gym.make(spec), steps), reference, f"{env_id}: the spec read back from {what} differs")
     _, _ = env.reset(seed=SEED)
     env.action_space.seed(SEED)
-    env.step(env.action_space.sample())
+    _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+    if terminated or truncated:
+        env.reset()
     for what, twin in (("pickled", pickle.loads(pickle.dumps(env))), ("copied", copy.deepcopy(env))):
         before = copy.deepcopy(env)
         action = env.action_space.sample()
@@ -202,6 +212,13 @@ def _rollout(env: gym.Env, steps: int) -> list[dict[str, Any]]:
             observation, info = env.reset()
             seen.append({"observation": observation, "reward": 0.0, "info": info})
     return seen
+
+
+def _with_last(action: np.ndarray, value: float) -> np.ndarray:
+    """The action, float64, its last number replaced."""
+    changed = action.astype(np.float64)
+    changed.flat[-1] = value
+    return changed
 
 
 def _boxes(space: gym.Space) -> list[gym.spaces.Box]:

@@ -103,12 +103,11 @@ def tile_overlaps(p, g, columns, recall, precision, iou):
 
 
 @kernel
-def score(predicted, angles_deg, first, last, rows, columns, width, height, scores, great_circle):
+def score(predicted, actual, last, rows, columns, width, height, scores, great_circle):
     """Fill ``scores``, float64 (6, n), and ``great_circle``, float64 (n, steps).
 
-    ``predicted`` float32 (n, steps, 3); the actual path of window i begins at ``angles_deg[first[i]]``, float32
-    (samples, 3); ``last`` float32 (n, 3), its last observed sample. Tiles: rows x columns, viewport width x height,
-    all float64.
+    ``predicted`` and ``actual`` paths float32 (n, steps, 3); ``last`` float32 (n, 3), the last observed samples.
+    Tiles: rows x columns, viewport width x height, all float64.
     """
     windows, steps, _ = predicted.shape
     path, future, still = np.empty((3, steps)), np.empty((3, steps)), np.empty((3, steps))
@@ -119,7 +118,7 @@ def score(predicted, angles_deg, first, last, rows, columns, width, height, scor
         for s in range(steps):
             for axis in range(3):
                 path[axis, s] = predicted[i, s, axis]
-                future[axis, s] = angles_deg[first[i] + s, axis]
+                future[axis, s] = actual[i, s, axis]
                 still[axis, s] = last[i, axis]
         angle_errors(path.reshape(-1), future.reshape(-1), errors)
         angle_errors(still.reshape(-1), future.reshape(-1), static_errors)
