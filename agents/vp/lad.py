@@ -119,8 +119,13 @@ def main(args: Args) -> None:
     print(f"written to {args.folder}")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """The command line; errors in one line."""
     try:
         main(tyro.cli(Args))
     except ValueError as error:
         sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    command()

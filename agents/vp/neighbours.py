@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from agents.vp.damped_velocity import DampedVelocity
-from agents.vp.predictor import PREVIOUS_VIEWERS, Predictor, displacements, horizon_of
-from netenvs.vp.previous_viewers import PreviousViewers, playback_index
+from agents.vp.predictor import PREVIOUS_VIEWERS, Predictor, displacements, horizon_of, viewers_of
+from netenvs.vp.previous_viewers import playback_index
 from netenvs.vp.sphere import great_circle_deg, wrap_deg
 
 
@@ -41,7 +41,7 @@ class Neighbours(Predictor):
 
     def act_batch(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
         history, horizon = self.observed(observations), horizon_of(infos)
-        known: PreviousViewers = infos["previous_viewers"]
+        known = viewers_of(infos, self.name)
         past = min(self.samples, history.shape[1])
         index = playback_index(observations["time_s"][:, 0])
         angles, present = known.paths(infos["video"], index, past, horizon, exclude_users=infos["user"])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from agents.policy import BatchPolicy
+from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.sphere import wrap_deg
 
 PREVIOUS_VIEWERS = "at least 10 logged viewers of the same video"
@@ -44,6 +45,13 @@ class Predictor(BatchPolicy):
 def horizon_of(infos: dict[str, Any]) -> int:
     """Number of steps to predict, the same for all rows."""
     return int(np.max(infos["horizon"]))
+
+
+def viewers_of(infos: dict[str, Any], name: str) -> PreviousViewers:
+    """The previous viewers whom the policy ``name`` asks for. Raises ``ValueError`` where there are none."""
+    if infos.get("previous_viewers") is None:
+        raise ValueError(f"{name} needs previous viewers, and this data set has none: its training split has no users")
+    return infos["previous_viewers"]
 
 
 def displacements(to: np.ndarray, start: np.ndarray) -> np.ndarray:

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.vp.predictor import PREVIOUS_VIEWERS, Predictor, horizon_of
+from agents.vp.predictor import PREVIOUS_VIEWERS, Predictor, horizon_of, viewers_of
 from netenvs.vp.heat_maps import PITCH_DEG, YAW_DEG
-from netenvs.vp.previous_viewers import PreviousViewers, playback_index
+from netenvs.vp.previous_viewers import playback_index
 from netenvs.vp.sphere import view_vectors
 
 CELLS_DEG = np.stack(np.broadcast_arrays(0.0, PITCH_DEG[:, None], YAW_DEG), axis=-1).reshape(-1, 3)
@@ -33,7 +33,7 @@ class SaliencyPeak(Predictor):
 
     def act_batch(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
         last, horizon = self.observed(observations)[:, -1], horizon_of(infos)
-        known: PreviousViewers = infos["previous_viewers"]
+        known = viewers_of(infos, self.name)
         first = playback_index(observations["time_s"][:, 0]) + 1
         maps = known.heat_maps(infos["video"], first, horizon, exclude_user=infos["user"])
         heights = np.where(local_maxima(maps), maps, 0.0).reshape(len(last), horizon, -1)
