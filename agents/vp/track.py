@@ -115,7 +115,7 @@ class Args:
     combine: tuple[Path, ...] = ()
     """Folders of trainings: instead of training, write their ensemble."""
     epochs: int | None = None
-    """Passes over the training windows; 6, recipe 5."""
+    """Passes over the training windows; 4, recipe 5."""
     step: int | None = None
     """Samples between training windows; 15 as published, recipe 5."""
     hidden: int | None = None
@@ -125,7 +125,7 @@ class Args:
 def experiment(args: Args, command: str) -> Experiment:
     """What the arguments ask for."""
     recipe = args.variant == "recipe"
-    epochs, step, hidden = (5, 5, 64) if recipe else (6, STEP, 256)
+    epochs, step, hidden = (5, 5, 64) if recipe else (4, STEP, 256)
     epochs, step, hidden = (
         default if asked is None else asked
         for asked, default in ((args.epochs, epochs), (args.step, step), (args.hidden, hidden))
