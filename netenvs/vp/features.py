@@ -39,16 +39,10 @@ def load_features(path: Any, videos: np.ndarray) -> FrameFeatures:
 
     Raises ``ValueError``, one line, for a file that is not like this and for a video that is not in it.
     """
+    names = [str(number) for number in videos.tolist()]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array and no names")
-            names = [str(number) for number in videos.tolist()]
-            for name in ("rate", *names):
-                if name not in file:
-                    raise ValueError(f"there is no array {name!r} in it")
-            rate, frames = file["rate"], [file[name] for name in names]
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        rate, *frames = _read(path, ["rate", *names])
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"features {path!r}: {' '.join(str(error).split())}") from None
     if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate.item() < np.inf:
         raise ValueError(f"features {path!r}: rate must be one number of frames a second above 0, not {rate.tolist()}")
@@ -65,3 +59,14 @@ def load_features(path: Any, videos: np.ndarray) -> FrameFeatures:
         raise ValueError(f"features {path!r}: some values are beyond the range of float32")
     offset = np.cumsum([0, *map(len, frames)])
     return FrameFeatures(float(rate.item()), videos.astype(np.int64), offset, values, values.min(0), values.max(0))
+
+
+def _read(path: Any, names: list[str]) -> list[np.ndarray]:
+    file = np.load(path, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise ValueError("it holds one array and no names")
+    with file:
+        for name in names:
+            if name not in file:
+                raise ValueError(f"there is no array {name!r} in it")
+        return [file[name] for name in names]

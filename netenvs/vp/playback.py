@@ -5,6 +5,7 @@ What ``VPEnv`` and ``VPVectorEnv`` share: options in, arrays out.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,7 @@ class Playback:
     def _load(self) -> None:
         """What a copy or a pickle does not carry: it can be large, and never changes."""
         self.recordings: Recordings = load_recordings(self.dataset)
-        users = self.recordings.splits["train"].users if "train" in self.recordings.splits else ()
-        self.previous_viewers = PreviousViewers(self.recordings) if users else None
+        self.previous_viewers = _viewers_of(self.recordings)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in ("recordings", "previous_viewers")}
@@ -240,6 +240,13 @@ class Playback:
         columns["time_s"] = self.time_s
         columns["horizon"] = np.full(len(self.keys), self.horizon)
         return columns
+
+
+@functools.lru_cache(maxsize=4)
+def _viewers_of(recordings: Recordings) -> PreviousViewers | None:
+    """The previous viewers, shared by all environments, as they keep what they have computed."""
+    split = recordings.splits.get("train")
+    return PreviousViewers(recordings) if split is not None and split.users else None
 
 
 def _samples(name: str, value: Any) -> int:
