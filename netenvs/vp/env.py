@@ -195,8 +195,9 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
             ahead = int(playback_index(time_s)) + 1
             heat_map = playback.previous_viewers.heat_maps(playback.video[0], ahead, horizon, playback.user[0]).mean(0)
         decided = self._decided is not None
+        name = self.recordings.name.partition("(")[0]  # without the options of a generator
         return viewer.Scene(
-            title=f"{self.recordings.name}, video {playback.video[0]}, user {playback.user[0]}, {time_s:.1f} s",
+            title=f"{name}, video {playback.video[0]}, user {playback.user[0]}, {time_s:.1f} s",
             history=playback.stretches(position - playback.history, playback.history)[0],
             predicted=self._predicted if decided else None,
             actual=playback.stretches(position, horizon)[0] if decided else None,

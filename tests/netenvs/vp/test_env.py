@@ -455,7 +455,7 @@ def test_rendering_needs_an_episode_and_a_mode():
         env.render()
     env.reset(options={"window": 0})
     assert env.render() == (
-        f"{env.recordings.name}, video 16, user 51, 5.8 s: looking to pitch "
+        "synthetic, video 16, user 51, 5.8 s: looking to pitch "
         f"{env.playback.observations()['history'][0, -1, 1]:.1f}, "
         f"yaw {env.playback.observations()['history'][0, -1, 2]:.1f} deg"
     )
