@@ -2,9 +2,10 @@
 
 A user's gaze has a goal that steps from place to place, and a head that follows it, on each of the three axes. Steps
 come at random moments, more and larger ones while the user is active. A step of yaw aims at the hot spot of the video,
-which all users share, or goes anywhere; pitch and roll step with it and return to the user's posture. The head follows
-as a critically damped second-order system: its velocity after a step is ``t exp(-w t)``, whose autocorrelation
-``(1 + w lag) exp(-w lag)`` is that of recorded head velocities.
+which all users share, or goes anywhere; at a cut the hot spot takes a new place, to which many users turn at once.
+Pitch and roll step with yaw and return to the user's posture. The head follows as a critically damped second-order
+system: its velocity after a step is ``t exp(-w t)``, whose autocorrelation ``(1 + w lag) exp(-w lag)`` is that of
+recorded head velocities.
 
 Presets ``jin`` and ``wu`` are fitted to the statistics of the public data sets Jin2022 and Wu2017 that
 ``netenvs/vp/motion_statistics.py`` lists, measures and compares; no recording of theirs is in here.
@@ -34,6 +35,8 @@ NEAR_DEG, FAR_DEG = 20.0, 45.0
 """A goal nearer than the first to the hot spot stays with it; from the second on it is seldom left where it is."""
 TREMOR_EXPONENT = 0.7
 HIGHEST_PITCH_DEG = 85.0
+REACTION_S = 1.0
+"""Mean time from a cut to a user's turn to the hot spot."""
 SWERVE_S = 2.0
 """Time in which a hot spot changes its velocity."""
 RECENTRE_S = 40.0
@@ -45,8 +48,9 @@ class Preset:
     """Parameters of the generator.
 
     All but the first two were fitted together, on seeds from 1000 up, by least squares over the rows of
-    ``motion_statistics.REAL`` and the shares of pauses of one and of at most two samples, 0.425 and 0.587 in both data
-    sets. Several trade off against each other, so a single one means little alone.
+    ``motion_statistics.REAL``, the shares of pauses of one and of at most two samples (0.425 and 0.587 in both data
+    sets) and what the other users' direction tells of a user's next four seconds. Several trade off against each
+    other, so a single one means little alone.
     """
 
     front_deg: float
@@ -102,6 +106,8 @@ class Preset:
     """Standard deviation of a hot spot's places around the front: median over videos, and its log-spread."""
     spot_speed: float
     """Standard deviation of a hot spot's velocity in deg/s, where places are spread by 25 degrees."""
+    alert: float
+    """Share of a video's users whom each cut turns to the new place."""
     cut_s: float
     """Mean time between the cuts of a video, at which the hot spot takes a new place."""
 
@@ -114,78 +120,80 @@ PRESETS = MappingProxyType(
         "jin": Preset(
             front_deg=87.7,
             jitter_deg=0.03,
-            activity_user=0.586,
-            activity_video=0.444,
-            activity_now=1.18,
-            activity_s=2.63,
-            steps_per_s=1.32,
-            steps_exponent=0.72,
-            step_log_deg=1.57,
-            step_log_sd=0.992,
-            step_exponent=0.824,
-            attention=0.904,
-            attention_sd=0.795,
-            aim_deg=9.54,
-            persistence=0.489,
-            follow=0.354,
-            stiffness_yaw=2.66,
-            stiffness_pitch=3.71,
-            stiffness_roll=4.49,
-            stiffness_exponent=-0.0417,
-            stiffness_log_sd=0.237,
-            tremor=0.109,
-            pitch_gain=0.44,
-            pitch_exponent=0.792,
-            pitch_tail=0.495,
-            pitch_return_deg=38.9,
-            pitch_user_deg=4.48,
-            roll_gain=0.725,
-            roll_exponent=0.727,
-            roll_tail=0.489,
-            roll_return_deg=21.3,
-            roll_user_deg=12.2,
-            spot_deg=16.6,
-            spot_log_sd=0.635,
-            spot_speed=2.12,
-            cut_s=21.8,
+            activity_user=0.494,
+            activity_video=0.519,
+            activity_now=1.14,
+            activity_s=2.85,
+            steps_per_s=1.2,
+            steps_exponent=0.83,
+            step_log_deg=1.43,
+            step_log_sd=1.08,
+            step_exponent=0.783,
+            attention=0.923,
+            attention_sd=0.761,
+            aim_deg=11.6,
+            persistence=0.564,
+            follow=0.49,
+            stiffness_yaw=2.69,
+            stiffness_pitch=3.93,
+            stiffness_roll=4.33,
+            stiffness_exponent=-0.0726,
+            stiffness_log_sd=0.242,
+            tremor=0.107,
+            pitch_gain=0.437,
+            pitch_exponent=0.781,
+            pitch_tail=0.491,
+            pitch_return_deg=38.7,
+            pitch_user_deg=4.43,
+            roll_gain=0.737,
+            roll_exponent=0.73,
+            roll_tail=0.487,
+            roll_return_deg=21.5,
+            roll_user_deg=11.9,
+            spot_deg=18.5,
+            spot_log_sd=0.657,
+            spot_speed=2.99,
+            alert=0.475,
+            cut_s=16.9,
         ),
         "wu": Preset(
             front_deg=-66.3,
             jitter_deg=0.03,
-            activity_user=0.333,
-            activity_video=0.264,
-            activity_now=0.857,
-            activity_s=3.98,
-            steps_per_s=1.07,
-            steps_exponent=1.22,
-            step_log_deg=1.75,
-            step_log_sd=1.2,
-            step_exponent=0.595,
-            attention=0.737,
+            activity_user=0.308,
+            activity_video=0.265,
+            activity_now=0.868,
+            activity_s=4.66,
+            steps_per_s=0.976,
+            steps_exponent=1.34,
+            step_log_deg=1.77,
+            step_log_sd=1.17,
+            step_exponent=0.592,
+            attention=0.809,
             attention_sd=0.811,
-            aim_deg=9.2,
-            persistence=0.658,
-            follow=0.292,
-            stiffness_yaw=2.4,
-            stiffness_pitch=3.63,
-            stiffness_roll=3.5,
-            stiffness_exponent=0.0609,
-            stiffness_log_sd=0.247,
-            tremor=0.105,
-            pitch_gain=0.388,
-            pitch_exponent=0.844,
-            pitch_tail=0.497,
-            pitch_return_deg=41.9,
-            pitch_user_deg=3.63,
-            roll_gain=0.716,
-            roll_exponent=0.741,
+            aim_deg=8.57,
+            persistence=0.759,
+            follow=0.408,
+            stiffness_yaw=2.33,
+            stiffness_pitch=3.66,
+            stiffness_roll=3.3,
+            stiffness_exponent=0.0741,
+            stiffness_log_sd=0.281,
+            tremor=0.101,
+            pitch_gain=0.379,
+            pitch_exponent=0.834,
+            pitch_tail=0.494,
+            pitch_return_deg=42.0,
+            pitch_user_deg=3.58,
+            roll_gain=0.712,
+            roll_exponent=0.732,
             roll_tail=0.514,
-            roll_return_deg=53.5,
-            roll_user_deg=5.89,
-            spot_deg=78.6,
-            spot_log_sd=0.668,
-            spot_speed=2.02,
-            cut_s=25.2,
+            roll_return_deg=54.8,
+            roll_user_deg=6.03,
+            spot_deg=73.9,
+            spot_log_sd=0.686,
+            spot_speed=2.39,
+            alert=0.279,
+            cut_s=23.8,
         ),
     }
 )
@@ -246,10 +254,10 @@ def _evenly_normal(rng: np.random.Generator, count: int) -> np.ndarray:
     return np.array([NormalDist().inv_cdf(share) for share in shares])
 
 
-def _hot_spots(p: Preset, rng: np.random.Generator, videos: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each video's hot spot, degrees off the front: float64 (steps, videos, 2) pitch and yaw; and its own motion.
+def _hot_spots(p: Preset, rng: np.random.Generator, videos: int, steps: int) -> tuple[np.ndarray, ...]:
+    """Each video's hot spot, degrees off the front: float64 (steps, videos, 2) pitch and yaw; motion and cuts.
 
-    The motion is the yaw's change since the step before, 0 at cuts: float64 (steps, videos).
+    Motion is the yaw's change since the step before, 0 at cuts: float64 (steps, videos). Cuts: bool (steps, videos).
     """
     spread = p.spot_deg * np.exp(p.spot_log_sd * _evenly_normal(rng, videos))
     places = np.stack([np.minimum(spread / 4, 15.0), np.minimum(spread, 150.0)], axis=-1)
@@ -264,14 +272,14 @@ def _hot_spots(p: Preset, rng: np.random.Generator, videos: int, steps: int) -> 
         spots[t] = spot
     motion = np.diff(spots[..., 1], axis=0, prepend=spots[:1, :, 1])
     motion[cuts] = 0.0
-    return spots, motion
+    return spots, motion, cuts
 
 
 def _head_motion(p: Preset, rng: np.random.Generator, videos: int, users: int, samples: int) -> np.ndarray:
     """float32 (videos * users, samples, 3): roll, pitch, yaw in degrees, of all recordings at once."""
     steps, count = samples * SUBSTEPS, videos * users
     video, user = np.repeat(np.arange(videos), users), np.tile(np.arange(users), videos)
-    spots, motion = _hot_spots(p, rng, videos, steps)
+    spots, motion, cuts = _hot_spots(p, rng, videos, steps)
     logit = np.log(p.attention / (1 - p.attention)) + p.attention_sd * _evenly_normal(rng, videos)
     attention = (1 / (1 + np.exp(-logit)))[video]
     usual = p.activity_video * _evenly_normal(rng, videos)[video] + p.activity_user * _evenly_normal(rng, users)[user]
@@ -291,19 +299,22 @@ def _head_motion(p: Preset, rng: np.random.Generator, videos: int, users: int, s
     activity = rng.standard_normal(count)
     keep = np.exp(-STEP_S / p.activity_s)
     direction = np.where(rng.random(count) < 0.5, 1.0, -1.0)
-    near = np.zeros(count, dtype=bool)
+    near, alert = np.zeros((2, count), dtype=bool)
     angles = np.empty((samples, 3, count))
     for t in range(steps):
-        normal, uniform = rng.standard_normal((8, count)), rng.random((3, count))
+        normal, uniform = rng.standard_normal((8, count)), rng.random((5, count))
         activity = keep * activity + np.sqrt(1 - keep**2) * normal[0]
         level = usual + p.activity_now * activity
-        steps_now = uniform[0] < STEP_S * p.steps_per_s * np.exp(p.steps_exponent * level)
+        alert = np.where(cuts[t, video], uniform[4] < p.alert, alert)
+        turns = alert & (uniform[3] < STEP_S / REACTION_S)
+        steps_now = turns | (uniform[0] < STEP_S * p.steps_per_s * np.exp(p.steps_exponent * level))
         size = np.exp(p.step_log_deg + p.step_log_sd * normal[1] + p.step_exponent * level)
-        size = np.minimum(size, LARGEST_STEP_DEG)
 
         # where to: towards the hot spot and not beyond, or the way of the step before, or back
         away = spots[t, video, 1] + p.aim_deg * normal[2] - goal[2]
-        aimed = uniform[1] < attention * (1 - np.exp(-np.abs(away) / FAR_DEG))
+        aimed = turns | (uniform[1] < attention * (1 - np.exp(-np.abs(away) / FAR_DEG)))
+        size = np.minimum(np.where(turns, np.abs(away), size), LARGEST_STEP_DEG)
+        alert &= ~turns
         way = np.where(aimed, np.sign(away), np.where(uniform[2] < p.persistence, direction, -direction))
         direction = np.where(steps_now, way, direction)
         near = np.where(steps_now, aimed | (np.abs(away) < NEAR_DEG), near)

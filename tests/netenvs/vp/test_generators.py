@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 
 from netenvs.vp.generators import PRESETS, _recordings, synthetic_recordings
-from netenvs.vp.motion_statistics import compared, missed, motion_statistics, rule_errors
+from netenvs.vp.motion_statistics import compared, missed, rule_errors
 from netenvs.vp.recordings import Recordings, windows
 from netenvs.vp.sphere import great_circle_deg, view_vectors, wrap_deg
 from netenvs.vp.workload import load_recordings
 
-KNOWN_MISSES: dict[str, set[str]] = {"jin": set(), "wu": set()}
-"""Rows of the table in which a preset does not agree with the real set."""
-
-FIRST = [[-4.47, 0.25, 88.62], [-0.75, 2.41, 79.16], [-4.81, -9.46, 98.10]]
+FIRST = [[-2.94, 0.04, 87.58], [-6.58, 2.36, 62.57], [-1.74, 7.48, 98.54]]
 """Roll, pitch, yaw of the default's recording 0 at 0, 20 and 47.8 s."""
 
 
@@ -105,7 +102,7 @@ def test_bad_options_are_named(options, message):
 def test_motion_is_like_that_of_the_real_set(preset):
     """Every row within 25 % or 0.08 of the real figure, on seeds that were not fitted to; rules in the real order."""
     rows = compared(preset)
-    assert set(missed(preset, rows)) <= KNOWN_MISSES[preset]
+    assert missed(preset, rows) == []
     assert rows["MAE static"] < rows["MAE velocity"] < rows["MAE regression"]
 
 
@@ -128,26 +125,26 @@ def test_other_users_tell_where_a_user_looks(preset):
         now.append(great_circle_deg(as_angles(others), seen)[:, 100:].mean())
         earlier.append(great_circle_deg(as_angles(others[:, :-100]), seen[:, 100:]).mean())
         elsewhere.append(great_circle_deg(as_angles(wrong), seen)[:, 100:].mean())
-    assert np.mean(now) < 0.95 * np.mean(earlier)
-    assert np.mean(now) < 0.95 * np.mean(elsewhere)
+    assert np.mean(now) < 0.9 * np.mean(earlier)
+    assert np.mean(now) < 0.9 * np.mean(elsewhere)
     assert np.sum(np.array(now) < elsewhere) >= 15
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_other_users_foretell_a_users_next_four_seconds(preset):
-    """A tenth of the way to where the others will look lessens the error of staying where one looks."""
+    """Going half the way to where the others will look beats staying, and going to where they look now.
+
+    Error of yaw 4 s ahead, as a share of that of staying: 0.918 and 0.973 in Jin2022, 0.942 and 0.983 in Wu2017.
+    """
     recordings = synthetic_recordings(preset, seed=1)
-    staying, drawn = [], []
+    staying, then, now = [], [], []
     for video in range(1, 21):
         views, others = others_direction(recordings, video)
-        last, future = views[:, :-20], views[:, 20:]
-        ahead = others[:, 20:] / np.linalg.norm(others[:, 20:], axis=-1, keepdims=True)
-        staying.append(great_circle_deg(as_angles(last), as_angles(future)).mean())
-        drawn.append(great_circle_deg(as_angles(0.9 * last + 0.1 * ahead), as_angles(future)).mean())
-    assert np.mean(drawn) < np.mean(staying)
-
-
-def test_statistics_of_one_video_need_no_other():
-    """Statistics are defined on small sets, too: what a preset makes of four videos is finite."""
-    rows = motion_statistics(synthetic_recordings("jin", videos=4, users=6, samples=120))
-    assert np.isfinite(list(rows.values())).all()
+        yaw, common = as_angles(views)[..., 2], as_angles(others)[..., 2]
+        moved = wrap_deg(yaw[:, 20:] - yaw[:, :-20])
+        staying.append(np.abs(moved).mean())
+        for errors, target in ((then, common[:, 20:]), (now, common[:, :-20])):
+            gap = np.clip(wrap_deg(target - yaw[:, :-20]), -60, 60)
+            errors.append(np.abs(wrap_deg(moved - 0.5 * gap)).mean())
+    assert np.sum(then) < 0.95 * np.sum(staying)
+    assert np.sum(then) < 0.98 * np.sum(now)
