@@ -26,13 +26,16 @@ from netenvs.vp.recordings import RATE_HZ, Recordings, Split
 SUBSTEPS = 2
 """Steps of the simulation per sample."""
 STEP_S = 1 / (RATE_HZ * SUBSTEPS)
+
+# Chosen by hand; the presets were fitted with these in place.
 LARGEST_STEP_DEG = 170.0
 STIFFNESS_PER_S = (1.0, 25.0)
 """Limits of the head's stiffness w."""
 USUAL_STEP_DEG = 20.0
 """Step that the head follows with the stiffness of its axis."""
 NEAR_DEG, FAR_DEG = 20.0, 45.0
-"""A goal nearer than the first to the hot spot stays with it; from the second on it is seldom left where it is."""
+"""A goal nearer than the first to the hot spot moves along with it; a step aims at the hot spot with the probability
+attention * (1 - exp(-distance / the second))."""
 TREMOR_EXPONENT = 0.7
 HIGHEST_PITCH_DEG = 85.0
 REACTION_S = 1.0
