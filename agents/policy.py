@@ -164,6 +164,8 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "lad": Entry("agents.vp.lad:LAD"),
         "neighbours": Entry("agents.vp.neighbours:Neighbours"),
         "saliency-peak": Entry("agents.vp.saliency_peak:SaliencyPeak"),
+        "track": Entry("agents.vp.track:Track"),
+        "viewers": Entry("agents.vp.viewers:Viewers"),
     },
 }
 

@@ -146,14 +146,15 @@ def combine(predictor: type[LearnedPredictor], folders: Sequence[Path], out: Pat
     trainings: list[dict[str, Any]] = []
     for folder in folders:
         members += list(predictor.from_pretrained(folder).model.members)
-        trainings += json.loads((folder / TRAINING).read_text(encoding="utf-8"))["trainings"]
+        trained = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+        trainings += [{"figures": trained["figures"], **entry} for entry in trained["trainings"]]
     config, dataset = members[0].config, trainings[0]["dataset"]
     if any(member.config != config for member in members) or any(entry["dataset"] != dataset for entry in trainings):
         raise ValueError(f"{', '.join(map(str, folders))}: trained with different sizes or data sets, no ensemble")
     make: Any = predictor.ensemble
     model = make(members=len(members), **asdict(config))
-    for member, trained in zip(model.members, members, strict=True):
-        member.load_state_dict(trained.state_dict())
+    for member, chosen in zip(model.members, members, strict=True):
+        member.load_state_dict(chosen.state_dict())
     model.eval()
     recordings = load_recordings(dataset)
     validation = Examples(recordings, "valid", VALIDATION_STEP, PreviousViewers(recordings), model)
@@ -233,14 +234,23 @@ def card(predictor: LearnedPredictor, training: dict[str, Any]) -> str:
     ]
     for split, figures in training["figures"].items():
         axes, seconds = (" / ".join(f"{value:.2f}" for value in figures[name]) for name in ("axes", "by_second"))
-        low, high = figures["ci95"]
         lines.append(
-            f"| {split} | {figures['mae']:.3f} [{low:.3f}, {high:.3f}] | {figures['static']:.3f} "
+            f"| {split} | {_with_interval(figures)} | {figures['static']:.3f} "
             f"| {100 * figures['skill']:.1f} % | {axes} | {seconds} | {figures['great_circle']:.2f} |"
         )
+    if len(trainings) > 1:
+        lines += ["", "Each seed alone:", "", "| seed | valid MAE | test MAE | CPU s |", "|---|---|---|---|"]
+        for entry in trainings:
+            alone = " | ".join(_with_interval(entry["figures"][split]) for split in ("valid", "test"))
+            lines.append(f"| {entry['seed']} | {alone} | {entry['cpu_s']} |")
     lines += ["", "## Curves", "", "Validation distance after each epoch; the lowest was kept.", ""]
-    lines += ["| seed | epoch: distance | CPU s |", "|---|---|---|"]
+    lines += ["| seed | epoch: distance |", "|---|---|"]
     for entry in trainings:
         curve = ", ".join(f"{point['epoch']}: {point['valid']:.4f}" for point in entry["curve"])
-        lines.append(f"| {entry['seed']} | {curve} | {entry['cpu_s']} |")
+        lines.append(f"| {entry['seed']} | {curve} |")
     return "\n".join([*lines, ""])
+
+
+def _with_interval(figures: dict[str, Any]) -> str:
+    low, high = figures["ci95"]
+    return f"{figures['mae']:.3f} [{low:.3f}, {high:.3f}]"

@@ -74,7 +74,7 @@ class LearnedPredictor(Predictor):
     def __init__(self, folder: str = ""):
         self.model, self.bytes = load(self.ensemble, Path(folder) if folder else self.shipped, self.policy)
         self.model.double()
-        self.parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        self.parameters = sum(value.numel() for value in self.model.state_dict().values())
         if not self.model.needs_viewers:
             self.assumption = None
 

@@ -127,7 +127,7 @@ def test_folder_round_trip(folder, model, small):
     policy = Viewers.from_pretrained(folder)
     for name, value in policy.model.state_dict().items():
         torch.testing.assert_close(value, model.state_dict()[name], atol=0, rtol=0)
-    assert policy.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert policy.parameters == sum(value.numel() for value in model.state_dict().values())
     assert policy.bytes == (folder / "model.safetensors").stat().st_size
     assert json.loads((folder / "config.json").read_text())["policy"] == "viewers"
 
