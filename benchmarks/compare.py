@@ -38,9 +38,11 @@ def parser() -> argparse.ArgumentParser:
         description="Play the same episodes with every policy; print a table, write plots and a report.",
         allow_abbrev=False,
     )
-    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr or cjs")
+    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr, cjs or vp")
     parser.add_argument(
-        "--dataset", metavar="D", help="trace split (abr) or workload (cjs), a file or folder (default: synthetic)"
+        "--dataset",
+        metavar="D",
+        help="trace split (abr), workload (cjs) or recordings (vp), a file or folder (default: synthetic)",
     )
     parser.add_argument(
         "--set",
@@ -66,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
         "--episodes",
         type=_from_one,
         metavar="N",
-        help="the first N traces of the split (abr; default: all), or N clusters (cjs; default: 10)",
+        help="the first N traces (abr) or windows (vp) of the split (default: all), or N clusters (cjs; default: 10)",
     )
     parser.add_argument(
         "--seed", type=_from_zero, default=0, metavar="S", help="episodes have the seeds S, S + 1, ... (default: 0)"
@@ -202,17 +204,18 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
 
     try:
         begun = time.perf_counter()
-        rows = _play(plan)
+        rows = evaluate.relate(plan.task, plan.setup, _play(plan))
         comparison = evaluate.Comparison(
             task=plan.task,
             setup=plan.setup,
-            rows=evaluate.relate(plan.task, plan.setup, rows),
+            rows=rows,
             settings={
                 "dataset": plan.setup.dataset,
                 "environment": plan.task.env_id,
                 "options": plan.env_options,
                 "details": dict(plan.setup.details),
                 "episodes": len(plan.episodes),
+                "groups": evaluate.count_groups(plan.setup, rows),
                 "seed": plan.seed,
                 "command": shlex.join(["python", "-m", "benchmarks.compare", *words]),
                 "wall_s": round(time.perf_counter() - begun, 1),

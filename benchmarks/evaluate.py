@@ -8,7 +8,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import gymnasium as gym
 import netenvs
 from agents.policy import Entry, Policy, PolicyError, load_policy, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
-from benchmarks import statistics
+from benchmarks import formats, statistics
 from benchmarks.tasks import Setup, Task
 from netenvs.spec import parse_spec
 
@@ -50,6 +50,8 @@ class Row:
     player: Policy | None = None
     """The policy itself, which plays the example's episode again."""
     privileged: bool = False
+    assumption: str | None = None
+    """What it needs besides what every policy of the task sees."""
     baseline: bool = False
     registered: bool = False
     parameters: int | None = None
@@ -68,6 +70,11 @@ class Row:
     paired: statistics.Difference | None = None
 
     @property
+    def label(self) -> str:
+        """Its name with the marks that the notes of the table explain."""
+        return self.policy + " *" * self.privileged + " \N{DAGGER}" * (self.assumption is not None)
+
+    @property
     def value(self) -> float:
         """The mean of a row that has results."""
         assert self.mean is not None
@@ -78,6 +85,7 @@ class Row:
         paired = self.paired
         return {
             "policy": self.policy,
+            "assumption": self.assumption,
             "mean": self.mean,
             "ci95": self.ci95,
             "iqm": self.iqm,
@@ -109,6 +117,22 @@ class Comparison:
     def good_rows(self) -> list[Row]:
         """The rows that have results."""
         return [row for row in self.rows if row.error is None]
+
+    @property
+    def sample(self) -> str:
+        """What was played, for people: ``1,698 windows``."""
+        return formats.plural(self.settings["episodes"], self.task.noun)
+
+    @property
+    def drawn(self) -> str:
+        """What the bootstrap draws, for people: ``126 viewer-video pairs``."""
+        groups = self.settings["groups"]
+        return self.sample if groups is None else formats.plural(groups["count"], groups["what"])
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What some policies need besides what every policy sees."""
+        return list(dict.fromkeys(row.assumption for row in self.rows if row.assumption is not None))
 
     @property
     def reference(self) -> str | None:
@@ -174,6 +198,7 @@ def play_contender(
         policy=policy.name,
         player=policy,
         privileged=policy.privileged,
+        assumption=policy.assumption,
         baseline=contender.baseline,
         registered=contender.entry is not None,
         parameters=policy.parameters,
@@ -189,12 +214,25 @@ def play_contender(
     terms = [setup.term_values(episode) for episode in played]
     row.episodes, row.scores = played, scores
     row.mean = statistics.mean(scores)
-    row.ci95 = statistics.interval(scores)
+    row.ci95 = statistics.interval(scores, groups_of(setup, played))
     row.iqm = statistics.interquartile_mean(scores)
     row.terms = {term.name: statistics.mean([values[term.name] for values in terms]) for term in setup.terms}
     row.skill = task.skill(played) if task.skill else None
     row.decision_ms = statistics.percentiles(decision_ms)
     return row
+
+
+def groups_of(setup: Setup, episodes: Sequence[Episode]) -> list[Hashable] | None:
+    """The group of each episode, where the task has groups."""
+    return None if setup.groups is None else [setup.groups.key(episode) for episode in episodes]
+
+
+def count_groups(setup: Setup, rows: Sequence[Row]) -> dict[str, Any] | None:
+    """What the groups are and how many there are, ``{"what": ..., "count": ...}``; None where there are none."""
+    if setup.groups is None:
+        return None
+    played = next((row.episodes for row in rows if row.error is None), [])
+    return {"what": setup.groups.noun, "count": len({setup.groups.key(episode) for episode in played})}
 
 
 def time_decisions(
@@ -238,7 +276,11 @@ def relate(task: Task, setup: Setup, rows: Sequence[Row]) -> list[Row]:
     for row in good:
         if reference is not None and row is not reference:
             row.paired = statistics.difference(
-                row.scores, reference.scores, to=reference.policy, percent=setup.metric.ratio_scale
+                row.scores,
+                reference.scores,
+                to=reference.policy,
+                percent=setup.metric.ratio_scale,
+                groups=groups_of(setup, row.episodes),
             )
     return [*good, *(row for row in rows if row.error is not None)]
 

@@ -50,8 +50,8 @@ def milliseconds(value: float | None) -> str:
 
 
 def plural(number_of: int, what: str) -> str:
-    """``1 episode``, ``2 episodes``."""
-    return f"{number_of} {what}{'' if number_of == 1 else 's'}"
+    """``1 episode``, ``2,000 episodes``."""
+    return f"{number_of:,} {what}{'' if number_of == 1 else 's'}"
 
 
 def count(value: int | None) -> str:

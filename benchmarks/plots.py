@@ -18,12 +18,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
+from scipy.optimize import isotonic_regression
 
 from agents.policy import Policy
 from agents.rollout import Episode, binds, play
 from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
-from benchmarks.tasks import Task
+from benchmarks.tasks import Metric, Task
 
 INK, SOFT, GRID, ACCENT = "#1f2933", "#5b6770", "#d9dee4", "#0072b2"
 PALETTE = (
@@ -54,6 +55,8 @@ STYLE: dict[str, Any] = {
 WIDTH = 9.0  # inches
 SHORT_LABEL = 14
 """Characters that fit on one line under a panel of ``terms``."""
+FAR_FROM_REFERENCE = 3.0
+"""In ``relative``: this many times further to the worse side of the reference than the best policy is to the better."""
 FAR = 5.0
 """Off the scale is what lies this many times further from the best policy than the median policy does."""
 
@@ -77,8 +80,8 @@ def draw(comparison: Comparison) -> list[Plot]:
     if not comparison.good_rows:
         return []
     with style():
-        plots = [means(comparison), relative(comparison), distribution(comparison), terms(comparison)]
-        plots.append(_example(comparison))
+        plots = [means(comparison), relative(comparison), profile(comparison), distribution(comparison)]
+        plots += [terms(comparison), _example(comparison)]
     return [plot for plot in plots if plot]
 
 
@@ -112,17 +115,18 @@ def means(comparison: Comparison) -> Plot:
     rows, metric = comparison.good_rows, comparison.setup.metric
     texts = [f"{metric.number(row.mean):>7} {metric.interval(row.ci95) if row.ci95 else ''}" for row in rows]
     dots = [_Dot(row, row.value, row.ci95, text) for row, text in zip(rows, texts, strict=True)]
-    figure, axes = _dot_chart(comparison, dots, f"{metric.label}, {metric.better} is better")
+    far = far_rows(comparison)
+    figure, axes = _dot_chart(comparison, dots, f"{metric.label}, {metric.better} is better", far)
     normalised = _normalised_axis(comparison, axes)
     title = _title(figure, f"{comparison.setup.dataset}: mean and 95 % interval")
-    caption = f"Mean and 95 % bootstrap interval over {formats.plural(len(rows[0].scores), 'episode')}."
+    caption = f"Mean and 95 % bootstrap interval over {comparison.drawn}."
     if normalised and comparison.task.anchors:
         zero, one = comparison.task.anchors
         caption += f" Upper axis: {zero} = 0, {one} = 1."
     return Plot(
         name="mean",
         title=title,
-        caption=caption + _dot_notes(comparison),
+        caption=caption + _dot_notes(comparison, far),
         alt="; ".join(f"{row.policy} {metric.number(row.mean)} {metric.interval(row.ci95)}" for row in rows),
         png=to_png(figure),
         columns={
@@ -136,40 +140,101 @@ def means(comparison: Comparison) -> Plot:
 
 
 def relative(comparison: Comparison) -> Plot | None:
-    """Means in percent of the reference's, with the interval of that ratio over the same episodes, best on top."""
-    rows = [(row, row.paired) for row in comparison.good_rows if row.paired and row.paired.percent is not None]
+    """Differences to the task's own reference, of the same episodes, with their intervals, best on top.
+
+    In percent of the reference's mean where the metric says so.
+    """
+    metric, reference = comparison.setup.metric, comparison.reference
+    rows = [row for row in comparison.good_rows if row.paired] if comparison.reference_is_fixed else []
     if not rows:
         return None
-    metric, reference = comparison.setup.metric, comparison.reference
-    dots = [
-        _Dot(
-            row,
-            paired.percent or 0.0,
-            paired.percent_ci95,
-            f"{formats.percent(paired.percent):>7} "
-            f"{formats.percent_interval(paired.percent_ci95) if paired.percent_ci95 else ''}",
-        )
-        for row, paired in rows
-    ]
-    figure, axes = _dot_chart(
-        comparison, dots, f"{metric.label}: % above or below {reference}, {metric.better} is better"
+    dots = [_difference(row, metric, comparison.in_percent) for row in rows]
+    what = (
+        f"{metric.label}: % above or below {reference}"
+        if comparison.in_percent
+        else f"{metric.label} minus {reference}"
     )
+    sign = 1.0 if metric.better == "lower" else -1.0
+    gain = -min(sign * dot.value for dot in dots)
+    far = {dot.row.policy for dot in dots if sign * dot.value > FAR_FROM_REFERENCE * gain > 0} | far_rows(comparison)
+    figure, axes = _dot_chart(comparison, dots, f"{what}, {metric.better} is better", far)
     low, high = axes.get_xlim()
-    axes.set_xlim(min(low, 0.0), max(high, 0.0))
+    room = 0.3 * (high - low) if far else 0.0  # so that arrows do not point at the line of the reference
+    axes.set_xlim(min(low, 0.0 if sign > 0 else -room), max(high, room if sign > 0 else 0.0))
     axes.axvline(0, color=SOFT, lw=1.2, zorder=1)
+    drawn = f"{comparison.drawn}, and the bootstrap draws " + (
+        "them in place of single " + f"{comparison.task.noun}s" if comparison.setup.groups else "pairs of them"
+    )
+    ratio = "Ratio of the two means, minus 1. " if comparison.in_percent else ""
     return Plot(
         name="relative",
         title=_title(figure, f"{comparison.setup.dataset}: difference to {reference} and 95 % interval"),
-        caption=f"Ratio of the two means, minus 1. Every policy has met the same "
-        f"{formats.plural(len(rows[0][0].scores), 'episode')}, and the bootstrap draws pairs of them: an interval "
-        f"without 0 tells a policy apart from {reference}.{_dot_notes(comparison)}",
-        alt="; ".join(f"{dot.row.policy} {formats.percent(dot.value)} %" for dot in dots),
+        caption=f"{ratio}Every policy has met the same {drawn}: an interval without 0 tells a policy apart from "
+        f"{reference}.{_dot_notes(comparison, far)}",
+        alt="; ".join(f"{dot.row.policy} {dot.text.strip()}{' %' * comparison.in_percent}" for dot in dots),
         png=to_png(figure),
         columns={
             "policy": [dot.row.policy for dot in dots],
-            "percent": [dot.value for dot in dots],
+            "percent" if comparison.in_percent else "difference": [dot.value for dot in dots],
             "ci95_low": [dot.ci95[0] if dot.ci95 else None for dot in dots],
             "ci95_high": [dot.ci95[1] if dot.ci95 else None for dot in dots],
+        },
+    )
+
+
+def profile(comparison: Comparison) -> Plot | None:
+    """Means at each place inside an episode, and under them the differences to the reference; a curve per policy."""
+    of, rows, reference = comparison.setup.profile, comparison.good_rows, comparison.reference
+    if of is None:
+        return None
+    curves = {row.policy: np.mean([of.values(episode) for episode in row.episodes], axis=0) for row in rows}
+    panels = {of.label: curves}
+    if reference:
+        panels[f"the same, minus {reference}"] = {name: curve - curves[reference] for name, curve in curves.items()}
+    figure = Figure(figsize=(WIDTH, 0.6 + len(panels) * max(3.4, 0.9 + 0.2 * len(rows))), layout="constrained")
+    cut: list[str] = []
+    for axes, (label, shown) in zip(
+        np.ravel(figure.subplots(len(panels), 1, sharex=True)), panels.items(), strict=True
+    ):
+        axes.set(xlim=(0, of.at[-1]), ylabel=label)
+        low, high = _padded([0.0, *(bound for curve in shown.values() for bound in (curve.min(), curve.max()))], 0.04)
+        if shown is curves:
+            low = 0.0
+        else:  # as far to the worse side as the best ones go to the better one
+            cut = _cut_off(shown, of.better)
+            kept = [bound for name, curve in shown.items() if name not in cut for bound in (curve.min(), curve.max())]
+            low, high = _padded([0.0, *kept], 0.04)
+            axes.axhline(0, color=SOFT, lw=1.2, zorder=1)
+        axes.set_ylim(low, high)
+        ends = {}
+        for i, row in enumerate(rows):
+            color, dash = PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)]
+            curve = shown[row.policy]
+            axes.plot(of.at, curve, color=color, ls=dash, lw=1.9, zorder=4 - i / 100)
+            if shown is curves or row.policy not in cut:
+                ends[row.label] = (float(curve[-1]), color)
+        _label_ends(axes, ends)
+    axes.set_xlabel(of.at_label)
+    title = _title(figure, f"{comparison.setup.dataset}: {of.title}")
+    caption = f"Mean over {comparison.sample} at each step; {of.better} is better."
+    if reference:
+        caption += f" Lower panel: difference to {reference}."
+    if cut:
+        caption += f" Cut off there: {', '.join(cut)}."
+    middle = len(of.at) // 2
+    return Plot(
+        name="profile",
+        title=title,
+        caption=caption + _marks(comparison),
+        alt="; ".join(
+            f"{name}: " + ", ".join(f"{formats.number(curve[k])} at {of.at[k]:g}" for k in (0, middle, -1))
+            for name, curve in curves.items()
+        ),
+        png=to_png(figure),
+        columns={
+            "policy": [name for name in curves for _ in of.at],
+            of.at_name: [at for _ in curves for at in of.at.tolist()],
+            of.name: [value for curve in curves.values() for value in curve.tolist()],
         },
     )
 
@@ -178,7 +243,7 @@ def distribution(comparison: Comparison) -> Plot:
     """Share of the episodes, or of what they are made of, at or below each value; one curve per policy."""
     rows, metric, of = comparison.good_rows, comparison.setup.metric, comparison.setup.distribution
     if of is None:
-        name, label, item = metric.name, f"{metric.label}, per episode", "episode"
+        name, label, item = metric.name, f"{metric.label}, per {comparison.task.noun}", comparison.task.noun
         sample = {row.policy: np.sort(row.scores) for row in rows}
     else:
         name, label, item = of.name, of.label, of.item
@@ -201,7 +266,7 @@ def distribution(comparison: Comparison) -> Plot:
         color, dash = PALETTE[i % len(PALETTE)], DASHES[i // len(PALETTE) % len(DASHES)]
         x = [min(low, values[0]) - 1, *values, max(high, values[-1]) + 1]
         axes.step(x, [0.0, *share, 1.0], where="post", color=color, ls=dash, lw=1.9, zorder=4 - i / 100)
-        _label_curve(axes, _name(row), float(height), float(values[np.searchsorted(share, height)]), color)
+        _label_curve(axes, row.label, float(height), float(values[np.searchsorted(share, height)]), color)
     title = _title(
         figure,
         f"{comparison.setup.dataset}: distribution over {formats.plural(len(sample[rows[0].policy]), item)}",
@@ -253,13 +318,14 @@ def terms(comparison: Comparison) -> Plot:
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=3)
-    panels[0].set_yticks(range(len(rows)), [_name(row) for row in rows])
+    panels[0].set_yticks(range(len(rows)), [row.label for row in rows])
     title = _title(figure, f"{comparison.setup.dataset}: {comparison.task.terms_title}")
-    caption = "Means over all episodes, in the order of the main metric."
+    caption = f"Means over all {comparison.task.noun}s, in the order of the main metric."
     if any(row.privileged for row in rows):
         caption += " Grey: knows the future."
     if far:
         caption += " An arrow at the end of a bar: longer than the axis."
+    caption += _marks(comparison)
     return Plot(
         name="terms",
         title=title,
@@ -288,7 +354,7 @@ def _example(comparison: Comparison) -> Plot | None:
     score = comparison.setup.score(again)
     which = ", ".join([*(f"{name} {value}" for name, value in again.spec.options.items()), f"seed {again.spec.seed}"])
     caption = (
-        f"{task.example_note} {which.capitalize()}, {metric.label} {metric.number(score)}: the median episode of "
+        f"{task.example_note} {which.capitalize()}, {metric.label} {metric.number(score)}: the median {task.noun} of "
         f"{best.policy}, the best policy{_who_does_not_know(comparison)}."
     )
     if score != best.scores[number]:
@@ -298,7 +364,7 @@ def _example(comparison: Comparison) -> Plot | None:
         )
     return Plot(
         name="example",
-        title=f"{comparison.setup.dataset}: one episode of {best.policy}",
+        title=f"{comparison.setup.dataset}: one {task.noun} of {best.policy}",
         caption=caption,
         alt=f"{which}, {best.policy}, over time",
         png=to_png(figure),
@@ -356,9 +422,19 @@ class _Dot:
         return self.ci95 or (self.value, self.value)
 
 
-def _dot_chart(comparison: Comparison, dots: Sequence[_Dot], label: str) -> tuple[Figure, Axes]:
-    """A dot and a line for its interval a policy, first on top; an arrow for what is off the scale."""
-    off_scale = far_rows(comparison)
+def _difference(row: Row, metric: Metric, in_percent: bool) -> _Dot:
+    """A line of ``relative``."""
+    paired = row.paired
+    assert paired is not None
+    if in_percent:
+        interval = formats.percent_interval(paired.percent_ci95) if paired.percent_ci95 else ""
+        return _Dot(row, paired.percent or 0.0, paired.percent_ci95, f"{formats.percent(paired.percent):>7} {interval}")
+    interval = metric.interval(paired.ci95) if paired.ci95 else ""
+    return _Dot(row, paired.mean, paired.ci95, f"{metric.signed(paired.mean):>7} {interval}")
+
+
+def _dot_chart(comparison: Comparison, dots: Sequence[_Dot], label: str, off_scale: set[str]) -> tuple[Figure, Axes]:
+    """A dot and a line for its interval a policy, first on top; an arrow for those ``off_scale``."""
     near = [dot for dot in dots if dot.row.policy not in off_scale]
     if not near:
         near, off_scale = list(dots), set()
@@ -366,7 +442,7 @@ def _dot_chart(comparison: Comparison, dots: Sequence[_Dot], label: str) -> tupl
     axes = figure.subplots()
     axes.set(xlim=_padded([bound for dot in near for bound in dot.bounds], 0.04), xlabel=label)
     axes.set_ylim(len(dots) - 0.5, -0.5)
-    axes.set_yticks(range(len(dots)), [_name(dot.row) for dot in dots])
+    axes.set_yticks(range(len(dots)), [dot.row.label for dot in dots])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     for i, dot in enumerate(dots):
@@ -380,11 +456,16 @@ def _dot_chart(comparison: Comparison, dots: Sequence[_Dot], label: str) -> tupl
     return figure, axes
 
 
-def _dot_notes(comparison: Comparison) -> str:
+def _dot_notes(comparison: Comparison, far: set[str]) -> str:
     """What to say of the marks of a dot chart."""
-    far = far_rows(comparison)
     text = " Open circle: knows the future." if any(row.privileged for row in comparison.good_rows) else ""
-    return text + (f" Off the scale, see the arrow: {', '.join(sorted(far))}." if far else "")
+    return text + (f" Off the scale, see the arrow: {', '.join(sorted(far))}." if far else "") + _marks(comparison)
+
+
+def _marks(comparison: Comparison) -> str:
+    """What a dagger says, where there is one."""
+    needs = comparison.assumptions
+    return f" \N{DAGGER} needs {'; '.join(needs)}." if needs else ""
 
 
 def _title(figure: Figure, text: str) -> str:
@@ -395,10 +476,6 @@ def _title(figure: Figure, text: str) -> str:
 def _who_does_not_know(comparison: Comparison) -> str:
     """A relative clause, where some policies do know the future."""
     return " that does not know the future" if any(row.privileged for row in comparison.rows) else ""
-
-
-def _name(row: Row) -> str:
-    return row.policy + (" *" if row.privileged else "")
 
 
 def _padded(values: Sequence[float], part: float) -> tuple[float, float]:
@@ -463,6 +540,26 @@ def _beside(axes: Axes, i: int, text: str) -> None:
         fontsize=9,
         annotation_clip=False,
     )
+
+
+def _cut_off(differences: Mapping[str, np.ndarray], better: str) -> list[str]:
+    """Policies so far to the worse side of the reference that the others could not be told apart."""
+    sign = 1.0 if better == "lower" else -1.0
+    worst = {name: float((sign * curve).max()) for name, curve in differences.items()}
+    gain = -min(float((sign * curve).min()) for curve in differences.values())
+    return [name for name, value in worst.items() if 0 < gain < value]
+
+
+def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, str]]) -> None:
+    """Names to the right of the axes, as near the ends of their curves, (value, colour) each, as they have room."""
+    low, high = axes.get_ylim()
+    names = sorted(ends, key=lambda name: ends[name][0])
+    levels = np.array([(ends[name][0] - low) / (high - low) for name in names])
+    lines = min(0.065, 1.0 / max(len(names) - 1, 1)) * np.arange(len(names))  # of the axis
+    heights = np.clip(isotonic_regression(levels - lines).x, 0.0, 1.0 - lines[-1]) + lines
+    for name, level, height in zip(names, levels, heights, strict=True):
+        axes.plot([1.0, 1.03], [level, height], color=ends[name][1], lw=1.6, transform=axes.transAxes, clip_on=False)
+        axes.annotate(name, xy=(1.04, height), xycoords="axes fraction", va="center", fontsize=9, annotation_clip=False)
 
 
 def _label_curve(axes: Axes, name: str, height: float, x: float, color: str) -> None:

@@ -89,8 +89,8 @@ def html(comparison: Comparison, plots: Sequence[Plot]) -> str:
 {_facts(_settings(comparison))}
 <h2>How to read this</h2>
 {_help(comparison)}
-<footer>All numbers in full precision, and the metric of every episode, are in <code>results.json</code>
-beside this page; each plot is there as PNG with the CSV that it was drawn from.</footer>
+<footer>All numbers in full precision, and the metric of every {escape(comparison.task.noun)}, are in
+<code>results.json</code> beside this page; each plot is there as PNG with the CSV that it was drawn from.</footer>
 </main>
 </body>
 </html>
@@ -115,6 +115,12 @@ def _summary(comparison: Comparison) -> str:
         size = f"{abs(best.paired.percent):.1f} % {'below' if best.paired.percent < 0 else 'above'}"
         score += f", {size} {best.paired.to}"
     text = f"{best.policy} {which}: {score}"
+    if best.assumption:
+        text += f". It needs {best.assumption}"
+        frugal = next((row for row in rows if not row.privileged and not row.assumption), None)
+        if frugal:
+            text += f"; without, {frugal.policy} is best: {metric.number(frugal.mean)}"
+            text += f" {metric.interval(frugal.ci95)}" if frugal.ci95 else ""
     failed = len(comparison.rows) - len(rows)
     return f"{text}." + (f" {failed} {'policy' if failed == 1 else 'policies'} failed." if failed else "")
 
@@ -124,7 +130,7 @@ def _compared(comparison: Comparison) -> dict[str, str]:
     return {
         "environment": settings["environment"],
         comparison.task.dataset_kind: comparison.setup.dataset,
-        "episodes": f"{settings['episodes']}, the same for every policy",
+        f"{comparison.task.noun}s": f"{settings['episodes']:,}, the same for every policy",
         "metric": f"{metric.label}, {metric.better} is better; in results.json {metric.name}",
         **settings["details"],
         "policies": ", ".join(row.policy for row in comparison.rows),
@@ -199,7 +205,7 @@ def _details(comparison: Comparison) -> str:
         *(part.label for part in parts),
         *("decision, median (ms)", "decision, 99th percentile (ms)", "parameters", "bytes"),
     ]
-    return _table("Means over all episodes; decisions one at a time", headings, comparison.rows, cells)
+    return _table(f"Means over all {comparison.task.noun}s; decisions one at a time", headings, comparison.rows, cells)
 
 
 def _table(caption: str, headings: Sequence[str], rows: Sequence[Row], cells: Any) -> str:
@@ -207,7 +213,7 @@ def _table(caption: str, headings: Sequence[str], rows: Sequence[Row], cells: An
     lines = []
     for row in rows:
         broken = escape(row.policy).replace("(", "<wbr>(")
-        name = f'<th scope="row">{broken}{" *" if row.privileged else ""}</th>'
+        name = f'<th scope="row">{broken}{escape(row.label.removeprefix(row.policy))}</th>'
         if row.error:
             lines.append(f'<tr class="failed">{name}<td colspan="{len(headings) - 1}">{escape(row.error)}</td></tr>')
         else:
@@ -245,25 +251,30 @@ def _figure(plot: Plot) -> str:
 
 
 def _help(comparison: Comparison) -> str:
-    metric = comparison.setup.metric
+    metric, groups = comparison.setup.metric, comparison.setup.groups
+    noun, nouns = comparison.task.noun, f"{comparison.task.noun}s"
+    drawn = f"{groups.noun}s" if groups else nouns
+    together = (
+        f" {nouns.capitalize()} of one {groups.noun} resemble each other, so they are drawn together." if groups else ""
+    )
     entries = {
-        "mean, interval": f"{metric.label}, averaged over the episodes. The 95 % interval is a percentile "
-        f"bootstrap over episodes ({RESAMPLES} resamples, fixed seed): how far the mean would move with "
-        "other episodes of the same kind.",
-        "interquartile mean": "The mean of the middle half of the episodes: a few very good or very bad ones "
+        "mean, interval": f"{metric.label}, averaged over the {nouns}. The 95 % interval is a percentile "
+        f"bootstrap over {drawn} ({RESAMPLES} resamples, fixed seed): how far the mean would move with "
+        f"other {drawn} of the same kind.{together}",
+        "interquartile mean": f"The mean of the middle half of the {nouns}: a few very good or very bad ones "
         "move it less.",
     }
     if comparison.reference:
         role = "" if comparison.reference_is_fixed else ", the best baseline"
         entries[f"minus {_reference(comparison)}"] = (
-            f"Difference to {comparison.reference}{role}, episode by episode. Because both "
-            "played the same episodes, this interval is usually narrower than the two separate ones suggest: "
+            f"Difference to {comparison.reference}{role}, {noun} by {noun}. Because both "
+            f"played the same {nouns}, this interval is usually narrower than the two separate ones suggest: "
             "look here, not at whether those overlap. An interval with 0 in it leaves open which is better."
         )
     if comparison.in_percent:
         entries[f"minus {_reference(comparison)}, %"] = (
             f"The mean divided by that of {comparison.reference}, minus 1; the bootstrap of the interval draws "
-            "episodes in pairs, too. Long episodes weigh more than in a mean of ratios."
+            f"{drawn} in pairs, too. Long {nouns} weigh more than in a mean of ratios."
         )
     if comparison.task.anchors and any(row.normalised is not None for row in comparison.rows):
         zero, one = comparison.task.anchors
@@ -272,9 +283,14 @@ def _help(comparison: Comparison) -> str:
             "makes data sets comparable, where the raw metric depends on the workload."
         )
     if any(row.skill is not None for row in comparison.rows):
-        entries["skill"] = "1 is perfect, 0 is as good as the task's simplest forecast."
+        entries["skill"] = comparison.task.skill_meaning
     if any(row.privileged for row in comparison.rows):
         entries["*"] = "Knows the future, which no deployed policy does: a bound, not a rival."
+    if comparison.assumptions:
+        entries["\N{DAGGER}"] = (
+            f"Needs {'; '.join(comparison.assumptions)}. The other policies do without: where that is not at hand, "
+            "compare them with each other."
+        )
     entries.update({part.label: part.meaning for part in comparison.setup.terms})
     entries["decision"] = (
         "Wall time of one decision at a time on the processor named above, after a warm-up and apart from "

@@ -22,6 +22,7 @@ from netenvs.spec import unknown_name
 DEFAULTS: dict[str, dict[str, Any]] = {
     "abr": {"dataset": "synthetic", "num_envs": [64, 1024, 4096]},
     "cjs": {"dataset": "synthetic", "num_envs": [64], "num_executors": 50, "num_jobs": 200},
+    "vp": {"dataset": "synthetic", "num_envs": [64, 1024]},
 }
 """Options of each environment's ``measurements``; a task's are in ``benchmarks.speed_<task>``."""
 
@@ -40,13 +41,15 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--env", required=True, metavar="TASK", help=f"what is measured: {', '.join(DEFAULTS)}")
-    parser.add_argument("--dataset", metavar="D", help="traces (abr) or workload (cjs); default: synthetic")
+    parser.add_argument(
+        "--dataset", metavar="D", help="traces (abr), workload (cjs) or recordings (vp); default: synthetic"
+    )
     parser.add_argument(
         "--num-envs",
         type=_from_one,
         nargs="+",
         metavar="N",
-        help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 for cjs)",
+        help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 for cjs, 64 1024 for vp)",
     )
     parser.add_argument("--num-executors", type=_from_one, metavar="N", help="cjs: executors (default: 50)")
     parser.add_argument("--num-jobs", type=_from_one, metavar="J", help="cjs: jobs of an episode (default: 200)")

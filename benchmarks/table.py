@@ -40,9 +40,9 @@ def show(comparison: Comparison, out: Console) -> None:
     """Print the comparison: one table, or two of them, scores and details, on a narrow terminal."""
     scores, details = _score_columns(comparison), _detail_columns(comparison)
     metric = comparison.setup.metric
-    episodes = formats.plural(comparison.settings["episodes"], "episode")
     out.print(
-        f"{comparison.task.title}: {comparison.setup.dataset}, {episodes}, {metric.label}, {metric.better} is better",
+        f"{comparison.task.title}: {comparison.setup.dataset}, {comparison.sample}, {metric.label}, "
+        f"{metric.better} is better",
         soft_wrap=True,
     )
     for columns in [[*scores, *details]] if out.width >= WIDE else [scores, details]:
@@ -56,15 +56,21 @@ def notes(comparison: Comparison) -> list[str]:
     lines = []
     if any(row.privileged for row in comparison.rows):
         lines.append("* knows the future")
+    if comparison.assumptions:
+        lines.append(f"\N{DAGGER} needs {'; '.join(comparison.assumptions)}; the others do without")
     if comparison.task.anchors and any(row.normalised is not None for row in comparison.rows):
         zero, one = comparison.task.anchors
         lines.append(f"normalised: {zero} = 0, {one} = 1")
+    if comparison.task.skill and comparison.good_rows:
+        lines.append(f"skill: {comparison.task.skill_meaning.partition(':')[0]}")
     if comparison.reference:
         name, fixed = comparison.reference, comparison.reference_is_fixed
         to = name if fixed else f"the best baseline, {name},"
-        text = f"minus {name if fixed else 'best'}: difference to {to} over the same episodes"
+        text = f"minus {name if fixed else 'best'}: difference to {to} over the same {comparison.task.noun}s"
         text += ", in percent by the ratio of the means" if comparison.in_percent else ""
         lines.append(f"{text}; a 95 % interval without 0 tells them apart")
+    if comparison.settings["groups"]:
+        lines.append(f"95 % intervals: bootstrap over {comparison.drawn}")
     lines += [f"failed: {row.error}" for row in comparison.rows if row.error]
     return lines
 
@@ -117,7 +123,7 @@ def _table(comparison: Comparison, columns: list[Column]) -> Table:
     for column in columns:
         table.add_column(column.heading, justify="right", no_wrap=True, vertical="bottom")
     for row in comparison.rows:
-        name = Text(row.policy + (" *" if row.privileged else ""))
+        name = Text(row.label)
         if row.error:
             table.add_row(name, "failed", style="red")
         else:

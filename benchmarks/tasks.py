@@ -6,7 +6,8 @@ A new task is one ``Task`` in ``TASKS``.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from agents.policy import ENV_IDS
 from agents.rollout import Collect, Episode, EpisodeSpec
 from benchmarks import formats
 from netenvs.spec import unknown_name
+from netenvs.vp.recordings import RATE_HZ, STEP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +36,7 @@ class Metric:
     label: str
     """Axis and column label, with the unit where there is one."""
     ratio_scale: bool = False
-    """Whether it has a true zero, so that one mean may be given in percent of another."""
+    """Whether one mean is given in percent of another, too; that takes a true zero."""
     decimals: int | None = None
     """Shown; None: as many as the size asks for."""
 
@@ -92,6 +94,38 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """What is drawn over places inside an episode, such as the error of a prediction over the time ahead."""
+
+    name: str
+    """Column of the CSV; the unit is in it."""
+    label: str
+    """Axis label, with the unit."""
+    better: str
+    """``higher`` or ``lower``."""
+    at_name: str
+    """Column of the places."""
+    at_label: str
+    """Their axis label, with the unit."""
+    at: np.ndarray
+    """float64 (places,), ascending."""
+    values: Callable[[Episode], np.ndarray]
+    """float64 (places,) of an episode."""
+    title: str
+    """``error by horizon``."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Episodes that resemble each other, and are therefore drawn together by every bootstrap."""
+
+    noun: str
+    """What a group is: ``viewer-video pair``."""
+    key: Callable[[Episode], Hashable]
+    """Equal for the episodes of a group."""
+
+
+@dataclass(frozen=True)
 class Choice:
     """A value of ``--dataset``, for ``--list``."""
 
@@ -121,6 +155,10 @@ class Setup:
     """What else to keep of each episode, as ``Episode.collected``."""
     distribution: Distribution | None = None
     """None: the metric of the episodes."""
+    profile: Profile | None = None
+    """None: there is no such plot."""
+    groups: Groups | None = None
+    """None: episodes do not depend on each other."""
     details: Mapping[str, str] = field(default_factory=dict)
     """What the options came to, for people: ``{"video": "video1, 48 chunks of 4 s"}``."""
 
@@ -145,10 +183,14 @@ class Task:
     """What the terms are, as the title of their plot: ``what QoE is made of``."""
     reference: str | None = None
     """Registered policy that the others are compared with; without it, or where it takes no part, the best baseline."""
+    noun: str = "episode"
+    """What an episode of this task is called."""
     anchors: tuple[str, str] | None = None
     """Registered policies whose means are 0 and 1 of the normalised score."""
     skill: Callable[[Sequence[Episode]], float] | None = None
     """Skill of a policy over its episodes, where the task defines one."""
+    skill_meaning: str = ""
+    """Its definition, a sentence for the report."""
     example: Callable[[Any], tuple[Figure, dict[str, np.ndarray]]] | None = None
     """Unwrapped environment in which an episode has just ended -> its figure, and the columns it was drawn from."""
     example_options: Mapping[str, Any] = field(default_factory=dict)
@@ -356,6 +398,120 @@ def _cjs_example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
     return world.episode_figure(), viewer.gantt_columns(world.tasks())
 
 
+# --- viewport prediction ------------------------------------------------------------------------------
+
+VP_TERMS = (
+    Term(
+        "great_circle_deg",
+        "great-circle error (degrees)",
+        "gr. circle\ndegrees",
+        "lower",
+        "Angle between predicted and actual viewing direction, mean over the steps of the horizon. Roll does not "
+        "count in it, and yaw counts less near the poles.",
+        decimals=2,
+    ),
+    Term(
+        "tile_recall",
+        "tile recall (share)",
+        "tile\nrecall",
+        "higher",
+        "Share of the tiles in the actual viewport that are in the predicted one, too: 8 x 8 tiles, viewport of "
+        "100 x 100 degrees, mean over the steps.",
+        decimals=3,
+    ),
+    Term(
+        "tile_iou",
+        "tile IoU (share)",
+        "tile\nIoU",
+        "higher",
+        "Tiles in both viewports over tiles in either of them, the same way.",
+        decimals=3,
+    ),
+)
+VP_TERM_COLUMNS = {"great_circle_deg": "gc_deg", "tile_recall": "tile_recall", "tile_iou": "tile_iou"}
+
+
+def _only(episode: Episode, column: str) -> float:
+    """A number of an episode of one decision."""
+    return float(episode.columns[column][0])
+
+
+def _vp_skill(episodes: Sequence[Episode]) -> float:
+    mae, static_mae = (math.fsum(_only(e, column) for e in episodes) for column in ("mae", "static_mae"))
+    return 1.0 - mae / static_mae
+
+
+def _vp_setup(env: gym.Env) -> Setup:
+    world: Any = env.unwrapped
+    playback = world.playback
+    recordings, windows = playback.recordings, len(playback.recording)
+    numbers = {
+        "video": recordings.video[playback.recording],
+        "viewer": recordings.user[playback.recording],
+        "viewer-video pair": playback.recording,
+    }
+    played = ", ".join(formats.plural(len(np.unique(of)), what) for what, of in numbers.items())
+    history, horizon = playback.history, playback.horizon
+    name = playback.dataset if playback.dataset.startswith("synthetic") else recordings.name
+    return Setup(
+        dataset=name if playback.split == "test" else f"{name}, {playback.split}",
+        metric=Metric("mae_deg", "degrees", "lower", "MAE (degrees)", decimals=3),
+        terms=VP_TERMS,
+        score=lambda episode: _only(episode, "mae"),
+        term_values=lambda episode: {name: _only(episode, column) for name, column in VP_TERM_COLUMNS.items()},
+        episode=lambda number, seed: EpisodeSpec(seed + number, seed + number, {"window": number}),
+        default_episodes=windows,
+        available_episodes=windows,
+        collect=lambda world, row: world.playback.great_circle_deg[row].copy(),
+        profile=Profile(
+            name="great_circle_deg",
+            label="great-circle error (degrees)",
+            better="lower",
+            at_name="ahead_s",
+            at_label="time ahead (s)",
+            at=np.arange(1, horizon + 1) / RATE_HZ,
+            values=lambda episode: episode.collected,
+            title="error by horizon",
+        ),
+        groups=Groups("viewer-video pair", lambda episode: (_only(episode, "video"), _only(episode, "user"))),
+        details={
+            "recordings": f"{recordings.name}, {playback.split} split: {played}",
+            "window": f"{history} samples ({history / RATE_HZ:g} s) observed, {horizon} ({horizon / RATE_HZ:g} s) "
+            f"predicted; one every {STEP / RATE_HZ:g} s of a recording",
+            "mean absolute error": "MAE, over the steps of the horizon and over roll, pitch and yaw, as NetLLM "
+            "computes it: angles wrap once, predictions are scored as they are",
+        },
+    )
+
+
+def _vp_example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
+    scene = world._scene()
+    paths = {"observed": scene.history, "recorded": scene.actual, "predicted": scene.predicted}
+    axes = ("roll_deg", "pitch_deg", "yaw_deg")
+    seen, steps = len(scene.history), len(scene.actual)
+    ahead = [np.arange(1 - seen, 1) / RATE_HZ, *[np.arange(1, steps + 1) / RATE_HZ] * 2]
+    columns = {
+        "path": np.repeat(list(paths), [len(path) for path in paths.values()]),
+        "ahead_s": np.concatenate(ahead),
+        **{name: np.concatenate([path[:, axis] for path in paths.values()]) for axis, name in enumerate(axes)},
+    }
+    return world.episode_figure(), columns
+
+
+def _vp_choices() -> list[Choice]:
+    from netenvs import datasets
+    from netenvs.vp import workload
+
+    return [
+        Choice("synthetic", True),
+        *(
+            Choice(name, datasets.installed(name), f"python -m netenvs.datasets install {name}")
+            for name in workload.INSTALLED
+        ),
+        Choice("FILE or FOLDER", True),
+    ]
+
+
 TASKS: dict[str, Task] = {
     "abr": Task(
         name="abr",
@@ -395,6 +551,30 @@ TASKS: dict[str, Task] = {
         example_options={"render_mode": "rgb_array"},
         example_note="What each executor worked for, a colour and number for each job, and the jobs in the system "
         "over time.",
+    ),
+    "vp": Task(
+        name="vp",
+        title="Viewport prediction",
+        env_id=ENV_IDS["vp"],
+        dataset_option="dataset",
+        dataset_kind="data set",
+        choices=_vp_choices,
+        refused={
+            "mode": "a comparison plays the windows of the published protocol; in replay, which windows there are "
+            "would depend on stride_s",
+            "stride_s": "it belongs to mode=replay, which a comparison does not play",
+            "render_mode": "a comparison draws its own plots",
+        },
+        setup=_vp_setup,
+        terms_title="great circles and tiles",
+        noun="window",
+        reference="static",
+        skill=_vp_skill,
+        skill_meaning="1 - MAE / MAE of standing still over the same windows: 1 is perfect, 0 is no better than not "
+        "moving at all, below 0 is worse.",
+        example=_vp_example,
+        example_note="Where the viewer looked and was predicted to look, on the map of the video with the heat map of "
+        "previous viewers, and the error over the time ahead.",
     ),
 }
 

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
-from benchmarks import speed, speed_cjs
+from benchmarks import speed, speed_cjs, speed_vp
 from benchmarks.throughput import Measurement, rates
+from netenvs import datasets
+from netenvs.datasets import netllm_vp
 
 QUICK = ["--num-envs", "2", "--runs", "2", "--seconds", "0.001"]
 ABR = {"--dataset": "synthetic(count=3)"}
+VP = {"--dataset": "synthetic(videos=12,users=24,samples=150)"}
 CJS = {"--dataset": "synthetic(count=3)", "--num-executors": "4", "--num-jobs": "3"}
 
 
@@ -77,11 +80,49 @@ def test_all_sides_of_job_scheduling_do_the_same_work():
         assert tasks == sides["plain loop"]()[0]
 
 
+def test_viewport_prediction(tmp_path, capsys):
+    written = run("vp", VP, tmp_path / "speed.json")
+    assert {key: value for key, value in written.items() if key != "runs"} == {
+        "schema": 1,
+        "env": "vp",
+        "dataset": VP["--dataset"],
+        "num_envs": [2],
+    }
+    labels = list(written["runs"][0])
+    assert labels[:4] == [f"{side} (windows/s)" for side in ("plain loop", "arrays", "make_vec x 2", "gym.make")]
+    (regression,) = labels[4:]
+    assert regression.startswith("linear-regression, ") and regression.endswith(" windows (s/split)")
+    assert all(value > 0 for values in written["runs"] for value in values.values())
+    _, _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.count(" x") - line.count("make_vec x") for line in lines[:5]] == [0, 1, 1, 1, 0]
+    assert "not measured here" in lines[5]
+
+
+def test_all_sides_of_viewport_prediction_do_as_many_windows():
+    sides = {part.name: part.work for part in speed_vp.measurements(VP["--dataset"], [3])}
+    assert sides["plain loop"]() == sides["arrays"]()
+    assert (sides["make_vec x 3"](), sides["gym.make"]()) == ((3,), (100,))
+    regression = next(name for name in sides if name.startswith("linear-regression"))
+    assert f", {sides['arrays']()[0]:,} windows" in regression
+
+
+@pytest.mark.skipif(not datasets.installed("wu2017"), reason="the data set wu2017 is not installed")
+def test_loading_reads_the_files_each_time(monkeypatch):
+    reads = []
+    unpack = netllm_vp.unpack
+    monkeypatch.setattr(netllm_vp, "unpack", lambda file: reads.append(file) or unpack(file))
+    (load,) = (part for part in speed_vp.measurements("wu2017", [2]) if part.name == "loading wu2017")
+    reads.clear()
+    assert (load.work(), load.work()) == ((1,), (1,))
+    assert len(reads) == 2
+
+
 def test_unknown_environments_and_options_are_one_line(capsys, tmp_path):
     wrong = {
-        ("--env", "abx"): "unknown environment 'abx'; did you mean 'abr'? known: abr, cjs",
+        ("--env", "abx"): "unknown environment 'abx'; did you mean 'abr'? known: abr, cjs, vp",
         ("--env", "abr", "--dataset", "sinthetic"): "unknown traces 'sinthetic'",
         ("--env", "cjs", "--dataset", "sinthetic"): "unknown workload 'sinthetic'",
+        ("--env", "vp", "--dataset", "sinthetic"): "unknown dataset 'sinthetic'",
         ("--env", "abr", "--num-jobs", "3"): "--num-jobs is no option of --env abr",
         ("--env", "abr", "--json", str(tmp_path / "no" / "x.json")): f"--json {tmp_path / 'no' / 'x.json'}: there is",
         ("--env", "cjs", "--json", str(tmp_path)): f"--json {tmp_path}: this is a folder; give a file",

@@ -89,3 +89,44 @@ def test_percent_of_few_episodes_of_other_lengths_and_of_nothing():
         assert statistics.difference([1.0], [0.0], to="other", percent=True).percent is None
         assert statistics.difference([1.0], [2.0], to="other").percent is None
         assert statistics.difference([1.0, 1.0], [0.0, 2.0], to="other", percent=True).percent is None
+
+
+def test_groups_are_drawn_in_place_of_values():
+    """Two groups, sizes 3 and 1: a resample has both means weighted by size, or one group twice."""
+    assert statistics.interval([0.0, 0.0, 0.0, 8.0], ["a", "a", "a", "b"]) == (0.0, 8.0)
+    low, high = statistics.interval([1.0, 3.0, 2.0, 2.0], ["a", "a", "b", "b"])
+    assert (low, high) == (2.0, 2.0), "groups are alike, whatever is in them"
+
+
+def test_the_interval_over_groups_agrees_with_an_independent_bootstrap_and_is_wider():
+    rng = np.random.default_rng(6)
+    sizes = rng.integers(1, 12, size=60)
+    groups = rng.permutation(np.repeat(np.arange(60), sizes))
+    values = rng.normal(5.0, 2.0, size=60)[groups] + rng.normal(0.0, 0.5, size=len(groups))
+    found = statistics.interval(values, groups.tolist())
+    means = []
+    for _ in range(4000):
+        drawn = np.concatenate([values[groups == group] for group in rng.integers(60, size=60)])
+        means.append(drawn.mean())
+    assert found == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.06)
+    narrow = statistics.interval(values)
+    assert found[1] - found[0] > 1.5 * (narrow[1] - narrow[0])
+
+
+def test_groups_of_one_value_are_the_values():
+    values = np.random.default_rng(7).gamma(2.0, 3.0, size=80)
+    assert statistics.interval(values, range(80)) == pytest.approx(statistics.interval(values), abs=0.05)
+
+
+def test_differences_over_groups():
+    ours, theirs, groups = (
+        [1.0, 2.0, 13.0, 14.0, 0.0],
+        [2.0, 2.0, 10.0, 10.0],
+        [("v", 1), ("v", 1), ("v", 2), ("v", 2), 0],
+    )
+    found = statistics.difference(ours, theirs, to="other", percent=True, groups=groups)
+    assert (found.mean, found.ci95) == (1.5, (-0.5, 3.5))
+    assert found.percent == 25.0
+    assert found.percent_ci95 == pytest.approx((-25.0, 35.0))  # 3 of 4, or 27 of 20, in each resample of one group
+    one = statistics.difference([1.0, 2.0], [2.0, 2.0], to="other", percent=True, groups=["a", "a"])
+    assert (one.mean, one.ci95, one.percent, one.percent_ci95) == (-0.5, None, -25.0, None)
