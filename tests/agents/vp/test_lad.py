@@ -30,6 +30,15 @@ def test_past_moves_run_from_the_last_sample_back():
     assert lad.past_moves(history, 3)[0, 2].tolist() == [-6, -9, -179]
 
 
+def test_predictions_are_weighted_movements(tmp_path):
+    coefficients = np.zeros((3, 2, 2))
+    coefficients[0, 0], coefficients[1, 1], coefficients[2] = (2, 0), (0, 3), ((-1, 0), (-1, 2))
+    save(tmp_path / "own", coefficients)
+    history = np.array([[[9, 9, 9], [1, 2, 176], [2, 5, 178], [4, 6, -178]]], dtype=float)
+    path = lad.LAD(str(tmp_path / "own")).predict(history, 2)
+    assert path[0].tolist() == [[4 + 2 * -2, 6, -178 + 4], [4, 6 + 3 * -4, -178 + 4 - 12 + 360]]
+
+
 def test_the_fit_recovers_what_made_the_paths(recordings_of):
     """Yaw keeps 0.6 of its velocity, pitch turns back by half of it; the rest is noise with outliers."""
     samples, keep = 400, np.array([0.0, -0.5, 0.6])
