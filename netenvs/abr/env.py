@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
 from netenvs.abr import kernel
 from netenvs.abr.qoe import QoE
 from netenvs.abr.simulator import Simulator
 from netenvs.abr.workload import TraceSet, Video
-from netenvs.arguments import (
-    check_actions,
-    check_autoreset_mode,
-    check_num_envs,
-    check_reset_mask,
-    check_reset_options,
-    seeds_of_rows,
-)
+from netenvs.arguments import check_actions, check_reset_options
 from netenvs.spec import unknown_name
+from netenvs.vector import BatchVectorEnv
 
 
 class _Session:
@@ -247,7 +238,7 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
         return self.episode_log(), self.traces, self._trace, self.start_pointer, self.video
 
 
-class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+class ABRVectorEnv(_Session, BatchVectorEnv):
     """A batch of ``ABREnv`` sessions stepped by one kernel call; the same options.
 
     Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the
@@ -258,7 +249,7 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
     or int (rows,) with -1 = drawn.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    no_step_limit = "an episode ends with its video"
 
     def __init__(
         self,
@@ -268,23 +259,9 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         render_mode: str | None = None,
         **options: Any,
     ):
-        if render_mode is not None:
-            raise ValueError("the vector environment does not render; make the single one with gym.make")
-        if max_episode_steps is not None:
-            raise ValueError("an episode ends with its video; max_episode_steps is not supported here")
-        self.num_envs = check_num_envs(num_envs)
-        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
-        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        self.render_mode = None
+        super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
         self.simulator = Simulator(self.num_envs, **options)
-        self.single_observation_space, self.single_action_space = _spaces(self.simulator)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._space = str(self.single_action_space)
-        self._present = np.ones(self.num_envs, dtype=np.bool_)
-        self._present.flags.writeable = False
-        self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
-        self._begun = False
+        self._set_spaces(*_spaces(self.simulator))
 
     @property
     def chunk_sizes(self) -> np.ndarray:
@@ -296,81 +273,51 @@ class ABRVectorEnv(_Session, gym.vector.VectorEnv[np.ndarray, np.ndarray, np.nda
         """What every row's ``info`` has in common: ``video`` and ``qoe``."""
         return self.simulator.shared_info
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin episodes in all rows, or in those of ``options["reset_mask"]``.
-
-        ``seed`` s seeds row i with s + i; a sequence seeds each row, None leaves a row's stream going on.
-        """
-        options = check_reset_options(options, ("trace", "reset_mask"))
-        mask = check_reset_mask(options.get("reset_mask"), self.num_envs, self._begun)
-        pinned = self._pinned(options.get("trace"))
-        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
-        seeds = seeds_of_rows(seed, self.num_envs)
-        batch = self.simulator.batch
-        for row in np.flatnonzero(mask).tolist():
-            if seeds[row] is not None:
-                self.simulator.seed_row(row, seeding.np_random(seeds[row])[0])
-            elif not self._seeded[row]:
-                self.simulator.seed_row(row, self.np_random)
-        self._seeded |= mask
-        batch.session["episode"][mask] += 1
-        kernel.reset_rows(self.simulator.world, batch, mask, pinned)
-        self._begun = True
-        return batch.observation.copy(), self._infos()
-
-    def step(self, actions: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Play one chunk in every row. Raises ``ValueError`` for actions outside the space."""
-        if not self._begun:
-            raise ValueError("call reset() before step()")
-        actions = check_actions(actions, (self.num_envs,), self.simulator.num_actions, self._space)
-        batch, world = self.simulator.batch, self.simulator.world
-        if self.autoreset_mode is AutoresetMode.DISABLED and batch.session["terminated"].any():
-            raise ValueError(
-                "autoreset is disabled and a row is over; reset it first: reset(options={'reset_mask': terminated})"
-            )
-        finished = kernel.step_rows(world, batch, actions, self.autoreset_mode is AutoresetMode.NEXT_STEP)
-        rewards, terminations = batch.session["reward"].copy(), batch.session["terminated"].copy()
-        truncations = np.zeros(self.num_envs, dtype=np.bool_)
-        final: dict[str, Any] = {}
-        if finished and self.autoreset_mode is AutoresetMode.SAME_STEP:
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            for row in np.flatnonzero(terminations):
-                final_obs[row] = batch.observation[row].copy()
-            final = {
-                "final_obs": final_obs,
-                "_final_obs": terminations,
-                "final_info": self._infos(),
-                "_final_info": terminations,
-            }
-            batch.session["episode"][terminations] += 1
-            kernel.reset_rows(world, batch, terminations, np.full(self.num_envs, -1))
-        infos = self._infos()
-        infos.update(final)
-        return batch.observation.copy(), rewards, terminations, truncations, infos
-
     def action_masks(self) -> np.ndarray:
         """bool (rows, actions): False where an action would be clipped."""
         return self.simulator.action_masks()
 
-    def _infos(self) -> dict[str, Any]:
-        """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
-        batch = self.simulator.batch
-        infos: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))
-        infos["chunk"] = batch.session["chunk"].copy()
-        infos["trace"] = batch.session["trace"].copy()
-        infos["invalid_action"] = batch.session["invalid_action"].copy()
-        infos.update({f"_{name}": self._present for name in infos})
-        return infos
-
-    def _pinned(self, trace: Any) -> np.ndarray:
+    def _check_reset_options(self, options: dict[str, Any] | None) -> np.ndarray:
+        """int64 (rows,): the trace of each row, -1 = drawn."""
+        trace = check_reset_options(options, ("trace", "reset_mask")).get("trace")
         if trace is None or isinstance(trace, int | np.integer):
             return np.full(self.num_envs, self.simulator.check_trace(trace), dtype=np.int64)
         traces = np.asarray(trace)
         if traces.shape != (self.num_envs,):
             raise ValueError(f"options['trace'] must be one number or ({self.num_envs},), it has shape {traces.shape}")
         return np.array([self.simulator.check_trace(t) for t in traces.tolist()], dtype=np.int64)
+
+    def _check_actions(self, actions: Any) -> np.ndarray:
+        return check_actions(actions, (self.num_envs,), self.simulator.num_actions, self._space)
+
+    def _seed_row(self, row: int, seed: int | None, rng: np.random.Generator) -> None:
+        self.simulator.seed_row(row, rng)
+
+    def _begin(self, mask: np.ndarray, chosen: np.ndarray | None) -> None:
+        traces = np.full(self.num_envs, -1) if chosen is None else chosen
+        self.simulator.batch.session["episode"][mask] += 1
+        kernel.reset_rows(self.simulator.world, self.simulator.batch, mask, traces)
+
+    def _act(self, actions: np.ndarray, autoreset: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        session = self.simulator.batch.session
+        kernel.step_rows(self.simulator.world, self.simulator.batch, actions, autoreset)
+        return session["reward"].copy(), session["terminated"].copy(), np.zeros(self.num_envs, dtype=np.bool_)
+
+    def _over(self) -> np.ndarray:
+        return self.simulator.batch.session["terminated"]
+
+    def _observations(self) -> np.ndarray:
+        return self.simulator.batch.observation.copy()
+
+    def _observation(self, row: int) -> np.ndarray:
+        return self.simulator.batch.observation[row].copy()
+
+    def _columns(self) -> dict[str, Any]:
+        batch = self.simulator.batch
+        columns: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))
+        for name in ("chunk", "trace", "invalid_action"):
+            columns[name] = batch.session[name].copy()
+        return columns
 
 
 def _spaces(simulator: Simulator) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, MultiBinary, MultiDiscrete
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
-from netenvs.arguments import (
-    check_actions,
-    check_autoreset_mode,
-    check_num_envs,
-    check_reset_mask,
-    check_reset_options,
-    seeds_of_rows,
-)
+from netenvs.arguments import check_actions, check_reset_options
 from netenvs.cjs import kernel
 from netenvs.cjs.cluster_view import ClusterView
 from netenvs.cjs.engines import ClusterOptions, Engine, SimpyEngine, make_engine
 from netenvs.cjs.jobs import JobSet
 from netenvs.spec import unknown_name
+from netenvs.vector import BatchVectorEnv
 
 NODE_FEATURES = kernel.STAGE_FEATURES + kernel.JOB_FEATURES + 1
 
@@ -292,7 +283,7 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
         return self.tasks(), everything, self.options.num_executors, self.view.now_ms, title
 
 
-class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
+class CJSVectorEnv(BatchVectorEnv):
     """A batch of ``CJSEnv`` clusters stepped by one kernel call; the same options.
 
     Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the
@@ -303,7 +294,7 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
     ``reset(options={"reset_mask": mask})``, bool (rows,).
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    no_step_limit = "time_limit_ms limits the simulated time"
 
     def __init__(
         self,
@@ -313,25 +304,12 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
         render_mode: str | None = None,
         **options: Any,
     ):
-        if render_mode is not None:
-            raise ValueError("the vector environment does not render; make the single one with gym.make")
-        if max_episode_steps is not None:
-            raise ValueError("max_episode_steps is not supported here; time_limit_ms limits the simulated time")
-        self.num_envs = check_num_envs(num_envs)
-        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
-        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        self.render_mode = None
+        super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
         self.options = ClusterOptions(**options)
         self.engine: Engine = make_engine(self.options, self.num_envs, record_tasks=False)
-        self.single_observation_space = observation_space(self.options)
-        self.single_action_space = action_space(self.options)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._sizes, self._space = self.single_action_space.nvec, str(self.single_action_space)
-        self._present = np.ones(self.num_envs, dtype=np.bool_)
-        self._present.flags.writeable = False
-        self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
-        self._begun = False
+        actions = action_space(self.options)
+        self._set_spaces(observation_space(self.options), actions)
+        self._sizes = actions.nvec
 
     @property
     def jobs(self) -> JobSet:
@@ -343,51 +321,6 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
         """``clusters``: the engine."""
         return {"clusters": self.engine}
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
-        """Begin episodes in all rows, or in those of ``options["reset_mask"]``.
-
-        ``seed`` s seeds row i with s + i; a sequence seeds each row, None leaves a row's stream going on.
-        """
-        options = check_reset_options(options, ("reset_mask",))
-        mask = check_reset_mask(options.get("reset_mask"), self.num_envs, self._begun)
-        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
-        seeds = seeds_of_rows(seed, self.num_envs)
-        for row in np.flatnonzero(mask).tolist():
-            if seeds[row] is not None:
-                self.engine.seed_row(row, seeds[row], seeding.np_random(seeds[row])[0])
-            elif not self._seeded[row]:
-                self.engine.seed_row(row, None, self.np_random)
-        self._seeded |= mask
-        self.engine.begin(mask)
-        self._begun = True
-        return self._observations(), self._infos()
-
-    def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """One decision in every row. Raises ``ValueError`` for actions outside the space."""
-        if not self._begun:
-            raise ValueError("call reset() before step()")
-        actions = check_actions(actions, (self.num_envs, 2), self._sizes, self._space)
-        engine = self.engine
-        if self.autoreset_mode is AutoresetMode.DISABLED and self._over().any():
-            raise ValueError(
-                "autoreset is disabled and a row is over; reset it first: "
-                "reset(options={'reset_mask': terminated | truncated})"
-            )
-        engine.step(actions, self.autoreset_mode is AutoresetMode.NEXT_STEP)
-        rewards = engine.outcomes["reward"].copy()
-        terminated, truncated = engine.outcomes["terminated"].copy(), engine.outcomes["truncated"].copy()
-        over = terminated | truncated
-        final: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            for row in np.flatnonzero(over).tolist():
-                final_obs[row] = observation_of(engine, self.options, row)
-            final = {"final_obs": final_obs, "_final_obs": over, "final_info": self._infos(), "_final_info": over}
-            engine.begin(over)
-        return self._observations(), rewards, terminated, truncated, {**self._infos(), **final}
-
     def action_masks(self) -> np.ndarray:
         """bool (rows, max_stages + 1 + num_executors)."""
         return self.engine.observation.action_mask.astype(np.bool_)
@@ -396,19 +329,36 @@ class CJSVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
         """The jobs of a row done so far: (job, template, arrival_ms, completion_ms), in order of completion."""
         return self.engine.jobs_done(row)
 
+    def _check_reset_options(self, options: dict[str, Any] | None) -> None:
+        check_reset_options(options, ("reset_mask",))
+
+    def _check_actions(self, actions: Any) -> np.ndarray:
+        return check_actions(actions, (self.num_envs, 2), self._sizes, self._space)
+
+    def _seed_row(self, row: int, seed: int | None, rng: np.random.Generator) -> None:
+        self.engine.seed_row(row, seed, rng)
+
+    def _begin(self, mask: np.ndarray, chosen: None) -> None:
+        self.engine.begin(mask)
+
+    def _act(self, actions: np.ndarray, autoreset: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        self.engine.step(actions, autoreset)
+        outcomes = self.engine.outcomes
+        return outcomes["reward"].copy(), outcomes["terminated"].copy(), outcomes["truncated"].copy()
+
     def _over(self) -> np.ndarray:
         return self.engine.outcomes["terminated"] | self.engine.outcomes["truncated"]
 
     def _observations(self) -> Any:
         if self.options.observation == "padded":
             return self.engine.observation._asdict()
-        return tuple(observation_of(self.engine, self.options, row) for row in range(self.num_envs))
+        return tuple(self._observation(row) for row in range(self.num_envs))
 
-    def _infos(self) -> dict[str, Any]:
-        """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
-        infos: dict[str, Any] = {name: self.engine.outcomes[name].copy() for name in kernel.INFO_COLUMNS}
-        infos.update({f"_{name}": self._present for name in infos})
-        return infos
+    def _observation(self, row: int) -> Any:
+        return observation_of(self.engine, self.options, row)
+
+    def _columns(self) -> dict[str, Any]:
+        return {name: self.engine.outcomes[name].copy() for name in kernel.INFO_COLUMNS}
 
 
 def observation_space(options: ClusterOptions) -> Dict | Graph:
