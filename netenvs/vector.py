@@ -90,9 +90,9 @@ class BatchVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
         final: dict[str, Any] = {}
         over = terminated | truncated
         if self.autoreset_mode is AutoresetMode.SAME_STEP and over.any():
-            final_obs = np.full(self.num_envs, None, dtype=object)
+            final_obs, seen = np.full(self.num_envs, None, dtype=object), self._observations()
             for row in np.flatnonzero(over).tolist():
-                final_obs[row] = self._observation(row)
+                final_obs[row] = {k: v[row] for k, v in seen.items()} if isinstance(seen, dict) else seen[row]
             final = {"final_obs": final_obs, "_final_obs": over, "final_info": self._infos(), "_final_info": over}
             self._begin(over, None)
         return self._observations(), rewards, terminated, truncated, {**self._infos(), **final}
@@ -134,10 +134,6 @@ class BatchVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
 
     def _observations(self) -> Any:
         """Of all rows, new arrays."""
-        raise NotImplementedError
-
-    def _observation(self, row: int) -> Any:
-        """Of one row, which nothing changes later."""
         raise NotImplementedError
 
     def _columns(self) -> dict[str, Any]:

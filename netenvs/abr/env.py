@@ -309,9 +309,6 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
     def _observations(self) -> np.ndarray:
         return self.simulator.batch.observation.copy()
 
-    def _observation(self, row: int) -> np.ndarray:
-        return self.simulator.batch.observation[row].copy()
-
     def _columns(self) -> dict[str, Any]:
         batch = self.simulator.batch
         columns: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))

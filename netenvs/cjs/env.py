@@ -352,10 +352,7 @@ class CJSVectorEnv(BatchVectorEnv):
     def _observations(self) -> Any:
         if self.options.observation == "padded":
             return self.engine.observation._asdict()
-        return tuple(self._observation(row) for row in range(self.num_envs))
-
-    def _observation(self, row: int) -> Any:
-        return observation_of(self.engine, self.options, row)
+        return tuple(observation_of(self.engine, self.options, row) for row in range(self.num_envs))
 
     def _columns(self) -> dict[str, Any]:
         return {name: self.engine.outcomes[name].copy() for name in kernel.INFO_COLUMNS}

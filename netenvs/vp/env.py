@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 
-from netenvs.arguments import check_autoreset_mode, check_num_envs, check_reset_mask, seeds_of_rows
 from netenvs.spec import unknown_name
+from netenvs.vector import BatchVectorEnv
 from netenvs.vp.playback import Playback
 from netenvs.vp.previous_viewers import playback_index
 from netenvs.vp.recordings import Recordings
@@ -206,7 +203,7 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
         )
 
 
-class VPVectorEnv(gym.vector.VectorEnv[Observation, np.ndarray, np.ndarray]):
+class VPVectorEnv(BatchVectorEnv):
     """A batch of ``VPEnv`` stepped by array operations; the same options.
 
     Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the scalar
@@ -217,7 +214,7 @@ class VPVectorEnv(gym.vector.VectorEnv[Observation, np.ndarray, np.ndarray]):
     (rows,) with -1 = drawn.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.NEXT_STEP}  # noqa: RUF012
+    no_step_limit = "an episode ends with its window or recording"
 
     def __init__(
         self,
@@ -227,23 +224,9 @@ class VPVectorEnv(gym.vector.VectorEnv[Observation, np.ndarray, np.ndarray]):
         render_mode: str | None = None,
         **options: Any,
     ):
-        if render_mode is not None:
-            raise ValueError("the vector environment does not render; make the single one with gym.make")
-        if max_episode_steps is not None:
-            raise ValueError("an episode ends with its recording; max_episode_steps is not supported here")
-        self.num_envs = check_num_envs(num_envs)
-        self.autoreset_mode = check_autoreset_mode(autoreset_mode)
-        self.metadata = {**type(self).metadata, "autoreset_mode": self.autoreset_mode}
-        self.render_mode = None
+        super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
         self.playback = Playback(self.num_envs, **options)
-        self.single_observation_space, self.single_action_space = _spaces(self.playback)
-        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
-        self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._shape, self._space = (self.num_envs, self.playback.horizon, 3), str(self.single_action_space)
-        self._present = np.ones(self.num_envs, dtype=np.bool_)
-        self._present.flags.writeable = False
-        self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
-        self._begun = False
+        self._set_spaces(*_spaces(self.playback))
 
     @property
     def recordings(self) -> Recordings:
@@ -260,62 +243,30 @@ class VPVectorEnv(gym.vector.VectorEnv[Observation, np.ndarray, np.ndarray]):
         """float64 (rows, horizon): great-circle distance at each step of the decisions just made, 0 after a reset."""
         return self.playback.great_circle_deg.copy()
 
-    def reset(
-        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Begin episodes in all rows, or in those of ``options["reset_mask"]``.
+    def _check_reset_options(self, options: dict[str, Any] | None) -> np.ndarray:
+        return self.playback.pinned(options, "reset_mask")
 
-        ``seed`` s seeds row i with s + i; a sequence seeds each row, None leaves a row's stream going on.
-        """
-        playback = self.playback
-        chosen = playback.pinned(options, "reset_mask")
-        mask = check_reset_mask((options or {}).get("reset_mask"), self.num_envs, self._begun)
-        super().reset(seed=int(seed) if isinstance(seed, int | np.integer) else None)
-        seeds = seeds_of_rows(seed, self.num_envs)
-        if not self._seeded.all() or any(s is not None for s in seeds):
-            for row in np.flatnonzero(mask).tolist():
-                if seeds[row] is not None:
-                    playback.seed_row(row, seeding.np_random(seeds[row])[0])
-                elif not self._seeded[row]:
-                    playback.seed_row(row, self.np_random)
-            self._seeded |= mask
-        playback.begin(mask, chosen)
-        self._begun = True
-        return playback.observations(), self._infos()
+    def _check_actions(self, actions: Any) -> np.ndarray:
+        return check_paths(actions, (self.num_envs, self.playback.horizon, 3), self._space)
 
-    def step(self, actions: Any) -> tuple[Observation, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Score one prediction in every row. Raises ``ValueError`` for actions outside the space."""
-        if not self._begun:
-            raise ValueError("call reset() before step()")
-        predicted = check_paths(actions, self._shape, self._space)
-        playback = self.playback
-        if self.autoreset_mode is AutoresetMode.DISABLED and playback.over.any():
-            raise ValueError(
-                "autoreset is disabled and a row is over; reset it first: reset(options={'reset_mask': terminated})"
-            )
-        rewards = playback.step(predicted, begin_over=self.autoreset_mode is AutoresetMode.NEXT_STEP)
-        terminations = playback.over.copy()
-        truncations = np.zeros(self.num_envs, dtype=np.bool_)
-        final: dict[str, Any] = {}
-        if self.autoreset_mode is AutoresetMode.SAME_STEP and terminations.any():
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            seen = playback.observations()
-            for row in np.flatnonzero(terminations).tolist():
-                final_obs[row] = {name: values[row] for name, values in seen.items()}
-            final = {
-                "final_obs": final_obs,
-                "_final_obs": terminations,
-                "final_info": self._infos(),
-                "_final_info": terminations,
-            }
-            playback.begin(terminations)
-        return playback.observations(), rewards, terminations, truncations, {**self._infos(), **final}
+    def _seed_row(self, row: int, seed: int | None, rng: np.random.Generator) -> None:
+        self.playback.seed_row(row, rng)
 
-    def _infos(self) -> dict[str, Any]:
-        """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
-        infos: dict[str, Any] = self.playback.columns()
-        infos.update({f"_{name}": self._present for name in infos})
-        return infos
+    def _begin(self, mask: np.ndarray, chosen: np.ndarray | None) -> None:
+        self.playback.begin(mask, chosen)
+
+    def _act(self, actions: np.ndarray, autoreset: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rewards = self.playback.step(actions, begin_over=autoreset)
+        return rewards, self.playback.over.copy(), np.zeros(self.num_envs, dtype=np.bool_)
+
+    def _over(self) -> np.ndarray:
+        return self.playback.over
+
+    def _observations(self) -> Observation:
+        return self.playback.observations()
+
+    def _columns(self) -> dict[str, Any]:
+        return self.playback.columns()
 
 
 def check_paths(paths: Any, shape: tuple[int, ...], space: str) -> np.ndarray:
