@@ -109,7 +109,7 @@ def in_viewport(
     """Which directions, unit vectors (..., 3), the camera of ``viewport_outline`` shows, bool (...)."""
     right, down, ahead = np.moveaxis(vectors @ _turned(np.eye(3), angles_deg).T, -1, 0)
     width, height = (math.tan(math.radians(extent) / 2) for extent in fov_deg)
-    return (ahead > 0) & (np.abs(right) <= width * ahead) & (np.abs(down) <= height * ahead)
+    return (np.abs(right) <= width * ahead) & (np.abs(down) <= height * ahead)
 
 
 def split_at_seam(vectors: np.ndarray) -> list[np.ndarray]:

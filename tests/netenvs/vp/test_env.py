@@ -179,7 +179,7 @@ def test_other_splits_and_sizes(recordings):
 # replay
 
 
-@pytest.mark.parametrize(("stride_s", "stride"), [(1.0, 5), (0.2, 1), (3.4, 17)])
+@pytest.mark.parametrize(("stride_s", "stride"), [(1.0, 5), (0.2, 1), (3.4, 17), (6.8, 34)])
 def test_replay_decides_every_stride_until_the_horizon_is_no_longer_recorded(recordings, stride_s, stride):
     env = gym.make(VP, mode="replay", stride_s=stride_s)
     number = recordings_of(recordings, "test")[3]
@@ -417,6 +417,20 @@ def test_rows_can_be_pinned_or_drawn():
     assert infos["window"].tolist() == [9, drawn["window"][1], 9, 9]
     assert infos["mae"].tolist() == [0, scored["mae"][1], 0, 0]
     assert (env.unwrapped.great_circle_deg.any(axis=1) == ~mask).all()
+
+
+def test_a_row_that_is_reset_leaves_the_draws_of_the_others():
+    env = gym.make_vec(VP, num_envs=2, autoreset_mode="disabled")
+    env.reset(seed=5)
+    for _ in range(3):
+        env.reset(options={"reset_mask": np.array([True, False])})
+    _, infos = env.reset(options={"reset_mask": np.array([False, True])})
+    singles = [gym.make(VP) for _ in range(2)]
+    for row, (single, resets) in enumerate(zip(singles, (3, 1), strict=True)):
+        single.reset(seed=5 + row)
+        for _ in range(resets):
+            _, info = single.reset()
+        assert infos["window"][row] == info["window"]
 
 
 def test_recordings_of_rows_by_video_and_user():

@@ -27,6 +27,12 @@ def test_frames_by_video_and_time(write):
     assert features.low.tolist() == [0, 1] and features.high.tolist() == [102, 103]
 
 
+def test_a_frame_is_shown_from_its_time_on(write):
+    features = load_features(write(rate=100, **{"4": np.arange(60.0)[:, None]}), np.array([4]))
+    assert 0.29 * 100 < 29
+    assert features.at(np.array([4, 4]), np.array([0.29, 0.2899]))[:, 0].tolist() == [29, 28]
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [

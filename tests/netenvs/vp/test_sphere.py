@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -68,27 +68,32 @@ def test_view_vectors(angles, vector):
     assert sphere.view_vectors(angles) == pytest.approx(vector, abs=1e-15)
 
 
+@settings(deadline=None)
 @given(pitches, pitches, yaws)
 def test_on_a_meridian_the_distance_is_the_pitch_between(p, q, yaw):
     assert sphere.great_circle_deg((0, p, yaw), (50, q, yaw)) == pytest.approx(abs(p - q), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(yaws, yaws)
 def test_on_the_equator_the_distance_is_the_yaw_between(y, z):
     apart = abs(y - z)
     assert sphere.great_circle_deg((0, 0, y), (0, 0, z)) == pytest.approx(min(apart, 360 - apart), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(pitches, yaws, yaws)
 def test_at_a_pole_yaw_does_not_matter(pitch, y, z):
     assert sphere.great_circle_deg((0, 90, y), (0, pitch, z)) == pytest.approx(90 - pitch, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(pitches, yaws)
 def test_the_antipode_is_180_degrees_away(pitch, yaw):
     assert sphere.great_circle_deg((0, pitch, yaw), (0, -pitch, yaw + 180)) == pytest.approx(180, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(pitches, pitches, yaws, yaws)
 def test_great_circles_by_the_law_of_haversines(p, q, y, z):
     p_rad, q_rad, turn = np.radians([p, q, y - z])
@@ -97,6 +102,7 @@ def test_great_circles_by_the_law_of_haversines(p, q, y, z):
     assert sphere.great_circle_deg((0, p, y), (0, q, z)) == pytest.approx(expected, abs=2e-6)
 
 
+@settings(deadline=None)
 @given(directions, directions, directions)
 def test_great_circles_are_a_metric_of_directions(a, b, c):
     ab, ba, bc, ac = (sphere.great_circle_deg(*pair) for pair in ((a, b), (b, a), (b, c), (a, c)))
@@ -135,6 +141,7 @@ def test_the_published_error_wraps_once_on_all_axes():
     assert sphere.mae_wrapped(path, other).tolist() == [0.0, pytest.approx(182 / 3)]
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.float64, (2, 4, 3), elements=st.floats(-270, 270)))
 def test_up_to_540_degrees_wrapping_once_is_enough(paths):
     assert sphere.mae(*paths) == pytest.approx(sphere.mae_wrapped(*paths), abs=1e-9)
@@ -146,6 +153,7 @@ def test_root_mean_square():
     assert sphere.rmse(predicted, actual, wrapped=True) == pytest.approx(np.sqrt((9 + 16 + 4) / 3))
 
 
+@settings(deadline=None)
 @given(st.floats(-36000, 36000))
 def test_wrapped_angles_are_the_same_direction(angle):
     wrapped = sphere.wrap_deg(angle)
@@ -175,6 +183,7 @@ def tiles_by_sampling(angles, rows, columns, fov):
     return mask
 
 
+@settings(deadline=None)
 @given(
     st.integers(-90, 90),
     st.integers(-180, 180),
@@ -225,6 +234,7 @@ def test_tile_scores():
 # many windows at once
 
 
+@settings(deadline=None)
 @given(any_angles, any_angles, arrays.arrays(np.float32, (3, 3), elements=st.floats(-180, 180, width=32)))
 def test_the_kernel_computes_the_definitions(predicted, actual, last):
     scores = sphere.score_windows(predicted, actual, last)
@@ -239,6 +249,7 @@ def test_the_kernel_computes_the_definitions(predicted, actual, last):
     assert scores.gc_deg == pytest.approx(scores.great_circle_deg.mean(axis=-1), rel=1e-13)
 
 
+@settings(deadline=None)
 @given(arrays.arrays(np.float32, (2, 6, 3), elements=st.floats(-180, 180, width=32)))
 def test_a_perfect_prediction(paths):
     scores = sphere.score_windows(paths, paths, paths[:, 0])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
@@ -28,6 +28,7 @@ def scene(now=(0, 0, 0), actual=(0, 10, 30), predicted=(0, -5, 20), heat_map=Non
 # viewports
 
 
+@settings(deadline=None)
 @given(angles)
 def test_a_viewport_is_as_wide_and_as_high_as_the_field_of_view(view):
     outline = viewer.viewport_outline(np.array(view))
@@ -58,6 +59,7 @@ def test_roll_turns_the_viewport_from_growing_yaw_to_growing_pitch():
     assert rolled[corner] == pytest.approx(turned / np.linalg.norm(turned), abs=0.01)
 
 
+@settings(deadline=None)
 @given(angles, angles)
 def test_directions_in_the_viewport_are_inside_its_outline(view, direction):
     """Inside and outline by different ways: angles to the head's axes, and edges."""
@@ -81,6 +83,7 @@ def test_lines_over_the_seam_end_and_begin_at_the_edges_of_the_map():
     assert np.all(np.diff(left[:, 0]) >= 0) and np.all(np.diff(right[:, 0]) >= 0)
 
 
+@settings(deadline=None)
 @given(angles, angles)
 def test_no_part_of_a_line_runs_across_the_map(begin, end):
     for part in viewer.split_at_seam(viewer.path_on_sphere(np.array([begin, end]))):
