@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,22 @@ def test_only_training_users_but_oneself_are_seen(folder, recordings_of):
         changed = angles.copy()
         changed[:, users] = changed[:, users] * 0.5 + 20
         assert np.array_equal(predict(changed), expected) != influence
+
+
+def test_viewer_with_a_gap_is_left_out(folder, recordings_of):
+    """One missing instant in its 3 s, and what a viewer did before and after has no influence."""
+    policy, small = Viewers(str(folder)), recordings_of()
+    cut = windows(small, "test")
+    asked = cut._replace(**{name: getattr(cut, name)[:1] for name in cut._fields})
+    gone = small.offset[2 * 7 + 1] + asked.sample[0] + 5 + np.arange(5)  # of user 1, video 2; 1 s
+    time_s, angles = small.time_s.copy(), small.angles_deg.copy()
+    time_s[gone] = 500.0
+    paths = []
+    for moved in (0.0, 15.0):
+        angles[gone[0] - 8 : gone[0]] += np.float32(moved)
+        recordings = replace(recordings_of(angles=angles), time_s=time_s)
+        paths.append(predict_windows(policy, asked, PreviousViewers(recordings)))
+    assert np.array_equal(*paths)
 
 
 def test_policy_shapes(folder, small):
