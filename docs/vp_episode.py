@@ -7,7 +7,7 @@ import gymnasium as gym
 import netenvs  # noqa: F401  (registers the environments)
 from agents.policy import load_policy
 
-RECORDING, DECISIONS = 44, 12
+RECORDING, DECISIONS = 8, 21
 
 env = gym.make("netenvs/VP-v0", mode="replay", render_mode="rgb_array")
 policy = load_policy("neighbours", "vp")
