@@ -130,17 +130,19 @@ def command_line(module: str, args: Any) -> str:
     words = [f"python -m {module}"]
     for option in fields(args):
         value = getattr(args, option.name)
-        if option.name == "seed" or (option.name not in ("out", "combine") and value != option.default):
+        if option.name == "seed" or (option.name not in ("out", "combine", "transfer") and value != option.default):
             words.append(f"--{option.name.replace('_', '-')} {value}")
     return " ".join(words)
 
 
-def combine(predictor: type[LearnedPredictor], folders: Sequence[Path], out: Path, runs: str) -> None:
+def combine(
+    predictor: type[LearnedPredictor], folders: Sequence[Path], out: Path, runs: str, transfer: Sequence[str] = ()
+) -> None:
     """Write the ensemble of trained ``folders``, its displacements scaled as suits the validation split.
 
     The weights are stored in half precision, which moves the mean absolute error by less than a millidegree.
-    ``runs`` is the usual name of such a folder without its seed, for the model card. ``ValueError`` unless all are of
-    one size and one data set.
+    ``runs`` is the usual name of such a folder without its seed, for the model card; the test splits of the data sets
+    ``transfer`` are scored, too. ``ValueError`` unless all folders are of one size and one data set.
     """
     members: list[Any] = []
     trainings: list[dict[str, Any]] = []
@@ -166,7 +168,9 @@ def combine(predictor: type[LearnedPredictor], folders: Sequence[Path], out: Pat
         model.scale.copy_(fit_scale(torch.cat(predicted), validation.displacement))
     seeds = " ".join(f"{runs}{entry['seed']}" for entry in trainings)
     command = f"python -m agents.vp.{predictor.policy} --combine {seeds}"
-    write_folder(predictor, model.half(), config, trainings, out, recordings, command)
+    command += " ".join(["", "--transfer", *transfer]) if transfer else ""
+    others = [load_recordings(name) for name in transfer]
+    write_folder(predictor, model.half(), config, trainings, out, recordings, command, others)
 
 
 def write_folder(
@@ -177,17 +181,17 @@ def write_folder(
     folder: Path,
     recordings: Recordings,
     command: str,
+    others: Sequence[Recordings] = (),
 ) -> None:
     """Write the folder of a model with the figures of what is in it; print them."""
     save(model, folder, predictor.policy, config)
     player = predictor.from_pretrained(folder)
-    viewers = PreviousViewers(recordings)
     figures = {}
-    for split in ("valid", "test"):
-        cut = windows(recordings, split)
-        figures[split] = score(predict_windows(player, cut, viewers), cut)
-        mae, static, (low, high) = (figures[split][name] for name in ("mae", "static", "ci95"))
-        print(f"{split}: MAE {mae:.3f} [{low:.3f}, {high:.3f}], static {static:.3f}", flush=True)
+    scored = {"valid": (recordings, "valid"), "test": (recordings, "test")}
+    for name, (data, split) in (scored | {f"{other.name} test": (other, "test") for other in others}).items():
+        cut = windows(data, split)
+        figures[name] = score(predict_windows(player, cut, PreviousViewers(data)), cut)
+        print(f"{name}: MAE {_with_interval(figures[name])}, static {figures[name]['static']:.3f}", flush=True)
     training = {
         "command": command,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy")},
@@ -218,7 +222,8 @@ def card(predictor: LearnedPredictor, training: dict[str, Any]) -> str:
         "## Data",
         "",
         f"`{dataset}`, published splits: trained on training users and videos, weights chosen on validation users "
-        "and videos (windows every 0.6 s), nothing on the test split. 5 Hz, 10 samples in, 20 out, degrees.",
+        "and videos (windows every 0.6 s), nothing on the test split. 5 Hz, 10 samples in, 20 out, degrees. A row of "
+        "another data set is of the same weights, with its own training users as previous viewers.",
         "",
         "## Commands",
         "",

@@ -114,6 +114,8 @@ class Args:
     """Folder for checkpoint, curve and weights; runs/vp-track-VARIANT-SEED, or the shipped one when combining."""
     combine: tuple[Path, ...] = ()
     """Folders of trainings: instead of training, write their ensemble."""
+    transfer: tuple[str, ...] = ()
+    """Other data sets whose test splits the ensemble is scored on."""
     epochs: int | None = None
     """Passes over the training windows; 4, recipe 5."""
     step: int | None = None
@@ -158,7 +160,7 @@ def main(args: Args) -> None:
     runs = f"runs/vp-track-{args.variant}-"
     command = command_line("agents.vp.track", args)
     if args.combine:
-        combine(Track, args.combine, args.out or SHIPPED, runs)
+        combine(Track, args.combine, args.out or SHIPPED, runs, args.transfer)
         return
     experiment(args, command).run(args.out or Path(f"{runs}{args.seed}"))
 

@@ -93,6 +93,8 @@ class Args:
     """Folder for checkpoint, curve and weights; runs/vp-viewers-SEED, or the shipped one when combining."""
     combine: tuple[Path, ...] = ()
     """Folders of trainings: instead of training, write their ensemble."""
+    transfer: tuple[str, ...] = ()
+    """Other data sets whose test splits the ensemble is scored on."""
     epochs: int = 5
     """Passes over the training windows."""
     step: int = 2
@@ -117,7 +119,7 @@ def main(args: Args) -> None:
     config = ViewersConfig(args.hidden, args.width, args.heads, args.dropout)
     command = command_line("agents.vp.viewers", args)
     if args.combine:
-        combine(Viewers, args.combine, args.out or SHIPPED, RUNS)
+        combine(Viewers, args.combine, args.out or SHIPPED, RUNS, args.transfer)
         return
     torch.manual_seed(args.seed)
     experiment = Experiment(
