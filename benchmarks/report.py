@@ -254,9 +254,10 @@ def _help(comparison: Comparison) -> str:
     metric, groups = comparison.setup.metric, comparison.setup.groups
     noun, nouns = comparison.task.noun, f"{comparison.task.noun}s"
     drawn = f"{groups.noun}s" if groups else nouns
-    together = (
-        f" {nouns.capitalize()} of one {groups.noun} resemble each other, so they are drawn together." if groups else ""
-    )
+    together = ""
+    if groups:
+        together = f" {nouns.capitalize()} of one {groups.noun} resemble each other, so they are drawn together. "
+        together += groups.caveat
     entries = {
         "mean, interval": f"{metric.label}, averaged over the {nouns}. The 95 % interval is a percentile "
         f"bootstrap over {drawn} ({RESAMPLES} resamples, fixed seed): how far the mean would move with "

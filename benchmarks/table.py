@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -14,8 +15,6 @@ from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
 from benchmarks.tasks import Term
 
-WIDE = 130
-"""Columns from which everything fits into one table."""
 PLAIN_WIDTH = 120
 """Width where the output is no terminal."""
 
@@ -37,7 +36,7 @@ def console() -> Console:
 
 
 def show(comparison: Comparison, out: Console) -> None:
-    """Print the comparison: one table, or two of them, scores and details, on a narrow terminal."""
+    """Print the comparison: one table where it fits, or two of them, scores and details."""
     scores, details = _score_columns(comparison), _detail_columns(comparison)
     metric = comparison.setup.metric
     out.print(
@@ -45,8 +44,13 @@ def show(comparison: Comparison, out: Console) -> None:
         f"{metric.better} is better",
         soft_wrap=True,
     )
-    for columns in [[*scores, *details]] if out.width >= WIDE else [scores, details]:
-        out.print(_table(comparison, columns))
+    whole = _table(comparison, [*scores, *details])
+    room = out.options.update_width(10_000)
+    if Measurement.get(out, room, whole).maximum <= out.width:
+        out.print(whole)
+    else:
+        out.print(_table(comparison, scores))
+        out.print(_table(comparison, details))
     for note in notes(comparison):
         out.print(note, soft_wrap=True)
 

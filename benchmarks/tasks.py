@@ -123,6 +123,8 @@ class Groups:
     """What a group is: ``viewer-video pair``."""
     key: Callable[[Episode], Hashable]
     """Equal for the episodes of a group."""
+    caveat: str
+    """What drawing them leaves out, a sentence for the report."""
 
 
 @dataclass(frozen=True)
@@ -473,7 +475,11 @@ def _vp_setup(env: gym.Env) -> Setup:
             values=lambda episode: episode.collected,
             title="error by horizon",
         ),
-        groups=Groups("viewer-video pair", lambda episode: (_only(episode, "video"), _only(episode, "user"))),
+        groups=Groups(
+            noun="viewer-video pair",
+            key=lambda episode: (_only(episode, "video"), _only(episode, "user")),
+            caveat="Pairs share their videos, of which a split has few: on other videos, means can be further away.",
+        ),
         details={
             "recordings": f"{recordings.name}, {playback.split} split: {played}",
             "window": f"{history} samples ({history / RATE_HZ:g} s) observed, {horizon} ({horizon / RATE_HZ:g} s) "

@@ -14,17 +14,17 @@ from netenvs.vp.workload import load_recordings
 SMALL = "synthetic(videos=12,users=24,samples=150)"
 OWN_POLICIES = '''
 from agents.vp.predictor import Predictor
-from agents.policy import BatchPolicy
+from agents.policy import BatchPolicy, Policy
 
 class Still(Predictor):
     def predict(self, history, horizon):
         return history[:, -1:].repeat(horizon, axis=1)
 
-class Turns(Still):
-    """Half a turn off."""
+class Turns(Policy):
+    """Half a turn off, one window at a time."""
 
-    def predict(self, history, horizon):
-        return super().predict(history, horizon) + [0.0, 0.0, 180.0]
+    def act(self, observation, info):
+        return observation["history"][-1:].repeat(info["horizon"], axis=0) + [0.0, 0.0, 180.0]
 
 class Nowhere(BatchPolicy):
     def act_batch(self, observations, infos):
@@ -107,6 +107,17 @@ def test_error_by_horizon(run, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix == ".png") == [
         *("cdf.png", "example.png", "mean.png", "profile.png", "relative.png", "terms.png")
     ]
+
+
+def test_what_is_far_worse_than_static_does_not_set_the_scale(run, tmp_path):
+    words = ["--dataset", SMALL, "--set", "history=5", "--policies"]
+    run(*words, "static,damped-velocity,linear-regression")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Lower panel: difference to static. Cut off there: linear-regression." in page
+    assert "tells a policy apart from static. Off the scale, see the arrow: linear-regression." in page
+    run(*words, "static,linear-regression", out="worse")
+    page = (tmp_path / "worse" / "report.html").read_text()
+    assert "Cut off" not in page and "Off the scale" not in page
 
 
 def test_the_example_is_one_window(run, tmp_path):
