@@ -56,10 +56,12 @@ class TrackEnsemble(Ensemble):
         if self.config.space == "sphere":
             last = history[:, -1:]
             return wrap(to_degrees(member(history, maps), last[..., 0].expand(-1, HORIZON)) - last)
-        maps = None if maps is None else centred(maps, history[:, -1, 2])
         mirror = torch.tensor(MIRROR)
-        mirrored = member(history * mirror, None if maps is None else maps.flip(-1)) * mirror
-        return (member(history, maps) + mirrored) / 2
+        if maps is not None:
+            maps = centred(maps, history[:, -1, 2])
+            maps = torch.cat([maps, maps.flip(-1)])
+        plain, mirrored = member(torch.cat([history, history * mirror]), maps).chunk(2)
+        return (plain + mirrored * mirror) / 2
 
 
 class Track(LearnedPredictor):
@@ -168,5 +170,5 @@ def main(args: Args) -> None:
 if __name__ == "__main__":
     try:
         main(tyro.cli(Args))
-    except ValueError as error:
-        sys.exit(str(error))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")

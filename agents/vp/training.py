@@ -76,6 +76,8 @@ def fit(
         settings: what else determines the result. ``ValueError`` if the checkpoint found was made with others.
         log: gets a line for each epoch.
     """
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {seed}")
     identity = {**settings, "schedule": asdict(schedule), "seed": seed, "examples": examples}
     folder.mkdir(parents=True, exist_ok=True)
     batches = math.ceil(examples / schedule.batch_size)
