@@ -23,8 +23,8 @@ def show_list(task_name: str) -> None:
     for heading in ("policy", "default", "needs", "what it is"):
         policies.add_column(heading, no_wrap=heading == "policy", overflow="fold")
     for name, entry in registered(task.name).items():
-        mark, what = _describe(entry)
-        policies.add_row(Text(name + mark), "yes" if name in default else "no", _needs(entry), Text(what))
+        mark, needs, what = _describe(entry)
+        policies.add_row(Text(name + mark), "yes" if name in default else "no", Text(needs), Text(what))
     out.print(policies)
     out.print(
         "* knows the future. Your own: file.py:Name, package.module:Name or a checkpoint folder.",
@@ -38,19 +38,21 @@ def show_list(task_name: str) -> None:
     out.print(choices)
 
 
-def _describe(entry: Entry) -> tuple[str, str]:
-    """Asterisk or nothing, and the first line of the class's docstring."""
+def _describe(entry: Entry) -> tuple[str, str, str]:
+    """Asterisk or nothing, what it needs, and the first line of the class's docstring."""
     module, _, name = entry.target.partition(":")
+    needs = [] if entry.dataset is None else [_dataset(entry.dataset)]
     try:
         cls = getattr(importlib.import_module(module), name)
     except Exception as error:
-        return "", f"cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+        cause = f"cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+        return "", ", ".join(needs) or "-", cause
+    if cls.assumption is not None:
+        needs.append(cls.assumption)
     lines = (cls.__doc__ or "").strip().splitlines()
-    return " *" if cls.privileged else "", lines[0].strip() if lines else ""
+    return " *" if cls.privileged else "", ", ".join(needs) or "-", lines[0].strip() if lines else ""
 
 
-def _needs(entry: Entry) -> str:
-    if entry.dataset is None:
-        return "-"
-    known = entry.dataset in datasets.catalogue()
-    return entry.dataset + (" (installed)" if known and datasets.installed(entry.dataset) else " (not installed)")
+def _dataset(name: str) -> str:
+    known = name in datasets.catalogue()
+    return name + (" (installed)" if known and datasets.installed(name) else " (not installed)")

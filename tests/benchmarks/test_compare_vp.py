@@ -2,10 +2,13 @@
 
 import csv
 import functools
+import importlib
 
 import numpy as np
 import pytest
 
+from agents.policy import registered
+from benchmarks import compare
 from netenvs import datasets
 from netenvs.vp import sphere
 from netenvs.vp.recordings import windows
@@ -195,6 +198,23 @@ def test_wrong_words_stop_before_anything_runs(run, tmp_path):
         assert err.startswith("error: ") and len(err.splitlines()) == 1, words
         assert message in err, (words, err)
     assert not (tmp_path / "out").exists()
+
+
+def test_list_shows_recordings_and_what_predictors_need(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("NETENVS_DATA", str(tmp_path))
+    assert compare.main(["--task", "vp", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert "no: python -m netenvs.datasets install wu2017" in out
+    assert out.count("logged viewers") == len(needing_viewers()) > 1
+
+
+def needing_viewers():
+    """Names of the registered policies whose class has an assumption."""
+    return [
+        name
+        for name, entry in registered("vp").items()
+        if getattr(importlib.import_module(entry.target.partition(":")[0]), entry.target.partition(":")[2]).assumption
+    ]
 
 
 @pytest.mark.parametrize(
