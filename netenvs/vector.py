@@ -44,6 +44,7 @@ class BatchVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
         self.render_mode = None
         self._present = np.ones(self.num_envs, dtype=np.bool_)
         self._present.flags.writeable = False
+        self._which_rows: dict[str, np.ndarray] = {}
         self._seeded = np.zeros(self.num_envs, dtype=np.bool_)
         self._begun = False
 
@@ -100,8 +101,9 @@ class BatchVectorEnv(gym.vector.VectorEnv[Any, np.ndarray, np.ndarray]):
     def _infos(self) -> dict[str, Any]:
         """The scalar columns, each with Gymnasium's ``_name`` column of which rows have it (all)."""
         infos = self._columns()
-        infos.update({f"_{name}": self._present for name in infos})
-        return infos
+        if not self._which_rows:
+            self._which_rows = {f"_{name}": self._present for name in infos}
+        return {**infos, **self._which_rows}
 
     # ------------------------------------------------------------------------------- what a subclass defines
 
