@@ -15,6 +15,8 @@ from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
 from benchmarks.tasks import Term
 
+WIDE = 130
+"""Columns from which everything goes into one table, if it fits."""
 PLAIN_WIDTH = 120
 """Width where the output is no terminal."""
 
@@ -36,7 +38,7 @@ def console() -> Console:
 
 
 def show(comparison: Comparison, out: Console) -> None:
-    """Print the comparison: one table where it fits, or two of them, scores and details."""
+    """Print the comparison: one table on a wide terminal, or two of them, scores and details."""
     scores, details = _score_columns(comparison), _detail_columns(comparison)
     metric = comparison.setup.metric
     out.print(
@@ -46,7 +48,7 @@ def show(comparison: Comparison, out: Console) -> None:
     )
     whole = _table(comparison, [*scores, *details])
     room = out.options.update_width(10_000)
-    if Measurement.get(out, room, whole).maximum <= out.width:
+    if out.width >= WIDE and Measurement.get(out, room, whole).maximum <= out.width:
         out.print(whole)
     else:
         out.print(_table(comparison, scores))
