@@ -491,7 +491,7 @@ def _vp_setup(env: gym.Env) -> Setup:
 
 
 def _vp_example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
-    scene = world._scene()
+    scene = world.scene()
     paths = {"observed": scene.history, "recorded": scene.actual, "predicted": scene.predicted}
     axes = ("roll_deg", "pitch_deg", "yaw_deg")
     seen, steps = len(scene.history), len(scene.actual)

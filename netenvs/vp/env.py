@@ -166,7 +166,7 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
         """The last decision on the map, and the error by horizon, as a ``matplotlib.figure.Figure``."""
         from netenvs.vp import viewer  # imports matplotlib
 
-        return viewer.decision_figure(self._scene())
+        return viewer.decision_figure(self.scene())
 
     def render(self) -> np.ndarray | str | None:
         """``rgb_array``: the last decision as a picture, uint8 (height, width, 3). ``ansi``: one line."""
@@ -177,9 +177,9 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
             return None
         from netenvs.vp import viewer  # imports matplotlib
 
-        return viewer.line(self._scene()) if self.render_mode == "ansi" else viewer.frame(self._scene())
+        return viewer.line(self.scene()) if self.render_mode == "ansi" else viewer.frame(self.scene())
 
-    def _scene(self) -> Any:
+    def scene(self) -> Any:
         """The last decision, or before the first one what is observed."""
         from netenvs.vp import viewer
 

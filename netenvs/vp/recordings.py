@@ -162,9 +162,7 @@ def windows(
 
     length = history + horizon
     block = _stretches(recordings.angles_deg, first, length)
-    forward = np.diff(recordings.time_s)
-    is_break = (forward <= 0) | (forward > MAX_GAP_S + TIME_SLACK_S)
-    breaks_before = np.concatenate([[0], np.cumsum(is_break)])
+    passed = np.diff(recordings.time_s[first[:, None] + np.arange(length)], axis=1)
     return Windows(
         history=block[:, :history],
         future=block[:, history:],
@@ -173,7 +171,7 @@ def windows(
         video=recordings.video[recording],
         user=recordings.user[recording],
         time_s=recordings.time_s[first + history - 1],
-        valid=breaks_before[first + length - 1] == breaks_before[first],
+        valid=np.all((passed > 0) & (passed <= MAX_GAP_S + TIME_SLACK_S), axis=1),
     )
 
 
