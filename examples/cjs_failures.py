@@ -29,7 +29,7 @@ class FailingExecutors(ReferenceSimulator):
     def reset(self, seed: int, episode: int = 0, arrivals: Iterable[tuple[float, int]] | None = None) -> None:
         self.failures: list[tuple[float, int]] = []
         """(time in ms, executor)."""
-        self.failure_random = random.Random(seed)
+        self.failure_random = random.Random(f"{seed} {episode}")
         super().reset(seed, episode, arrivals)
 
     def run_task(self, executor: Executor, stage: Stage, duration_ms: float) -> None:
@@ -41,6 +41,8 @@ class FailingExecutors(ReferenceSimulator):
 
     def executor_failed(self, executor: Executor, stage: Stage) -> None:
         self.failures.append((self.now_ms, executor.id))
+        self.work_ms -= executor.busy_until_ms - self.now_ms  # what was not done
+        executor.busy_until_ms = self.now_ms
         stage.remaining += 1  # the task is to be started again; until the restart the executor counts as busy
         self.after(self.restart_ms, self.executor_restarted, executor, stage)
 

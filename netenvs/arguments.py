@@ -79,7 +79,10 @@ def check_actions(actions: Any, shape: tuple[int, ...], sizes: Any, space: str) 
     if outside.any():
         place = np.unravel_index(np.argmax(outside), shape)
         highest = np.broadcast_to(sizes, shape)[place] - 1
-        where = f" of row {place[0]}" if len(shape) > 0 else ""
+        parts = [f"component {place[-1]}"] if np.ndim(sizes) else []
+        if len(shape) > np.ndim(sizes):
+            parts.append(f"row {place[0]}")
+        where = f" ({', '.join(parts)})" if parts else ""
         raise ValueError(f"action {array[place]}{where} is not in {space}: give 0 to {highest}")
     # contiguous and writeable: numba compiles again for each other kind
     return array if array.dtype == np.int64 and array.flags.carray else array.astype(np.int64)

@@ -25,8 +25,17 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 @cache
 def kernel_stamps() -> tuple[tuple[str, float, int], ...]:
-    """(name, time of change, size) of every module with kernels that others call."""
+    """(name, time of change, size) of every module with kernels that others call, or constants in them."""
     folder = Path(__file__).parent
-    modules = [folder / "compiled.py", folder / "random.py", *folder.glob("*/kernel.py"), *folder.glob("*/kernel/*.py")]
+    names = (
+        "compiled.py",
+        "random.py",
+        "*/kernel.py",
+        "*/kernel/*.py",
+        "cjs/rules.py",
+        "cjs/jobs.py",
+        "vp/heat_maps.py",
+    )
+    modules = {module for name in names for module in folder.glob(name)}
     stats = [(module.relative_to(folder).as_posix(), module.stat()) for module in sorted(modules)]
     return tuple((name, stat.st_mtime, stat.st_size) for name, stat in stats)

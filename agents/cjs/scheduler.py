@@ -42,12 +42,17 @@ class Scheduler(Policy):
     """
 
     def decide(self, view: ClusterView) -> Decision:
-        """One decision; ``view.schedulable`` is never empty, unless ``max_jobs`` or ``max_stages`` hides the rest."""
+        """One decision. ``view.schedulable`` is not empty: where ``max_jobs`` hides all choices, nobody is asked."""
         raise NotImplementedError(f"{type(self).__name__} does not define decide(view)")
 
     def act(self, observation: Any, info: dict[str, Any]) -> np.ndarray:
         """int64 (2,): the decision as an action of the environment."""
-        view = info["view"]
+        return self.action(info["view"])
+
+    def action(self, view: ClusterView) -> np.ndarray:
+        """int64 (2,): the checked decision as an action of the environment."""
+        if not view.schedulable:
+            return to_action(view, DECLINE)
         try:
             decision = self.decide(view)
         except Exception as error:
@@ -72,7 +77,7 @@ class Heuristic(Scheduler, BatchPolicy):
         if clusters.has_rules:
             actions: np.ndarray = clusters.decide(self.rule(clusters.options.num_executors))[rows]
             return actions
-        return np.array([to_action(view, self.decide(view)) for view in map(clusters.view, rows.tolist())])
+        return np.array([self.action(view) for view in map(clusters.view, rows.tolist())])
 
     reset = Scheduler.reset
     act = Scheduler.act

@@ -90,7 +90,7 @@ class StageView:
 
     @property
     def schedulable(self) -> bool:
-        return self._view.column("schedulable")[self._index]
+        return self._view.column("schedulable")[self._index] and self.row > 0
 
     @property
     def row(self) -> int:

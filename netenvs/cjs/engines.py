@@ -53,10 +53,11 @@ class ClusterOptions:
         for name, known in (("rng", RNGS), ("engine", ENGINES), ("observation", ("graph", "padded"))):
             if getattr(self, name) not in known:
                 raise ValueError(unknown_name(name, str(getattr(self, name)), known))
-        _check_whole("num_executors", self.num_executors)
-        for name in ("num_jobs", "max_jobs", "max_stages"):
-            if getattr(self, name) is not None:
-                _check_whole(name, getattr(self, name))
+        for name in ("num_executors", "num_jobs", "max_jobs", "max_stages"):
+            value = getattr(self, name)
+            if value is not None or name == "num_executors":
+                _check_whole(name, value)
+                object.__setattr__(self, name, int(value))  # numpy's whole numbers are none for Gymnasium
         _check_number("mean_interarrival_ms", self.mean_interarrival_ms, above=0.0)
         for name in ("moving_delay_ms", "warmup_delay_ms", "beta"):
             _check_number(name, getattr(self, name))
@@ -170,6 +171,8 @@ class _Engine:
             ((rows, 1 + stages + options.num_executors), np.int8),
         ]
         self.observation = self._blank()
+        self.action_mask = self.observation.action_mask
+        """int8 (rows, 1 + max_stages + N): what is possible now; a copy, as observations are given away."""
 
     def _blank(self) -> kernel.Observation:
         # Zeros come from the system page by page, as they are touched: padding costs nothing.
@@ -205,7 +208,7 @@ class FastEngine(_Engine):
         self._observe()
 
     def step(self, actions: np.ndarray, autoreset: bool) -> None:
-        clusters, mask = self.clusters, self.observation.action_mask
+        clusters, mask = self.clusters, self.action_mask
         self.observation = self._blank()
         unfinished = kernel.act_rows(
             clusters.workload,
@@ -219,6 +222,7 @@ class FastEngine(_Engine):
             self.observation,
             self.outcomes,
         )
+        self.action_mask = self.observation.action_mask.copy()
         if unfinished:
             clusters.finish()
             self._observe()
@@ -238,7 +242,7 @@ class FastEngine(_Engine):
         return ClusterView(self.jobs.without_samples, self.options.num_executors, self.outcomes[row], jobs, stages)
 
     def tasks(self, row: int) -> np.ndarray:
-        return self.clusters.tasks(row)
+        return self.clusters.tasks(row).copy()
 
     def jobs_done(self, row: int) -> np.ndarray:
         return self.clusters.jobs_done(row).copy()
@@ -268,6 +272,7 @@ class FastEngine(_Engine):
             self.observation,
             self.outcomes,
         )
+        self.action_mask = self.observation.action_mask.copy()
 
 
 class SimpyEngine(_Engine):
@@ -300,7 +305,7 @@ class SimpyEngine(_Engine):
         self._observe()
 
     def step(self, actions: np.ndarray, autoreset: bool) -> None:
-        mask, actions = self.observation.action_mask, actions.copy()
+        mask, actions = self.action_mask, actions.copy()
         for row, simulator in enumerate(self.simulators):
             outcome = self.outcomes[row]
             if outcome["terminated"] or outcome["truncated"]:
@@ -357,6 +362,7 @@ class SimpyEngine(_Engine):
                 self._workload, simulator.num_executors, offer, jobs, stages, self.observation, row
             )
             self._views.append(ClusterView(self.jobs.without_samples, simulator.num_executors, outcome, jobs, stages))
+        self.action_mask = self.observation.action_mask.copy()
 
     def _write_outcome(self, row: int) -> np.ndarray:
         """All of it but what ``step`` and ``fill_observation`` know."""

@@ -197,6 +197,7 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
     @property
     def view(self) -> ClusterView:
         """What a scheduler sees now."""
+        self._check_begun()
         return self.engine.view(0)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
@@ -229,18 +230,24 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
         info["view"] = self.view
         return info
 
+    def _check_begun(self) -> None:
+        if not self._seeded:
+            raise ValueError("no episode has begun; call reset() first")
+
     def action_masks(self) -> np.ndarray:
         """bool (max_stages + 1 + num_executors,): the two components of the action, one after the other."""
         return self.engine.observation.action_mask[0].astype(np.bool_)
 
     def jobs_done(self, row: int = 0) -> np.ndarray:
         """The jobs done so far: (job, template, arrival_ms, completion_ms), in order of completion."""
+        self._check_begun()
         return self.engine.jobs_done(row)
 
     def tasks(self) -> np.ndarray:
         """The tasks started so far, ``TASK_LOG`` of ``netenvs.cjs.kernel``; recorded for ``rgb_array`` only."""
         if self.render_mode != "rgb_array":
             raise ValueError("tasks are recorded in environments made with render_mode='rgb_array'")
+        self._check_begun()
         return self.engine.tasks(0)
 
     def episode_figure(self) -> Any:

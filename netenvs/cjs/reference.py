@@ -188,7 +188,7 @@ class ReferenceSimulator(Cluster):
         """Share of executor time spent on tasks since the beginning of the episode."""
         if self.now_ms == 0:
             return 0.0
-        left_ms = sum(executor.busy_until_ms - self.now_ms for executor in self.executors if executor.busy)
+        left_ms = sum(max(executor.busy_until_ms - self.now_ms, 0.0) for executor in self.executors if executor.busy)
         return (self.work_ms - left_ms) / (self.now_ms * self.num_executors)
 
     # ------------------------------------------------------------------------------------ decision rounds

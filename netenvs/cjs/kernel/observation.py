@@ -55,7 +55,7 @@ class Offer(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """The padded observations of a batch; all zeros where there is nothing. See ``ClusterEnv``."""
+    """The padded observations of a batch; all zeros where there is nothing. See ``netenvs.cjs.env.CJSEnv``."""
 
     stages: np.ndarray  # float32 (rows, max_stages, 8)
     stage_job: np.ndarray  # int32 (rows, max_stages)
@@ -207,7 +207,7 @@ def make_possible(mask, max_stages, action):
                 break
     if action[0] == COMMON:
         action[1] = 0
-    while not mask[1 + max_stages + action[1]]:
+    while action[1] > 0 and not mask[1 + max_stages + action[1]]:
         action[1] -= 1
         invalid = True
     return invalid

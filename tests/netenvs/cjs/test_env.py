@@ -360,6 +360,47 @@ def test_wrong_steps():
         env.step(np.array([0, 0]))
 
 
+@pytest.mark.parametrize("engine", ["fast", "simpy"])
+def test_an_observation_that_is_changed_changes_nothing(engine):
+    env, other = gym.make(SMALL, engine=engine).unwrapped, gym.make(SMALL, engine=engine).unwrapped
+    observation, _ = env.reset(seed=0)
+    other.reset(seed=0)
+    observation["action_mask"][:] = 1
+    (*_, left), (*_, right) = env.step([300, 9]), other.step([300, 9])
+    assert left["invalid_action"] and left["view"] == right["view"]
+    tasks = gym.make(SMALL, engine=engine, render_mode="rgb_array").unwrapped
+    with pytest.raises(ValueError, match="call reset"):
+        tasks.tasks()
+    play(tasks, first_stage)
+    kept, copy = tasks.tasks(), tasks.tasks().copy()
+    play(tasks, first_stage, seed=1)
+    assert np.array_equal(kept, copy)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers():
+    env = gym.make(SMALL, num_executors=np.int64(3), num_jobs=np.int32(2), max_stages=np.int64(50)).unwrapped
+    assert env.action_space.nvec.tolist() == [51, 3]
+
+
+def test_nobody_is_asked_where_all_choices_are_hidden():
+    from agents.cjs import Decision, Scheduler
+
+    class Smallest(Scheduler):
+        def decide(self, view):
+            assert all(stage.schedulable and stage.row for stage in view.schedulable)
+            return Decision(min(view.schedulable, key=lambda s: s.job.remaining_work_ms), view.committable)
+
+    env = gym.make("netenvs/CJS-v0", num_executors=50, num_jobs=40, max_jobs=1, max_stages=40)
+    policy, hidden = Smallest(), []
+
+    def decide(info):
+        hidden.append(not info["view"].schedulable)
+        return policy.act(None, info)
+
+    assert play(env, decide)[-1][2]["jobs_done"] == 40
+    assert any(hidden)
+
+
 def test_wrong_vector_arguments():
     for arguments, message in (
         ({"num_envs": 0}, "num_envs"),
@@ -375,7 +416,7 @@ def test_wrong_vector_arguments():
     with pytest.raises(ValueError, match="seed has 2 entries for 3 rows"):
         env.reset(seed=[1, 2])
     env.reset(seed=0)
-    with pytest.raises(ValueError, match="of row 1 is not in"):
+    with pytest.raises(ValueError, match=r"action 10 \(component 1, row 1\) is not in"):
         env.step(np.array([[0, 0], [0, 10], [0, 0]]))
 
 
@@ -489,7 +530,7 @@ def test_deadlock_names_the_state(monkeypatch):
     """If nothing visible can be chosen and nothing will happen, even the environment has no way out."""
     clusters = gym.make(SMALL, num_executors=2, num_jobs=1).unwrapped
     clusters.reset(seed=0)
-    clusters.engine.observation.action_mask[0, 1:401] = 0
-    clusters.engine.observation.action_mask[0, 0] = 1
+    clusters.engine.action_mask[0, 1:401] = 0
+    clusters.engine.action_mask[0, 0] = 1
     with pytest.raises(DeadlockError, match=r"at 0\.000 s.*1 jobs are unfinished"):
         clusters.step(np.array([0, 0]))

@@ -279,4 +279,18 @@ def test_failed_tasks_run_again(failures_example):
 
 def test_the_example_runs(failures_example, capsys):
     failures_example.main()
-    assert "490 failures" in capsys.readouterr().out
+    assert "500 failures" in capsys.readouterr().out
+
+
+def test_the_example_counts_lost_work_and_draws_each_episode_anew(failures_example):
+    simulator = failures_example.FailingExecutors(
+        failures_example.map_reduce_jobs(), 5000.0, 100.0, num_executors=3, num_jobs=5
+    )
+    failures = []
+    for episode in range(2):
+        simulator.reset(7, episode)
+        while not simulator.terminated:
+            simulator.commit(simulator.schedulable()[0], simulator.committable)
+            assert 0.0 <= simulator.utilisation() <= 1.0
+        failures.append(simulator.failures)
+    assert failures[0] != failures[1]
