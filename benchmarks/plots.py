@@ -276,7 +276,7 @@ def distribution(comparison: Comparison) -> Plot:
         f"{'right' if metric.better == 'higher' else 'left'} is better. A dot ties a name to its curve."
     )
     if cut:
-        caption += f" {cut} of {sum(map(len, sample.values()))} values lie outside the axis (arrows)."
+        caption += f" {cut} of {sum(map(len, sample.values()))} values lie outside the axis."
     return Plot(
         name="cdf",
         title=title,
@@ -302,16 +302,19 @@ def terms(comparison: Comparison) -> Plot:
     panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
     for part, axes in zip(parts, panels, strict=True):
         values = [row.terms[part.name] for row in rows]
-        top = max([row.terms[part.name] for row in rows if row.policy not in far], default=0.0) * 1.32 or 1.0
+        longest = max([row.terms[part.name] for row in rows if row.policy not in far], default=0.0)
+        top = longest * 1.32 or 1.0
         for i, (row, value) in enumerate(zip(rows, values, strict=True)):
-            outside = value > top
+            outside = value > longest  # then the bar runs to the end of the axis, past all others
             color = SOFT if row.privileged else ACCENT
-            axes.barh(i, min(value, top * 0.74 if outside else top), height=0.62, color=color)
+            axes.barh(i, top if outside else value, height=0.62, color=color)
             text = part.number(value) if value else "0"
             if outside:
-                axes.plot(top * 0.755, i, ">", color=color, ms=7, mec="none")
-            at = top * 0.8 if outside else value + top * 0.02
-            axes.text(at, i, text, va="center", fontsize=9)
+                axes.text(
+                    top * 0.98, i, f"{text} \N{RIGHTWARDS ARROW}", va="center", ha="right", fontsize=9, color="white"
+                )
+            else:
+                axes.text(value + top * 0.02, i, text, va="center", fontsize=9)
         label = part.label if len(part.label) <= SHORT_LABEL else part.label.replace(" (", "\n(")
         label += f"\n{part.better} is better" if part.better else ""
         axes.set(xlim=(0, top), ylim=(len(rows) - 0.5, -0.5), xlabel=label)
@@ -324,7 +327,7 @@ def terms(comparison: Comparison) -> Plot:
     if any(row.privileged for row in rows):
         caption += " Grey: knows the future."
     if far:
-        caption += " An arrow at the end of a bar: longer than the axis."
+        caption += " A bar with an arrow is longer than the axis."
     caption += _marks(comparison)
     return Plot(
         name="terms",

@@ -47,6 +47,8 @@ class Scheduler(Policy):
 
     def act(self, observation: Any, info: dict[str, Any]) -> np.ndarray:
         """int64 (2,): the decision as an action of the environment."""
+        if "view" not in info:
+            raise PolicyError("a Scheduler plays netenvs/CJS-v0 (task cjs), this environment has no info['view']")
         return self.action(info["view"])
 
     def action(self, view: ClusterView) -> np.ndarray:
