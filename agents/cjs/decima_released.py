@@ -10,8 +10,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu, linear
 
 from agents.cjs.scheduler import Decision, Scheduler
+from agents.pretrained import one_thread
 from netenvs import datasets
 from netenvs.cjs.cluster_view import ClusterView
 from netenvs.cjs.jobs import JobSet
@@ -275,7 +275,7 @@ class DecimaScheduler(Scheduler):
     def decide(self, view: ClusterView) -> Decision:
         if self._heights[0] is not view.job_set:
             self._heights = view.job_set, stage_heights(view.job_set)
-        with torch.inference_mode(), _one_thread():
+        with torch.inference_mode(), one_thread():
             graph = make_graph(view, self._heights[1])
             embedding = self.net.embed(graph)
             choice = self._choose(self.net.stage_scores(graph, embedding))
@@ -303,14 +303,3 @@ class DecimaReleased(DecimaScheduler):
         with datasets.reading(DATASET) as folder, np.load(folder / PACKED, allow_pickle=False) as weights:
             net = DecimaNet(weights)
         super().__init__(net, mode)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The matrices are so small that threads only wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

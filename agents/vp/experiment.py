@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agents.pretrained import CARD, CONFIG, TRAINING, save
 from agents.vp.angles import wrap
-from agents.vp.learned import CARD, CONFIG, HISTORY, TRAINING, Ensemble, LearnedPredictor, fit_scale, save
+from agents.vp.learned import HISTORY, Ensemble, LearnedPredictor, fit_scale
 from agents.vp.scores import predict_windows, score
 from agents.vp.training import Schedule, fit
 from netenvs.vp.previous_viewers import PreviousViewers, playback_index
@@ -125,16 +126,6 @@ def absolute_error(history: Tensor, predicted: Tensor, actual: Tensor) -> Tensor
     return wrap(actual - predicted).abs().mean()
 
 
-def command_line(module: str, args: Any) -> str:
-    """The command that gives the dataclass ``args`` to a module, wherever it writes."""
-    words = [f"python -m {module}"]
-    for option in fields(args):
-        value = getattr(args, option.name)
-        if option.name == "seed" or (option.name not in ("out", "combine", "transfer") and value != option.default):
-            words.append(f"--{option.name.replace('_', '-')} {value}")
-    return " ".join(words)
-
-
 def combine(
     predictor: type[LearnedPredictor], folders: Sequence[Path], out: Path, runs: str, transfer: Sequence[str] = ()
 ) -> None:
@@ -184,7 +175,7 @@ def write_folder(
     others: Sequence[Recordings] = (),
 ) -> None:
     """Write the folder of a model with the figures of what is in it; print them."""
-    save(model, folder, predictor.policy, config)
+    save(model, folder, predictor.policy, {"members": len(model.members), **asdict(config)})
     player = predictor.from_pretrained(folder)
     figures = {}
     scored = {"valid": (recordings, "valid"), "test": (recordings, "test")}

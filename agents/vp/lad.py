@@ -16,14 +16,14 @@ import tyro
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from agents.pretrained import CHECKPOINTS, CONFIG, WEIGHTS
 from agents.vp.irls import least_absolute
 from agents.vp.predictor import Predictor, displacements
 from netenvs.vp import sphere
 from netenvs.vp.recordings import TRIM_TAIL, Recordings, windows
 from netenvs.vp.workload import load_recordings
 
-SHIPPED = Path(__file__).parents[1] / "checkpoints" / "vp-lad"
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SHIPPED = CHECKPOINTS / "vp-lad"
 
 
 class LAD(Predictor):

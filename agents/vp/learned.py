@@ -1,12 +1,7 @@
-"""What the learned predictors share: folders of weights, ensembles, and a policy around a network."""
+"""What the learned predictors share: ensembles, and a policy around a network."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,12 +10,11 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from agents.pretrained import load, one_thread
 from agents.vp.angles import wrap
 from agents.vp.predictor import Predictor, horizon_of
 from netenvs.vp.previous_viewers import PreviousViewers, playback_index
 
-CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
-CONFIG, WEIGHTS, CARD, TRAINING = "config.json", "model.safetensors", "README.md", "training.json"
 HISTORY, HORIZON = 10, 20
 """Samples at 5 Hz that the networks read and predict."""
 
@@ -119,43 +113,3 @@ def fit_scale(displacement: Tensor, actual: Tensor) -> Tensor:
             errors = torch.stack([wrap(y - factor * x).abs().mean() for factor in factors])
             scale[second, axis] = factors[errors.argmin()]
     return scale
-
-
-def save(model: Ensemble, folder: Path, policy: str, config: Any) -> None:
-    """Write ``config.json`` and ``model.safetensors``; ``config`` is a dataclass with the size of the networks."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD).touch()  # the card is ours, not the hub's
-    model.save_pretrained(folder, config={"policy": policy, "members": len(model.members), **asdict(config)})
-
-
-def load(ensemble: type[Ensemble], folder: Path, policy: str) -> tuple[Ensemble, int]:
-    """The networks of a folder and the size of its weights in bytes; ``ValueError``, one line, says what is wrong."""
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise ValueError(f"{folder} is no folder of trained weights: it has no {name}")
-    try:
-        named = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["policy"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / CONFIG}: not a policy's config.json: it must name its 'policy'") from error
-    if named != policy:
-        raise ValueError(f"{folder} holds weights of {named!r}, not of {policy!r}")
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the hub announces local folders
-            model = ensemble.from_pretrained(str(folder), strict=True)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder}: its weights cannot be used, train or install them anew: {reason}") from error
-    if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
-        raise ValueError(f"{folder / WEIGHTS}: not all weights are finite, train or install them anew")
-    return model, (folder / WEIGHTS).stat().st_size
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums in one order whatever the machine's number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

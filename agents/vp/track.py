@@ -22,9 +22,11 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from agents.pretrained import CHECKPOINTS
+from agents.training import command_line
 from agents.vp.angles import MIRROR, wrap
-from agents.vp.experiment import Examples, Experiment, absolute_error, combine, command_line
-from agents.vp.learned import CHECKPOINTS, HORIZON, Ensemble, LearnedPredictor
+from agents.vp.experiment import Examples, Experiment, absolute_error, combine
+from agents.vp.learned import HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.track_model import PAST, TrackConfig, TrackNet, centred, to_degrees, to_vectors
 from agents.vp.training import Schedule
@@ -160,7 +162,7 @@ def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     runs = f"runs/vp-track-{args.variant}-"
-    command = command_line("agents.vp.track", args)
+    command = command_line("agents.vp.track", args, hidden=("out", "combine", "transfer"))
     if args.combine:
         combine(Track, args.combine, args.out or SHIPPED, runs, args.transfer)
         return

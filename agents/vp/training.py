@@ -7,9 +7,7 @@ of the examples on the seed and the epoch, so a checkpoint needs no state of a g
 from __future__ import annotations
 
 import copy
-import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
+from agents.training import Run
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,6 @@ def fit(
     seed: int,
     folder: Path,
     settings: dict[str, Any],
-    log: Callable[[str], None] = print,
 ) -> list[dict[str, float]]:
     """Fit ``model`` in place to its best validated weights; the curve, one entry per epoch.
 
@@ -71,45 +68,30 @@ def fit(
         validate: figures of the model in evaluation mode, of which ``valid`` chooses the weights: lower is better.
         schedule: how to fit.
         seed: determines order, augmentation and dropout.
-        folder: where ``checkpoint.pt`` (weights, optimiser, average, step, curve, best weights; written atomically)
-            and ``curve.jsonl`` go; a checkpoint found there is continued.
+        folder: of the ``agents.training.Run``; a checkpoint found there is continued.
         settings: what else determines the result. ``ValueError`` if the checkpoint found was made with others.
-        log: gets a line for each epoch.
     """
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, not {seed}")
     identity = {**settings, "schedule": asdict(schedule), "seed": seed, "examples": examples}
-    folder.mkdir(parents=True, exist_ok=True)
     batches = math.ceil(examples / schedule.batch_size)
     steps = batches * schedule.epochs
     average = copy.deepcopy(model).requires_grad_(False).eval() if schedule.average else None
     optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    state: dict[str, Any] = {"step": 0, "loss_sum": 0.0, "curve": [], "best": None}
-    if (folder / CHECKPOINT).is_file():
-        saved = _read_checkpoint(folder / CHECKPOINT, identity)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        if average is not None:
-            average.load_state_dict(saved["average"])
-        state = {name: saved[name] for name in state}
-        log(f"continuing at step {state['step']} of {steps}")
+    state: dict[str, Any] = {"step": 0, "loss_sum": 0.0, "best": None}
+    with Run(folder, identity, steps) as run, torch.random.fork_rng(devices=[]):
+        saved = run.resume()
+        if saved is not None:
+            model.load_state_dict(saved["model"])
+            optimiser.load_state_dict(saved["optimiser"])
+            if average is not None:
+                average.load_state_dict(saved["average"])
+            state = {name: saved[name] for name in state}
 
-    def save() -> None:
-        write_atomically(
-            folder / CHECKPOINT,
-            lambda path: torch.save(
-                {
-                    **state,
-                    "identity": json.dumps(identity, sort_keys=True),
-                    "model": model.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "average": None if average is None else average.state_dict(),
-                },
-                path,
-            ),
-        )
+        def save() -> None:
+            weights = None if average is None else average.state_dict()
+            run.save({**state, "model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": weights})
 
-    with torch.random.fork_rng(devices=[]):
         while state["step"] < steps:
             epoch, first = divmod(state["step"], batches)
             order = np.random.default_rng([seed, epoch]).permutation(examples)
@@ -127,37 +109,22 @@ def fit(
                 optimiser.step()
                 state["step"] += 1
                 state["loss_sum"] += float(value.detach())
+                run.advance(state["step"])
                 if average is not None:
                     _move_average(average, model, schedule.average, state["step"])
                 if state["step"] % schedule.checkpoint_steps == 0 and batch + 1 < batches:
                     save()
             kept = model if average is None else average
             kept.eval()
-            entry = {"epoch": epoch, "train_loss": state["loss_sum"] / batches, **validate(kept)}
-            best = min((earlier["valid"] for earlier in state["curve"]), default=math.inf)
-            if entry["valid"] < best:
+            best = min((earlier["valid"] for earlier in run.curve), default=math.inf)
+            run.record(state["step"], epoch=epoch, train_loss=state["loss_sum"] / batches, **validate(kept))
+            if run.curve[-1]["valid"] < best:
                 state["best"] = {name: value.clone() for name, value in kept.state_dict().items()}
-            state["curve"] = [*state["curve"], entry]
             state["loss_sum"] = 0.0
-            write_curve(folder / CURVE, state["curve"])
             save()
-            log(f"epoch {epoch}  train_loss {entry['train_loss']:.4f}  valid {entry['valid']:.4f}")
     model.load_state_dict(state["best"])
     model.eval()
-    return state["curve"]
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Have ``write`` fill a file beside ``path``, then put it in its place: never half a file there."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    write(unfinished)
-    os.replace(unfinished, path)
-
-
-def write_curve(path: Path, curve: list[dict[str, float]]) -> None:
-    """One JSON object per line and epoch."""
-    text = "".join(json.dumps(entry) + "\n" for entry in curve)
-    write_atomically(path, lambda unfinished: unfinished.write_text(text, encoding="utf-8"))
+    return run.curve
 
 
 def _move_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
@@ -166,16 +133,3 @@ def _move_average(average: nn.Module, model: nn.Module, decay: float, step: int)
     with torch.no_grad():
         for kept, new in zip(average.parameters(), model.parameters(), strict=True):
             kept.lerp_(new, weight)
-
-
-def _read_checkpoint(path: Path, identity: dict[str, Any]) -> dict[str, Any]:
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        found = json.loads(saved["identity"])
-    except Exception as error:
-        raise ValueError(f"{path}: not a checkpoint of this training; remove it to start anew") from error
-    wanted = json.loads(json.dumps(identity))
-    if found != wanted:
-        other = sorted(name for name in wanted if found.get(name) != wanted[name]) or sorted(set(found) - set(wanted))
-        raise ValueError(f"{path}: made with another {other[0]}; remove it or write to another folder")
-    return saved

@@ -17,10 +17,12 @@ import torch
 import tyro
 from torch import Tensor, nn
 
+from agents.pretrained import CHECKPOINTS
+from agents.training import command_line
 from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
-from agents.vp.experiment import Examples, Experiment, absolute_error, combine, command_line
+from agents.vp.experiment import Examples, Experiment, absolute_error, combine
 from agents.vp.irls import least_absolute
-from agents.vp.learned import CHECKPOINTS, HISTORY, HORIZON, Ensemble, LearnedPredictor
+from agents.vp.learned import HISTORY, HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.training import Schedule
 from agents.vp.viewers_model import ViewersConfig, ViewersNet
@@ -117,7 +119,7 @@ def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     config = ViewersConfig(args.hidden, args.width, args.heads, args.dropout)
-    command = command_line("agents.vp.viewers", args)
+    command = command_line("agents.vp.viewers", args, hidden=("out", "combine", "transfer"))
     if args.combine:
         combine(Viewers, args.combine, args.out or SHIPPED, RUNS, args.transfer)
         return

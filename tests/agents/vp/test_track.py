@@ -1,11 +1,14 @@
 """TRACK: its forward pass against a literal transcription, its symmetries, trainings, figures."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from agents.vp import experiment, learned, track
+from agents import pretrained
+from agents.vp import experiment, track
 from agents.vp.angles import MIRROR, wrap
 from agents.vp.scores import predict_windows, score
 from agents.vp.track import Args, Track, TrackEnsemble, orthodromic
@@ -160,9 +163,8 @@ def test_training_lowers_its_loss_and_resumes(variant, tmp_path, monkeypatch, sm
 
 def test_only_training_users_but_oneself_are_seen(tmp_path, recordings_of):
     small = recordings_of()
-    learned.save(
-        random_ensemble(members=1).float(), tmp_path, "track", TrackConfig(hidden=6, space="degrees", dropout=0.1)
-    )
+    config = TrackConfig(hidden=6, space="degrees", dropout=0.1)
+    pretrained.save(random_ensemble(members=1).float(), tmp_path, "track", {"members": 1, **asdict(config)})
     policy, cut = Track(str(tmp_path)), windows(small, "train")
     asked = cut._replace(**{name: getattr(cut, name)[cut.user == 2] for name in cut._fields})
     angles = small.angles_deg.reshape(3, 7, 130, 3)
@@ -176,7 +178,8 @@ def test_only_training_users_but_oneself_are_seen(tmp_path, recordings_of):
 
 
 def test_damaged_weights_are_one_line(tmp_path):
-    learned.save(random_ensemble(members=1), tmp_path, "track", TrackConfig(hidden=6, space="degrees"))
+    config = TrackConfig(hidden=6, space="degrees")
+    pretrained.save(random_ensemble(members=1), tmp_path, "track", {"members": 1, **asdict(config)})
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="its weights cannot be used") as error:
         Track.from_pretrained(tmp_path)

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from agents import pretrained
+from agents.training import CHECKPOINT
 from agents.vp import experiment, learned, viewers
 from agents.vp.angles import MIRROR, wrap
 from agents.vp.irls import least_absolute
 from agents.vp.scores import predict_windows, score
-from agents.vp.training import CHECKPOINT, Schedule, fit
+from agents.vp.training import Schedule, fit
 from agents.vp.viewers import Args, Viewers, ViewersEnsemble
 from agents.vp.viewers_model import HISTORY, HORIZON
 from netenvs.vp.previous_viewers import PreviousViewers
@@ -36,7 +38,7 @@ def model() -> ViewersEnsemble:
 @pytest.fixture
 def folder(model, tmp_path):
     """That as a folder of weights."""
-    learned.save(model.float(), tmp_path / "weights", "viewers", viewers.ViewersConfig(**SIZE))
+    pretrained.save(model.float(), tmp_path / "weights", "viewers", {"members": len(model.members), **SIZE})
     model.double()
     return tmp_path / "weights"
 
@@ -162,7 +164,7 @@ def other_size(folder):
 def not_finite(folder):
     model = ViewersEnsemble(1, **SIZE)
     model.members[0].own.bias.data[0] = torch.nan
-    learned.save(model, folder, "viewers", viewers.ViewersConfig(**SIZE))
+    pretrained.save(model, folder, "viewers", {"members": len(model.members), **SIZE})
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_damaged_folder_is_one_line(folder, damage, message):
 def train(out, monkeypatch, small, **options):
     monkeypatch.setattr(experiment, "load_recordings", lambda name: small)
     viewers.main(Args(out=out, **{"epochs": 2, "batch_size": 16, "hidden": 12, "width": 6, "heads": 2, **options}))
-    return learned.load(ViewersEnsemble, out, "viewers")[0].state_dict()
+    return pretrained.load(ViewersEnsemble, out, "viewers")[0].state_dict()
 
 
 def test_training_resumes_to_the_same_bits(tmp_path, monkeypatch, small):
