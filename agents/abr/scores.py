@@ -1,0 +1,82 @@
+"""How good a bitrate policy is: mean QoE of each trace, with intervals over traces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from agents.policy import ENV_IDS, Policy
+from agents.rollout import EpisodeSpec, play
+from netenvs import datasets
+from netenvs.abr.workload import DATASET, INSTALLED_SPLITS, load_traces
+
+VALIDATION = "fcc-valid-clean"
+SETTINGS: dict[str, dict[str, Any]] = {
+    VALIDATION: {"traces": "fcc-valid-clean"},
+    "fcc-test": {"traces": "fcc-test"},
+    "fcc-test-clean": {"traces": "fcc-test-clean"},
+    "fcc-test x video2": {"traces": "fcc-test", "video": "video2"},
+    "synthetic": {"traces": "synthetic"},
+}
+"""What learned policies are scored on: environment options by the name that cards show. The first chooses weights."""
+
+RESAMPLES = 9999  # as in the tables of `benchmarks.compare`: the same traces give the same interval
+
+
+def score(
+    policy: Policy, traces: str, video: str | None = None, episodes: int | None = None, **options: Any
+) -> np.ndarray:
+    """Mean QoE per decided chunk of each trace, float64 (traces,), in the order of the split.
+
+    Episode i plays trace i, beginning anew after the last one, with seed i for environment and policy: without
+    ``episodes`` every trace once, which is what ``benchmarks.compare --seed 0`` does; with more (and
+    ``start="random"``, say) a trace's value is the mean of its episodes; with less the first traces. ``options``
+    are the environment's. Raises ``ValueError`` for bad options, ``PolicyError`` for a policy that fails.
+    """
+    count = len(load_traces(traces))
+    episodes = count if episodes is None else episodes
+    if episodes < 1:
+        raise ValueError(f"episodes must be 1 or more, not {episodes}")
+    specs = [EpisodeSpec(number, options={"trace": number % count}) for number in range(episodes)]
+    environment = {"traces": traces, **({} if video is None else {"video": video}), **options}
+    played = play(policy, ENV_IDS["abr"], specs, environment, num_envs=min(episodes, 256))
+    values = [episode.total_reward / len(episode.rewards) for episode in played]
+    return np.array([math.fsum(values[i::count]) / len(values[i::count]) for i in range(min(count, episodes))])
+
+
+def mean(values: Sequence[float] | np.ndarray) -> float:
+    """Mean, exactly rounded."""
+    return math.fsum(values) / len(values)
+
+
+def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """95 % bootstrap percentile interval of the mean of ``values`` (n,); the point itself where all are equal."""
+    sample = np.asarray(values, dtype=np.float64)
+    if len(sample) < 2 or np.all(sample == sample[0]):
+        return float(sample[0]), float(sample[0])
+    bounds = stats.bootstrap(
+        (sample,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        vectorized=True,
+        batch=1000,
+        random_state=np.random.default_rng(0),
+    ).confidence_interval
+    return float(bounds.low), float(bounds.high)
+
+
+def available(settings: Mapping[str, Mapping[str, Any]] = SETTINGS) -> dict[str, dict[str, Any]]:
+    """Those of ``settings`` whose data are installed."""
+    here = datasets.installed(DATASET)
+    return {name: dict(found) for name, found in settings.items() if here or found["traces"] not in INSTALLED_SPLITS}
+
+
+def score_all(policy: Policy, settings: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, list[float]]:
+    """Score of each trace, rounded to a millionth, for each of ``settings`` (default: those available)."""
+    chosen = available() if settings is None else settings
+    return {name: np.round(score(policy, **options), 6).tolist() for name, options in chosen.items()}
