@@ -17,6 +17,10 @@ _ENVIRONMENTS: dict[str, tuple[tuple[str, str], dict[str, int]]] = {  # id -> en
     "netenvs/CJS-small-v0": (_CJS, {"num_executors": 10, "num_jobs": 20}),
     "netenvs/CJS-overload-v0": (_CJS, {"num_executors": 10, "num_jobs": 50}),
     "netenvs/VP-v0": (("netenvs.vp.env:VPEnv", "netenvs.vp.env:VPVectorEnv"), {}),
+    "netenvs/VPStreaming-v0": (
+        ("netenvs.vp_streaming.env:VPStreamingEnv", "netenvs.vp_streaming.env:VPStreamingVectorEnv"),
+        {},
+    ),
 }
 
 
