@@ -27,7 +27,12 @@ import numpy as np
 
 from netenvs.spec import check_option_types, parse_spec, unknown_name
 
-ENV_IDS = {"abr": "netenvs/ABR-v0", "cjs": "netenvs/CJS-v0", "vp": "netenvs/VP-v0"}
+ENV_IDS = {
+    "abr": "netenvs/ABR-v0",
+    "cjs": "netenvs/CJS-v0",
+    "vp": "netenvs/VP-v0",
+    "vp-streaming": "netenvs/VPStreaming-v0",
+}
 ENTRY_POINT_GROUP = "netenvs.policies"
 
 
@@ -166,6 +171,16 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "saliency-peak": Entry("agents.vp.saliency_peak:SaliencyPeak"),
         "track": Entry("agents.vp.track:Track"),
         "viewers": Entry("agents.vp.viewers:Viewers"),
+    },
+    "vp-streaming": {
+        "random": Entry("agents.vp_streaming.simple:Random", baseline=False),
+        "whole-sphere": Entry("agents.vp_streaming.simple:WholeSphere"),
+        "static-buffer": Entry("agents.vp_streaming.tiled:StaticBuffer"),
+        "static-rate": Entry("agents.vp_streaming.tiled:StaticRate"),
+        "line-rate": Entry("agents.vp_streaming.tiled:LineRate"),
+        "neighbours-rate": Entry("agents.vp_streaming.tiled:NeighboursRate"),
+        "viewers-rate": Entry("agents.vp_streaming.tiled:ViewersRate"),
+        "oracle-viewport": Entry("agents.vp_streaming.simple:OracleViewport", baseline=False),
     },
 }
 

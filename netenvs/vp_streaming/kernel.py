@@ -163,6 +163,16 @@ def rings(boxes, rows, columns, ring):
 
 
 @kernel
+def rings_of_paths(paths, rows, columns, width, height, out):
+    """Fill ``out``, int64 (k, tiles), with the ``rings`` of viewports along paths, float64 (k, samples, 3)."""
+    samples = paths.shape[1]
+    boxes = np.empty((4, samples))
+    for i in range(len(paths)):
+        tile_boxes(np.ascontiguousarray(paths[i].T), float(rows), float(columns), width, height, boxes)
+        rings(boxes, rows, columns, out[i])
+
+
+@kernel
 def predict(angles_deg, first, last, ahead, line, path):
     """Fill ``path``, float64 (3, SAMPLES): where the head is expected from ``ahead`` samples after ``last`` on.
 

@@ -55,3 +55,18 @@ def bytes_at_1_mbps(grid: TileGrid, video: int, chunks: int, seed: int) -> np.nd
     sizes = np.empty((chunks, grid.tiles))
     kernel.fill_sizes(np.uint64(seed), video, grid.shares(), DETAIL_SPREAD, sizes)
     return sizes
+
+
+def viewport_rings(grid: TileGrid, angles_deg: np.ndarray, fov_deg: tuple[float, float]) -> np.ndarray:
+    """Steps from each tile to the nearest viewport, int64 (k, tiles), of k paths, (k, samples, 3) degrees.
+
+    0 where a viewport of the path shows the tile, see ``netenvs.vp.sphere.tile_masks``; diagonal steps count as one.
+    """
+    paths = np.ascontiguousarray(angles_deg, dtype=np.float64)
+    if paths.ndim != 3 or paths.shape[1] < 1 or paths.shape[2] != 3:
+        raise ValueError(f"paths must have shape (k, samples, 3): roll, pitch, yaw; they have shape {paths.shape}")
+    if not np.isfinite(paths).all():
+        raise ValueError("paths must be finite angles in degrees")
+    out = np.empty((len(paths), grid.tiles), dtype=np.int64)
+    kernel.rings_of_paths(paths, grid.rows, grid.columns, fov_deg[0], fov_deg[1], out)
+    return out
