@@ -173,7 +173,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "viewers": Entry("agents.vp.viewers:Viewers"),
     },
     "vp-streaming": {
-        "random": Entry("agents.vp_streaming.simple:Random", baseline=False),
+        "random-tiles": Entry("agents.vp_streaming.simple:RandomTiles", baseline=False),
         "whole-sphere": Entry("agents.vp_streaming.simple:WholeSphere"),
         "static-buffer": Entry("agents.vp_streaming.tiled:StaticBuffer"),
         "static-rate": Entry("agents.vp_streaming.tiled:StaticRate"),

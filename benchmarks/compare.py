@@ -38,11 +38,11 @@ def parser() -> argparse.ArgumentParser:
         description="Play the same episodes with every policy; print a table, write plots and a report.",
         allow_abbrev=False,
     )
-    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr, cjs or vp")
+    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr, cjs, vp or vp-streaming")
     parser.add_argument(
         "--dataset",
         metavar="D",
-        help="trace split (abr), workload (cjs) or recordings (vp), a file or folder (default: synthetic)",
+        help="trace split (abr), workload (cjs) or recordings (vp, vp-streaming), file or folder (default: synthetic)",
     )
     parser.add_argument(
         "--set",

@@ -13,7 +13,7 @@ from agents.vp_streaming.tiled import TiledPolicy
 from netenvs.vp_streaming.tiles import viewport_rings
 
 
-class Random(Policy):
+class RandomTiles(Policy):
     """A level drawn uniformly for every tile."""
 
     def reset(self, seed: int | None = None) -> None:
@@ -26,7 +26,7 @@ class Random(Policy):
 class WholeSphere(TiledPolicy):
     """All tiles at one rate, the highest that the throughput carries: streaming without any prediction."""
 
-    def __init__(self, safety: float = 0.9):
+    def __init__(self, safety: float = 1.0):
         self.rates = RateBased(safety)
 
     def options(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
@@ -44,7 +44,7 @@ class OracleViewport(TiledPolicy):
 
     privileged = True
 
-    def __init__(self, safety: float = 0.9):
+    def __init__(self, safety: float = 1.0):
         self.rates = RateBased(safety)
 
     def bind(self, env: gym.Env) -> None:
