@@ -521,26 +521,24 @@ def _vp_choices() -> list[Choice]:
 # --- tiled 360-degree streaming -----------------------------------------------------------------------
 
 VP_STREAMING_TERMS = (
-    Term(
-        "quality", "quality in sight", "quality\nin sight", "higher", "Mean quality of the tiles in sight.", decimals=2
-    ),
+    Term("quality", "quality", "quality\nin sight", "higher", "Mean quality of the tiles in sight.", decimals=2),
     Term(
         "stall_s",
-        "rebuffering (s per chunk)",
+        "stall (s / chunk)",
         "stall\ns/chunk",
         "lower",
-        "Time in which the playback buffer was empty, for each decided chunk.",
+        "Rebuffering: time in which the playback buffer was empty, for each decided chunk.",
     ),
     Term(
         "viewport_stall_s",
-        "viewport stall (s per chunk)",
+        "hole (s / chunk)",
         "hole\ns/chunk",
         "lower",
-        "Time in which a tile in sight was missing, for each decided chunk.",
+        "Viewport stall: time in which a tile in sight was missing, for each decided chunk.",
     ),
     Term(
         "quality_change",
-        "change of quality (per chunk)",
+        "change",
         "change",
         "lower",
         "Temporal variation: absolute change of the quality in sight from chunk to chunk.",
@@ -548,7 +546,7 @@ VP_STREAMING_TERMS = (
     ),
     Term(
         "quality_spread",
-        "spread of quality in sight",
+        "spread",
         "spread",
         "lower",
         "Spatial variation: standard deviation of the quality of the tiles in sight.",
@@ -556,11 +554,11 @@ VP_STREAMING_TERMS = (
     ),
     Term(
         "wasted_mbyte",
-        "wasted data (Mbyte per chunk)",
-        "wasted\nMB/chunk",
+        "wasted (Mbyte)",
+        "wasted\nMbyte",
         "lower",
-        "Tiles that were fetched and never in sight.",
-        decimals=2,
+        "Tiles that were fetched and never in sight, sum over an episode.",
+        decimals=1,
     ),
     Term(
         "tile_recall",
@@ -580,13 +578,18 @@ def _vp_streaming_setup(env: gym.Env) -> Setup:
     recordings, traces = len(simulator.recording), len(simulator.traces)
     name = simulator.dataset if simulator.dataset.startswith("synthetic") else simulator.recordings.name
     qoe, rates = simulator.qoe, ", ".join(f"{rate:g}" for rate in simulator.rates_mbps)
+
+    def term_values(episode: Episode) -> dict[str, float]:
+        means = {term.name: float(episode.columns[term.name].mean()) for term in VP_STREAMING_TERMS}
+        return {**means, "wasted_mbyte": float(episode.columns["wasted_mbyte"].sum())}
+
     utility = {"log": "ln(rate / lowest rate)", "lin": "rate / highest rate"}[qoe.kind]
     return Setup(
         dataset=name if simulator.split == "test" else f"{name}, {simulator.split}",
         metric=Metric(f"qoe_{qoe.kind}_per_chunk", "QoE", "higher", f"QoE ({qoe.kind}) per chunk"),
         terms=VP_STREAMING_TERMS,
         score=lambda episode: episode.total_reward / len(episode.rewards),
-        term_values=lambda episode: {t.name: float(episode.columns[t.name].mean()) for t in VP_STREAMING_TERMS},
+        term_values=term_values,
         episode=lambda number, seed: EpisodeSpec(
             seed + number, seed + number, {"recording": number % recordings, "trace": number % traces}
         ),
@@ -605,8 +608,8 @@ def _vp_streaming_setup(env: gym.Env) -> Setup:
             f"{simulator.rtt_ms:g} ms, buffer of at most {simulator.buffer_cap_s:g} s",
             "video": f"chunks of 1 s, {simulator.grid} tiles, {rates} Mbit/s for the whole sphere",
             "objective": f"{qoe.kind}: mean of {utility} in sight - {qoe.stall_penalty:.3g} x (stall + viewport "
-            f"stall) in s - {qoe.change_penalty:g} x change - {qoe.spread_penalty:g} x spread, mean over the chunks that "
-            "are decided (the forced first chunk is left out)",
+            f"stall) in s - {qoe.change_penalty:g} x change - {qoe.spread_penalty:g} x spread, mean over the chunks "
+            "that are decided (the forced first chunk is left out)",
         },
     )
 
