@@ -43,7 +43,7 @@ class Run(AbstractContextManager["Run"]):
         """Recorded points, each with its ``step``."""
         self.unit = unit
         self.total = total
-        self._identity = json.loads(json.dumps(dict(identity)))
+        self.identity = json.loads(json.dumps(dict(identity)))
         self._step = 0
         self._spent = {"cpu_s": 0.0, "wall_s": 0.0}
         self._writer: Any = None
@@ -93,8 +93,8 @@ class Run(AbstractContextManager["Run"]):
             step, spent = saved["step"], {name: float(saved[name]) for name in self._spent}
         except Exception as error:
             raise ValueError(f"{path}: not a checkpoint of this training; remove it to start anew") from error
-        if found != self._identity:
-            other = sorted(k for k in {*found, *self._identity} if found.get(k) != self._identity.get(k))
+        if found != self.identity:
+            other = sorted(k for k in {*found, *self.identity} if found.get(k) != self.identity.get(k))
             raise ValueError(f"{path}: made with another {other[0]}; remove it or write to another folder")
         self.curve, self._spent = curve, spent
         self._begin = time.process_time(), time.perf_counter()
@@ -106,7 +106,7 @@ class Run(AbstractContextManager["Run"]):
     def save(self, state: dict[str, Any]) -> None:
         """Write ``checkpoint.pt`` atomically; ``state`` holds tensors and plain Python objects only."""
         saved = {
-            "identity": json.dumps(self._identity),
+            "identity": json.dumps(self.identity),
             "state": state,
             "curve": json.dumps(self.curve),
             "step": self._step,

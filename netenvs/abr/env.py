@@ -89,7 +89,7 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
     ## Arguments
     | Option          | Default       | Meaning                                                              |
     |-----------------|---------------|----------------------------------------------------------------------|
-    | ``traces``      | None          | name or path; None: the preset's, ``synthetic`` or ``genet``         |
+    | ``traces``      | None          | name, path, ``TraceSet``; None: the preset's, ``synthetic``, ``genet``|
     | ``video``       | None          | name or path; None: ``video1`` with installed traces, else synthetic |
     | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
     | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                           |
@@ -118,7 +118,7 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
 
     def __init__(
         self,
-        traces: str | None = None,
+        traces: str | TraceSet | None = None,
         video: str | None = None,
         preset: str = "netllm",
         qoe: str = "lin",

@@ -8,7 +8,7 @@ import numpy as np
 
 from netenvs.abr import kernel
 from netenvs.abr.qoe import QoE, make_qoe
-from netenvs.abr.workload import TraceSet, Video, load_traces, load_video
+from netenvs.abr.workload import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video, load_traces, load_video
 from netenvs.spec import unknown_name
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -19,8 +19,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Genet fig_reproduce/sim
     "genet": {"traces": "genet", "start": "first", "history": 6, "first_quality": 1, "penalty": 10.0},
 }
-DEFAULT_RTT_MS = 80.0
-DEFAULT_BUFFER_CAP_S = 60.0
 STARTS = ("first", "random", "stored")
 ACTION_MODES = ("jump", "quality")
 
@@ -31,7 +29,7 @@ class Simulator:
     def __init__(
         self,
         rows: int,
-        traces: str | None = None,
+        traces: str | TraceSet | None = None,
         video: str | None = None,
         preset: str = "netllm",
         qoe: str = "lin",

@@ -29,6 +29,8 @@ INSTALLED_SPLITS = (
 )
 INSTALLED_VIDEOS = ("video1", "video2")
 DATASET = "netllm-abr"
+DEFAULT_RTT_MS = 80.0  # where traces bring none of their own (Pensieve sim/env.py)
+DEFAULT_BUFFER_CAP_S = 60.0
 
 MAHIMAHI_PACKET_BYTES = 1500  # one line of a Mahimahi file delivers one packet (mahimahi, mm-link(1))
 MAHIMAHI_BIN_S = 1.0
@@ -118,8 +120,26 @@ def make_trace_set(
     )
 
 
-def load_traces(spec: str) -> TraceSet:
-    """The trace set called ``spec``: a generator, an installed split, a file or a folder.
+def join_traces(name: str, sets: list[TraceSet]) -> TraceSet:
+    """All traces of ``sets`` under one name, in order; those without a round-trip time or buffer get the defaults.
+
+    Each keeps its start pointer. ``installed`` is that of the first set, whose default video is taken.
+    """
+    own = {
+        attribute: None
+        if all(getattr(one, attribute) is None for one in sets)
+        else np.concatenate(
+            [np.full(len(one), default) if (v := getattr(one, attribute)) is None else v for one in sets]
+        )
+        for attribute, default in (("rtt_ms", DEFAULT_RTT_MS), ("buffer_cap_s", DEFAULT_BUFFER_CAP_S))
+    }
+    traces = [(label, *one.trace(i)) for one in sets for i, label in enumerate(one.names)]
+    start_pointer = np.concatenate([one.start_pointer for one in sets])
+    return replace(make_trace_set(name, traces, start_pointer, **own), installed=sets[0].installed)
+
+
+def load_traces(spec: str | TraceSet) -> TraceSet:
+    """The trace set called ``spec``: a generator, an installed split, a file or a folder; a trace set is itself.
 
     * ``synthetic`` (options ``count``, ``seed``), ``genet`` (``space``, ``count``, ``seed``, and any of the
       five parameters), ``pensieve-markov`` (``count``, ``seed``, ``t_l``, ``t_s``, ``cov``, ``duration_s``):
@@ -130,8 +150,10 @@ def load_traces(spec: str) -> TraceSet:
 
     Raises ``ValueError`` (one line: file, line, remedy) for bad files and unknown names.
     """
+    if isinstance(spec, TraceSet):
+        return spec
     if not isinstance(spec, str):
-        raise ValueError(f"traces must be a name or a path, not {type(spec).__name__}")
+        raise ValueError(f"traces must be a name or a path, or a TraceSet, not {type(spec).__name__}")
     is_name = spec.partition("(")[0].strip() in generators.TRACES or spec in INSTALLED_SPLITS
     if not is_name and _exists(spec):
         return _read_path(Path(spec))

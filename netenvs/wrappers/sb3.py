@@ -49,9 +49,17 @@ class SB3VecEnv(VecEnv):
         self._actions: np.ndarray | None = None
 
     def reset(self) -> VecEnvObs:
-        """Begin episodes in all rows, with the seeds given to ``seed()``, if any."""
+        """Begin episodes in all rows, with the seeds given to ``seed()`` and the options to ``set_options()``, if any.
+
+        Options are whole numbers, such as ``{"trace": 3}``; a row without one gets -1, which means: drawn.
+        """
         given = [seed for seed in self._seeds if seed is not None]
-        observations, _ = self.env.reset(seed=list(self._seeds) if given else None)  # type: ignore[arg-type]
+        names = {name for options in self._options for name in options}
+        options = {name: np.array([row.get(name, -1) for row in self._options]) for name in sorted(names)}
+        observations, _ = self.env.reset(
+            seed=list(self._seeds) if given else None,  # type: ignore[arg-type]
+            options=options or None,
+        )
         self._reset_seeds()
         self._reset_options()
         return observations

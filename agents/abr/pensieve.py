@@ -1,0 +1,86 @@
+"""Pensieve, trained here: reinforcement learning of the bitrate, and the policy ``pensieve``.
+
+    python -m agents.abr.pensieve --seed 0
+    python -m agents.abr.pensieve --ship runs/abr-pensieve-0 runs/abr-pensieve-1 runs/abr-pensieve-2
+
+A training takes a few minutes on one core; it can be stopped at any moment and goes on when started again.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+
+from agents.abr.card import ship
+from agents.abr.pensieve_net import TrainedActor
+from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, Validation, fit, settings_of, write_trained
+from agents.abr.scores import VALIDATION
+from agents.pretrained import CHECKPOINTS
+from agents.training import command_line
+from netenvs.abr.workload import load_traces
+
+SHIPPED = CHECKPOINTS / "abr-pensieve"
+
+
+class Pensieve(TrainedActor):
+    """Pensieve's actor, trained by proximal policy optimisation on the training traces of ``netllm-abr``.
+
+    Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017. Observation, network and
+    objective are Pensieve's; it was trained with actor-critic steps of single videos, here hundreds of videos make
+    a step. ``mode=sampled`` draws from the actor's probabilities.
+    """
+
+    registered = "pensieve"
+    shipped = SHIPPED
+
+
+@dataclass(frozen=True)
+class Args(Settings):
+    """Train Pensieve, or fill the folder that is shipped from trainings."""
+
+    seed: int = 0
+    """Determines initial weights, traces, starts and actions."""
+    traces: str = "fcc-train-clean"
+    """What it is trained on: name or path."""
+    valid: str = VALIDATION
+    """Traces that choose the weights."""
+    video: str | None = None
+    """Name or path; default video1 with installed traces, else synthetic."""
+    out: Path | None = None
+    """Folder for checkpoint, curve and weights; runs/abr-pensieve-SEED, or the shipped one with --ship."""
+    ship: tuple[Path, ...] = ()
+    """Folders of trainings: instead of training, ship the best and write the card of all."""
+
+
+def main(args: Args) -> None:
+    """Run the command line; bad input is a ``ValueError`` of one line."""
+    torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
+    if args.ship:
+        best = ship(args.ship, args.out or SHIPPED)
+        print(f"{args.ship[best]} is best on {VALIDATION}; written to {args.out or SHIPPED}")
+        return
+    folder = args.out or Path(f"runs/abr-pensieve-{args.seed}")
+    learner = Learner(load_traces(args.traces), args.video, "quality", settings_of(args), args.seed)
+    identity = {"traces": args.traces, "valid": args.valid, "video": args.video}
+    run, net, kept = fit(learner, Validation(Pensieve, args.valid, args.video), folder, identity)
+    write_trained(
+        folder,
+        Pensieve,
+        net,
+        run,
+        kept,
+        command_line("agents.abr.pensieve", args, hidden=("out", "ship")),
+        f"Trained on `{args.traces}`, every trace entered at random places; weights chosen by greedy decisions on "
+        f"`{args.valid}`, {VALIDATION_STARTS} places a trace; nothing on test splits.",
+    )
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Args))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
