@@ -1,0 +1,169 @@
+"""How good a trained Decima is: mean completion times on seeds of their own, and the model card with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents.cjs.decima_rollout import Setting
+from agents.policy import ENV_IDS, Policy
+from agents.pretrained import CARD, TRAINING
+from agents.rollout import EpisodeSpec, play
+
+FIRST_TEST_SEED = 100
+TESTED = (Setting(10, 20), Setting(50, 20), Setting(50, 50), Setting(50, 200))
+"""What finished weights are scored on."""
+MANY_JOBS = 200
+"""Half as many episodes of these."""
+RESAMPLES = 9999  # as in the tables of `benchmarks.compare`
+
+
+def mean_jcts_s(policy: Policy, workload: str, setting: Setting, seeds: Sequence[int]) -> np.ndarray:
+    """Mean job completion time of an episode for each seed, float64 (seeds,), in seconds."""
+    specs = [EpisodeSpec(seed) for seed in seeds]
+    played = play(policy, ENV_IDS["cjs"], specs, {"workload": workload, **setting._asdict()})
+    return np.array([episode.columns["mean_jct_s"][-1] for episode in played])
+
+
+def compare(values: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
+    """Ratio of the means minus 1 in percent, and its 95 % paired bootstrap interval over episodes."""
+    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.percentile(values[drawn].sum(axis=1) / others[drawn].sum(axis=1), [2.5, 97.5])
+    ratios = (values.mean() / others.mean(), low, high)
+    first, second, third = (round(100 * (float(ratio) - 1), 2) for ratio in ratios)
+    return first, second, third
+
+
+def score(policies: dict[str, Policy], workload: str, episodes: int) -> dict[str, dict[str, Any]]:
+    """Figures of ``policies``, of which ``"fair"`` is one: by setting and policy, mean JCT and difference to it.
+
+    Of ``episodes`` for each setting, half as many of those with 200 jobs; no figures where that is 0.
+    """
+    figures: dict[str, dict[str, Any]] = {}
+    for setting in TESTED if episodes else ():
+        played = max(1, episodes // 2) if setting.num_jobs == MANY_JOBS else episodes
+        seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + played)
+        found = {name: mean_jcts_s(policy, workload, setting, seeds) for name, policy in policies.items()}
+        figures[title(setting)] = {
+            name: {"mean_jct_s": round(float(values.mean()), 3), "to_fair": compare(values, found["fair"])}
+            for name, values in found.items()
+        }
+    return figures
+
+
+def title(setting: Setting) -> str:
+    return f"{setting.num_executors} executors, {setting.num_jobs} jobs"
+
+
+def write_card(folder: Path, training: dict[str, Any]) -> None:
+    """Write ``training.json`` and the model card of a folder."""
+    (folder / TRAINING).write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(card(training), encoding="utf-8")
+
+
+def card(training: dict[str, Any]) -> str:
+    """Model card: what it is, data, commands, figures, curves."""
+    trainings = training["trainings"]
+    chosen = trainings[training["chosen"]]
+    plan = chosen["plan"]
+    clusters = " and ".join(f"{executors} executors with up to {jobs} jobs" for executors, jobs in plan["settings"])
+    lines = [
+        "---",
+        "library_name: netenvs",
+        "tags: [job-scheduling]",
+        "---",
+        "# decima",
+        "",
+        "Decima's graph neural network (Mao et al., SIGCOMM 2019; the version of spark-sched-sim and NetLLM), 20,802 "
+        "parameters, trained here by PPO with a baseline for each sequence of jobs. Decodes "
+        f"**{training['mode']}**, what was better in validation.",
+        "",
+        _beginnings(chosen),
+        "",
+        "## Data",
+        "",
+        f"Workload `{plan['workload']}`, jobs every 25 s on average, clusters of {clusters} side by side. Trained on "
+        "seeds from 100,000 up; weights, decoding and the training that is shipped chosen on seeds from 2000 up; the "
+        "figures below are of seeds from 100 up (40 episodes, 20 of those with 200 jobs), used for nothing else.",
+        "",
+        "## Commands",
+        "",
+        "```",
+        *[entry["command"] for entry in trainings],
+        training["command"],
+        "```",
+        "",
+        "## Mean job completion time, seconds, and difference to `fair` (95 % paired bootstrap interval)",
+        "",
+    ]
+    lines += _table(training["figures"])
+    lines += [
+        "",
+        "`released` rows are the published weights in the same player as `decima`.",
+        "",
+        "## Trainings",
+        "",
+        "Validation: mean over the trained cluster sizes of the difference to `fair`, first before and then after.",
+        "",
+        "| training | seed | validation | decoding | "
+        + " | ".join(training["figures"])
+        + " | decisions | CPU s | wall s |",
+        "|---|---|---|---|" + "---|" * len(training["figures"]) + "---|---|---|",
+    ]
+    for number, entry in enumerate(trainings):
+        name = _kind(entry) + (" (shipped)" if number == training["chosen"] else "")
+        before = min(entry["curve"][0][mode] for mode in ("greedy", "sampled"))
+        cells = " | ".join(_percent(entry["figures"][setting]["decima"]["to_fair"]) for setting in training["figures"])
+        lines.append(
+            f"| {name} | {entry['plan']['seed']} | {100 * before:.1f} % to {100 * entry['valid']:.1f} % "
+            f"| {entry['mode']} | {cells} | {entry['decisions']:,} | {entry['cpu_s']:,} | {entry['wall_s']:,} |"
+        )
+    lines += ["", "## Curves", "", "Validation after each iteration that has one, in percent, greedy / sampled.", ""]
+    lines += ["| training | seed | iteration: greedy / sampled |", "|---|---|---|"]
+    for entry in trainings:
+        points = ", ".join(f"{p['step']}: {100 * p['greedy']:.1f} / {100 * p['sampled']:.1f}" for p in entry["curve"])
+        lines.append(f"| {_kind(entry)} | {entry['plan']['seed']} | {points} |")
+    return "\n".join([*lines, ""])
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    plan = entry["plan"]
+    start = "released weights" if plan["initial"] == "released" else "from scratch"
+    return f"{start}, imitation, PPO" if plan["imitate"] else f"{start}, PPO"
+
+
+def _beginnings(entry: dict[str, Any]) -> str:
+    """Where the shipped weights come from."""
+    plan = entry["plan"]
+    begin = (
+        "Training began with the released weights (data set `decima-weights`)."
+        if plan["initial"] == "released"
+        else "Training began with random weights."
+    )
+    if plan["imitate"]:
+        begin += (
+            f" The first {plan['imitate']} of {plan['iterations']} iterations imitated the rule `capped-srpt`, which "
+            "is not in the paper; PPO went on from there."
+        )
+    return begin
+
+
+def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
+    names = list(next(iter(figures.values())))
+    lines = ["| scheduler | " + " | ".join(figures) + " |", "|---|" + "---|" * len(figures)]
+    for name in names:
+        cells = []
+        for found in figures.values():
+            entry = found[name]
+            cells.append(f"{entry['mean_jct_s']:.1f}" + ("" if name == "fair" else f", {_percent(entry['to_fair'])}"))
+        lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _percent(to_fair: Sequence[float]) -> str:
+    value, low, high = to_fair
+    return f"{value:+.1f} % [{low:.1f}, {high:.1f}]"

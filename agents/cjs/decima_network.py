@@ -1,0 +1,186 @@
+"""Decima's network for many clusters at once: what is trained, and what the policy ``decima`` plays.
+
+The same functions, and the same 20,802 parameters under the same names, as ``decima_released.DecimaNet``, which decides
+for one cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from agents.cjs.decima_graph import Graph
+from agents.cjs.decima_released import DATASET, EMBEDDING, MODES, NEGATIVE_SLOPE, NETWORKS
+from netenvs import datasets
+from netenvs.datasets.decima_weights import PACKED
+from netenvs.spec import unknown_name
+
+SumByParent = Callable[[Tensor, Tensor, int], Tensor]
+"""(messages (n, 16), edges int64 (2, e) from stages to parents, number of parents p) -> their sums (p, 16)."""
+
+
+def perceptron(network: str, activation: Callable[[], nn.Module]) -> nn.Sequential:
+    """One of ``NETWORKS``; its dense layers get the numbers 0, 2 and 4, as in the released state dict."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(NETWORKS[network]):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def _leaky_relu() -> nn.Module:
+    return nn.LeakyReLU(NEGATIVE_SLOPE)
+
+
+def sum_by_parent(messages: Tensor, edges: Tensor, size: int) -> Tensor:
+    """A ``SumByParent`` in plain torch."""
+    return messages.new_zeros(size, messages.shape[1]).index_add(0, edges[1], messages[edges[0]])
+
+
+class NodeEncoder(nn.Module):
+    """Stages tell their parents about themselves and what comes after them, height by height."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp_prep = perceptron("encoder.node_encoder.mlp_prep", _leaky_relu)
+        self.mlp_msg = perceptron("encoder.node_encoder.mlp_msg", _leaky_relu)
+        self.mlp_update = perceptron("encoder.node_encoder.mlp_update", _leaky_relu)
+        self.use_plain_torch()
+
+    def use_plain_torch(self) -> None:
+        """Sums as playing has them: importing torch-geometric takes seconds."""
+        self.sum_by_parent: SumByParent = sum_by_parent
+
+    def forward(self, graph: Graph) -> Tensor:
+        """(n, 16): embeddings of the stages; as published, those of decisions without edges pass no messages."""
+        own = self.mlp_prep(graph.nodes)
+        last = len(graph.node_offset) - 2
+        ends = self.mlp_update(own[: graph.node_offset[1]])
+        if len(graph.lonely):  # they are ends all
+            ends = ends.index_copy(0, graph.lonely, own[graph.lonely])
+        embedded = [ends]
+        messages = self.mlp_msg(ends) if last > 0 else ends
+        for height in range(1, last + 1):
+            begin, end = graph.node_offset[height : height + 2]
+            children, parents = graph.edges[:, graph.edge_offset[height] : graph.edge_offset[height + 1]]
+            inbox = self.sum_by_parent(messages, torch.stack([children, parents - begin]), end - begin)
+            embedded.append(own[begin:end] + self.mlp_update(inbox))
+            if height < last:
+                messages = torch.cat([messages, self.mlp_msg(embedded[-1])])
+        return torch.cat(embedded)
+
+
+class DagEncoder(nn.Module):
+    """Sums over the stages of each job."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp = perceptron("encoder.dag_encoder.mlp", _leaky_relu)
+
+    def forward(self, graph: Graph, nodes: Tensor) -> Tensor:
+        """(j, 16): embeddings of the jobs."""
+        summands = self.mlp(torch.cat([graph.nodes, nodes], dim=1))
+        return summands.new_zeros(len(graph.jobs), EMBEDDING).index_add(0, graph.node_job, summands)
+
+
+class GlobalEncoder(nn.Module):
+    """Sums over the jobs of each cluster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mlp = perceptron("encoder.global_encoder.mlp", _leaky_relu)
+
+    def forward(self, graph: Graph, jobs: Tensor) -> Tensor:
+        """(d, 16): embeddings of the clusters."""
+        clusters = jobs.new_zeros(len(graph.num_executors), EMBEDDING)
+        return clusters.index_add(0, graph.job_decision, self.mlp(jobs))
+
+
+class Encoder(nn.Module):
+    """Embeddings of stages, jobs and clusters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.node_encoder = NodeEncoder()
+        self.dag_encoder = DagEncoder()
+        self.global_encoder = GlobalEncoder()
+
+    def forward(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
+        nodes = self.node_encoder(graph)
+        jobs = self.dag_encoder(graph, nodes)
+        return nodes, jobs, self.global_encoder(graph, jobs)
+
+
+class Head(nn.Module):
+    """A perceptron that scores."""
+
+    def __init__(self, network: str):
+        super().__init__()
+        self.mlp_score = perceptron(network, nn.Tanh)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """(rows,): scores of rows whose parts stand side by side in ``inputs``."""
+        scores: Tensor = self.mlp_score(torch.cat(list(inputs), dim=1)).squeeze(1)
+        return scores
+
+
+class DecimaNetwork(nn.Module, PyTorchModelHubMixin):
+    """Scores of stages, and of numbers of executors for the stage chosen, in d clusters at once.
+
+    ``load_state_dict`` takes the released weights. Sums over children are ``encoder.node_encoder.sum_by_parent``: plain
+    torch, unless a training puts torch-geometric's message passing in its place.
+
+    Arguments:
+        mode: ``"greedy"`` or ``"sampled"``, how it decides best.
+    """
+
+    def __init__(self, mode: str = "greedy") -> None:
+        super().__init__()
+        if mode not in MODES:
+            raise ValueError(unknown_name("mode", str(mode), MODES))
+        self.mode = mode
+        self.encoder = Encoder()
+        self.stage_policy_network = Head("stage_policy_network.mlp_score")
+        self.exec_policy_network = Head("exec_policy_network.mlp_score")
+
+    def stage_scores(self, graph: Graph, embeddings: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """(d, most choices of a decision): logits of the choices, -inf where there are fewer."""
+        nodes, jobs, clusters = embeddings
+        choices, decision = graph.choices, graph.choice_decision
+        context = [graph.nodes[choices], nodes[choices], jobs[graph.node_job[choices]], clusters[decision]]
+        scores = self.stage_policy_network(context)
+        return _table(scores, decision, graph.choice_index, len(graph.num_executors))
+
+    def executor_scores(self, graph: Graph, embeddings: tuple[Tensor, Tensor, Tensor], stages: Tensor) -> Tensor:
+        """(d, most executors): logits of giving 1, 2, ... executors to the stage chosen, -inf where it may not.
+
+        ``stages`` int64 (d,): position of the stage chosen among the choices of each decision.
+        """
+        _, jobs, clusters = embeddings
+        job = graph.node_job[graph.choices[graph.choice_offset[:-1] + stages]]
+        limits = graph.limits[job]
+        decision = torch.repeat_interleave(limits)
+        begin = limits.cumsum(0) - limits
+        index = torch.arange(len(decision)) - begin[decision]
+        number = (index.to(clusters.dtype) / graph.num_executors[decision]).unsqueeze(1)
+        context = torch.cat([graph.jobs[job], jobs[job], clusters], dim=1)
+        return _table(self.exec_policy_network([context[decision], number]), decision, index, len(job))
+
+
+def released_network() -> DecimaNetwork:
+    """With the released weights, data set ``decima-weights``."""
+    network = DecimaNetwork()
+    with datasets.reading(DATASET) as folder, np.load(folder / PACKED, allow_pickle=False) as arrays:
+        network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
+    return network
+
+
+def _table(scores: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
+    """(size, most columns): the scores in their places, -inf elsewhere."""
+    width = int(columns.max()) + 1
+    table = scores.new_full((size, width), -torch.inf)
+    return table.index_put((rows, columns), scores)

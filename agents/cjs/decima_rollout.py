@@ -1,0 +1,207 @@
+"""Episodes of many clusters at once, played by Decima's network as it samples, with returns and advantages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.utils.seeding import np_random
+from torch import Tensor
+
+from agents.cjs.decima_graph import Decisions, Graph, collate, join, pack
+from agents.cjs.decima_network import DecimaNetwork
+from netenvs.cjs.engines import ClusterOptions, Engine, make_engine
+from netenvs.cjs.rules import Rule
+
+
+class Setting(NamedTuple):
+    """The size of a cluster and of its episodes."""
+
+    num_executors: int
+    num_jobs: int
+
+
+class Rollout(NamedTuple):
+    """All decisions (d,) of several episodes, step by step."""
+
+    decisions: Decisions
+    episode: np.ndarray
+    """int64 (d,): number of the episode; those of one sequence of jobs are neighbours."""
+    stages: np.ndarray
+    """int64 (d,): position of the stage chosen among the choices."""
+    executors: np.ndarray
+    """int64 (d,): executors it was offered, minus 1."""
+    log_prob: np.ndarray
+    """float32 (d,): of the decision's effect, see ``effect_log_prob``."""
+    time_s: np.ndarray
+    """float64 (d,): when it was made."""
+    reward: np.ndarray
+    """float64 (d,): minus the job-seconds until the next one, discounted with the options' beta."""
+    end_s: np.ndarray
+    """float64 (episodes,): when all jobs were done."""
+    mean_jct_s: np.ndarray
+    """float64 (episodes,)."""
+    expert: np.ndarray
+    """int64 (d, 2): what an expert would have done: stage among the choices (-1 = none), executors minus 1."""
+
+
+def start(
+    setting: Setting, workload: str, seeds: Sequence[int], beta: float = 0.0, mean_interarrival_ms: float = 25_000.0
+) -> Engine:
+    """Clusters at their first decision, one for each seed; row i is ``CJSEnv.reset(seed=seeds[i])``."""
+    options = ClusterOptions(
+        workload=workload,
+        num_executors=setting.num_executors,
+        num_jobs=setting.num_jobs,
+        mean_interarrival_ms=mean_interarrival_ms,
+        max_jobs=setting.num_jobs,
+        beta=beta,
+    )
+    engine = make_engine(options, len(seeds), record_tasks=False)
+    for row, seed in enumerate(seeds):
+        engine.seed_row(row, seed, np_random(seed)[0])
+    engine.begin(np.ones(len(seeds), np.bool_))
+    return engine
+
+
+def play(
+    network: DecimaNetwork,
+    engines: Sequence[Engine],
+    sizes: Sequence[int],
+    generator: torch.Generator | None,
+    experts: Sequence[Rule] | None = None,
+) -> Rollout:
+    """Play the clusters of all engines, with ``sizes`` executors each, to their ends, all at once.
+
+    Decisions are drawn with ``generator``, or the best ones where that is None. The decisions of ``experts``, a rule
+    for each engine, are noted.
+    """
+    first = np.cumsum([0, *(len(engine.outcomes) for engine in engines)])
+    steps: list[tuple[np.ndarray, ...]] = []
+    parts: list[Decisions] = []
+    over = [np.zeros(len(engine.outcomes), np.bool_) for engine in engines]
+    with torch.inference_mode():
+        while True:
+            live = [np.flatnonzero(~done) for done in over]
+            playing = [i for i in range(len(engines)) if len(live[i])]
+            if not playing:
+                break
+            packed = [pack(engines[i].observation._asdict(), live[i], sizes[i]) for i in playing]
+            decisions = join(packed) if len(packed) > 1 else packed[0]
+            graph = collate(decisions)
+            stages, executors, log_prob = decide(network, graph, generator)
+            rows = graph.choice_row[graph.choice_offset[:-1] + stages].numpy()
+            chosen = np.stack([rows, executors.numpy()], axis=1)
+            expert = np.full((len(rows), 2), -1)
+            times, rewards, at = np.empty(len(rows)), np.empty(len(rows)), 0
+            for i in playing:
+                here = slice(at, at + len(live[i]))
+                at += len(live[i])
+                engine = engines[i]
+                if experts is not None:
+                    expert[here] = engine.decide(experts[i])[live[i]]
+                actions = np.zeros((len(over[i]), 2), np.int64)
+                actions[live[i]] = chosen[here]
+                times[here] = engine.outcomes["time_s"][live[i]]
+                engine.step(actions, False)
+                rewards[here] = engine.outcomes["reward"][live[i]]
+                over[i] = engine.outcomes["terminated"] | engine.outcomes["truncated"]
+            if experts is not None:
+                expert[:, 0] = _positions(graph, expert[:, 0])
+            episodes = np.concatenate([first[i] + live[i] for i in playing])
+            steps.append((episodes, stages.numpy(), executors.numpy(), log_prob.numpy(), times, rewards, expert))
+            parts.append(decisions)
+    episode, stage, executor, log_probs, time_s, reward, wanted = map(np.concatenate, zip(*steps, strict=True))
+    ends = np.concatenate([engine.outcomes["time_s"] for engine in engines])
+    mean_jct_s = np.concatenate([engine.outcomes["mean_jct_s"] for engine in engines])
+    return Rollout(join(parts), episode, stage, executor, log_probs, time_s, reward, ends, mean_jct_s, wanted)
+
+
+def decide(network: DecimaNetwork, graph: Graph, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+    """(stages, executors, log_prob), (d,) each: positions among the choices, executors minus 1, see ``Rollout``."""
+    embeddings = network.encoder(graph)
+    stage_log_prob = network.stage_scores(graph, embeddings).log_softmax(dim=1)
+    stages = draw(stage_log_prob, generator)
+    executor_log_prob = network.executor_scores(graph, embeddings, stages).log_softmax(dim=1)
+    executors = draw(executor_log_prob, generator)
+    log_prob = stage_log_prob.gather(1, stages[:, None])[:, 0]
+    demand = graph.choice_demand[graph.choice_offset[:-1] + stages]
+    return stages, executors, log_prob + effect_log_prob(executor_log_prob, executors, demand)
+
+
+def draw(log_prob: Tensor, generator: torch.Generator | None) -> Tensor:
+    """int64 (d,): a column of each row, drawn, or the most probable one."""
+    if generator is None:
+        return log_prob.argmax(dim=1)
+    return torch.multinomial(log_prob.exp(), 1, generator=generator)[:, 0]
+
+
+def effect_log_prob(log_prob: Tensor, executors: Tensor, demand: Tensor) -> Tensor:
+    """(d,): log-probability of giving a stage as many executors as ``executors`` + 1 come to.
+
+    ``log_prob`` (d, k) is that of 1, 2, ... executors. Numbers of ``demand`` and above have one and the same effect,
+    so they count together: what is never noticed need not be learned.
+    """
+    number = torch.arange(log_prob.shape[1])
+    same = number == executors[:, None]
+    enough = (executors >= demand - 1)[:, None] & (number >= (demand - 1)[:, None])
+    return log_prob.masked_fill(~(same | enough), -torch.inf).logsumexp(dim=1)
+
+
+def returns(rollout: Rollout, beta: float) -> np.ndarray:
+    """float64 (d,): discounted sum of the rewards from each decision on; time counts exp(-beta seconds)."""
+    values = np.empty(len(rollout.reward))
+    following = np.zeros(len(rollout.end_s))
+    then_s = rollout.end_s.copy()
+    for i in range(len(values) - 1, -1, -1):
+        episode = rollout.episode[i]
+        discount = np.exp(-beta * (then_s[episode] - rollout.time_s[i]))
+        following[episode] = rollout.reward[i] + discount * following[episode]
+        then_s[episode] = rollout.time_s[i]
+        values[i] = following[episode]
+    return values
+
+
+def advantages(rollout: Rollout, values: np.ndarray, rollouts: int) -> np.ndarray:
+    """float64 (d,): returns minus an input-dependent baseline, divided by their standard deviation in the sequence.
+
+    The baseline (Mao et al., "Variance Reduction for Reinforcement Learning in Input-Driven Environments", ICLR 2019)
+    is what the ``rollouts`` episodes of the same sequence of jobs return on average from the same time on, each
+    interpolated linearly between its decisions: bad luck with the jobs is nobody's fault.
+    """
+    result = np.empty(len(values))
+    places = [np.flatnonzero(rollout.episode == episode) for episode in range(len(rollout.end_s))]
+    for begin in range(0, len(places), rollouts):
+        group = places[begin : begin + rollouts]
+        for own in group:
+            baseline = np.zeros(len(own))
+            for number, other in enumerate(group, begin):
+                times = np.append(rollout.time_s[other], rollout.end_s[number])
+                baseline += np.interp(rollout.time_s[own], times, np.append(values[other], 0.0))
+            result[own] = values[own] - baseline / len(group)
+        everything = np.concatenate(group)
+        result[everything] /= result[everything].std() + 1e-8
+    return result
+
+
+def _positions(graph: Graph, rows: np.ndarray) -> np.ndarray:
+    """Position among the choices of each decision of the stage in a row of the observation; -1 for row 0."""
+    positions = np.full(len(rows), -1)
+    decision = graph.choice_decision.numpy()
+    found = np.flatnonzero(graph.choice_row.numpy() == rows[decision])
+    positions[decision[found]] = graph.choice_index.numpy()[found]
+    return positions
+
+
+def decisions_per_second(
+    network: DecimaNetwork, clusters: int = 64, num_executors: int = 10, num_jobs: int = 20, workload: str = "synthetic"
+) -> tuple[int, float]:
+    """(decisions, decisions per second) of one rollout as trainings make them, one thread, environment included."""
+    begin = time.perf_counter()
+    setting = Setting(num_executors, num_jobs)
+    engine = start(setting, workload, [100_000 + row for row in range(clusters)])
+    rollout = play(network, [engine], [setting.num_executors], torch.Generator().manual_seed(0))
+    return len(rollout.episode), len(rollout.episode) / (time.perf_counter() - begin)

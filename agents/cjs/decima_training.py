@@ -1,0 +1,191 @@
+"""Training of Decima: a curriculum of job sequences, each played several times, learned from by PPO."""
+
+from __future__ import annotations
+
+import copy
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agents import pretrained
+from agents.cjs.capped_srpt import CappedSRPT
+from agents.cjs.decima import NAME, Decima
+from agents.cjs.decima_card import score, write_card
+from agents.cjs.decima_network import DecimaNetwork, released_network
+from agents.cjs.decima_plan import Plan
+from agents.cjs.decima_ppo import SumOfMessages, Update, imitate, improve
+from agents.cjs.decima_released import DATASET, MODES
+from agents.cjs.decima_rollout import Setting, advantages, play, returns, start
+from agents.policy import Policy, load_policy
+from agents.pretrained import TRAINING
+from agents.training import Run
+from netenvs import datasets
+from netenvs.cjs.rules import FAIR, Rule
+
+FIRST_SEED = 100_000
+"""Seeds of job sequences for training begin here; results are played on seeds below 1,000."""
+FIRST_VALIDATION_SEED = 2000
+SEEDS_PER_TRAINING = 1_000_000
+
+
+def train(plan: Plan, run: Run) -> tuple[DecimaNetwork, dict[str, Any]]:
+    """Train, or go on with a training, in the folder of ``run``; the network best in validation and how it was found.
+
+    An iteration depends on its number, the seed, the weights and the optimiser alone, so a training that was killed
+    and continued gives the same weights. Runs on one thread.
+    """
+    torch.set_num_threads(1)
+    torch.manual_seed(plan.seed)
+    network = initial_network(plan.initial)
+    optimiser = torch.optim.Adam(network.parameters(), lr=plan.learning_rate)
+    reference = [_mean_jct_s(network, plan, setting, FAIR) for setting in plan.settings]
+    state: dict[str, Any] = run.resume() or {"iteration": 0, "decisions": 0, "best": {"valid": np.inf}}
+    if state["iteration"]:
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+    if state["iteration"] == 0 and not run.curve:
+        _validate(network, plan, reference, run, state, {})
+    while state["iteration"] < plan.iterations:
+        figures, decisions = _iterate(network, optimiser, plan, state["iteration"])
+        state["iteration"] += 1
+        state["decisions"] += decisions
+        run.advance(state["iteration"])
+        if state["iteration"] % plan.validate_every == 0 or state["iteration"] == plan.iterations:
+            _validate(network, plan, reference, run, state, figures)
+        run.save({**state, "network": network.state_dict(), "optimiser": optimiser.state_dict()})
+    best = state["best"]
+    network.load_state_dict(best["weights"])
+    network.encoder.node_encoder.use_plain_torch()
+    return network, {name: best[name] for name in ("mode", "valid", "step")} | {"decisions": state["decisions"]}
+
+
+def run_training(plan: Plan, folder: Path, command: str, test: int) -> None:
+    """Train, or go on with a training, and write the folder of the weights best in validation with its figures."""
+    with Run(folder, asdict(plan), plan.iterations, "iterations") as run:
+        network, found = train(plan, run)
+        entry = {
+            "command": command,
+            "plan": asdict(plan),
+            **found,
+            "cpu_s": round(run.cpu_s),
+            "wall_s": round(run.wall_s),
+            "curve": run.curve,
+        }
+    pretrained.save(network, folder, NAME, {"mode": found["mode"]})
+    entry["figures"] = score(
+        {"fair": load_policy("fair", "cjs"), NAME: Decima(folder=str(folder))}, plan.workload, test
+    )
+    _write(folder, [entry], 0, entry["figures"], command)
+
+
+def choose(folders: Sequence[Path], out: Path, test: int) -> None:
+    """Write into ``out`` the weights of the training that did best in validation, and a card of all."""
+    entries: list[dict[str, Any]] = []
+    for folder in folders:
+        try:
+            entries += json.loads((folder / TRAINING).read_text(encoding="utf-8"))["trainings"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ValueError(f"{folder} is no folder of a finished training: no {TRAINING} there") from error
+    chosen = min(range(len(entries)), key=lambda number: entries[number]["valid"])
+    network, _ = pretrained.load(DecimaNetwork, folders[chosen], NAME)
+    pretrained.save(network, out, NAME, {"mode": network.mode})
+    policies: dict[str, Policy] = {name: load_policy(name, "cjs") for name in ("fair", "capped-srpt")}
+    policies |= {f"{NAME}({mode})": Decima(mode, str(out)) for mode in MODES}
+    if datasets.installed(DATASET):
+        policies |= {f"released({mode})": Decima.of(released_network(), mode) for mode in MODES}
+    figures = score(policies, entries[chosen]["plan"]["workload"], test)
+    command = f"python -m agents.cjs.decima --choose {' '.join(map(str, folders))}"
+    _write(out, entries, chosen, figures, command)
+
+
+def _write(folder: Path, entries: list[dict[str, Any]], chosen: int, figures: dict[str, Any], command: str) -> None:
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "torch-geometric", "numpy")}
+    training = {"command": command, "versions": versions, "mode": entries[chosen]["mode"], "chosen": chosen}
+    write_card(folder, {**training, "figures": figures, "trainings": entries})
+
+
+def initial_network(initial: str) -> DecimaNetwork:
+    """A network in training, with released weights or those that torch's generator gives it."""
+    network = released_network() if initial == "released" else DecimaNetwork()
+    network.encoder.node_encoder.sum_by_parent = SumOfMessages()
+    return network
+
+
+def _iterate(
+    network: DecimaNetwork, optimiser: torch.optim.Optimizer, plan: Plan, iteration: int
+) -> tuple[dict[str, float], int]:
+    """One rollout and what is learned from it: figures, decisions made."""
+    imitating = iteration < plan.imitate
+    progress = max(0, iteration - plan.imitate) / max(1, plan.iterations - plan.imitate)
+    part = 1.0 if imitating else min(1.0, plan.first_jobs + 2 * progress * (1 - plan.first_jobs))
+    rollouts = 1 if imitating else plan.rollouts
+    sequences = plan.sequences * plan.rollouts if imitating else plan.sequences
+    first = FIRST_SEED + SEEDS_PER_TRAINING * plan.seed + iteration * plan.sequences * plan.rollouts
+    seeds = np.repeat(np.arange(first, first + sequences), rollouts).tolist()
+    settings = [Setting(setting.num_executors, max(1, round(part * setting.num_jobs))) for setting in plan.settings]
+    engines = [start(setting, plan.workload, seeds, plan.beta) for setting in settings]
+    sizes = [setting.num_executors for setting in settings]
+    generator = torch.Generator().manual_seed((plan.seed << 32) + iteration)
+    rng = np.random.default_rng([plan.seed, iteration])
+    for group in optimiser.param_groups:
+        group["lr"] = plan.learning_rate * (1 - 0.9 * (0 if imitating else progress))
+    update = Update(
+        1 if imitating else plan.epochs, plan.minibatch, plan.clip, plan.target_kl, plan.entropy * (1 - progress)
+    )
+    if imitating:
+        rollout = play(network, engines, sizes, generator, [experts(size) for size in sizes])
+        figures = imitate(network, optimiser, rollout, update, rng)
+    else:
+        rollout = play(network, engines, sizes, generator)
+        advantage = advantages(rollout, returns(rollout, plan.beta), plan.rollouts)
+        figures = improve(network, optimiser, rollout, advantage, update, rng)
+    return figures, len(rollout.episode)
+
+
+def experts(num_executors: int) -> Rule:
+    """What is imitated."""
+    return CappedSRPT().rule(num_executors)
+
+
+def _validate(
+    network: DecimaNetwork,
+    plan: Plan,
+    reference: Sequence[float],
+    run: Run,
+    state: dict[str, Any],
+    figures: dict[str, float],
+) -> None:
+    """Record how the network does against ``fair`` in validation; keep it if it never did better."""
+    point: dict[str, float] = {"decisions": state["decisions"], **figures}
+    for mode in MODES:
+        parts = []
+        for setting, fair_s in zip(plan.settings, reference, strict=True):
+            parts.append(_mean_jct_s(network, plan, setting, mode) / fair_s - 1)
+            point[f"{mode}_{setting.num_executors}"] = round(parts[-1], 5)
+        point[mode] = round(float(np.mean(parts)), 5)
+        if point[mode] < state["best"]["valid"]:
+            state["best"] = {
+                "valid": point[mode],
+                "mode": mode,
+                "step": state["iteration"],
+                "weights": copy.deepcopy(network.state_dict()),
+            }
+    run.record(state["iteration"], **point)
+
+
+def _mean_jct_s(network: DecimaNetwork, plan: Plan, setting: Setting, by: str | Rule) -> float:
+    """Mean JCT in the validation episodes of a setting, by the network in a mode, or by a rule."""
+    seeds = [FIRST_VALIDATION_SEED + i for i in range(plan.validation)]
+    engine = start(setting, plan.workload, seeds)
+    if isinstance(by, Rule):
+        while not engine.outcomes["terminated"].all():
+            engine.step(engine.decide(by), False)
+        return float(engine.outcomes["mean_jct_s"].mean())
+    generator = torch.Generator().manual_seed(0) if by == "sampled" else None
+    return float(play(network, [engine], [setting.num_executors], generator).mean_jct_s.mean())
