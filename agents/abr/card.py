@@ -58,7 +58,13 @@ class Training:
 
 
 def write_card(
-    folder: Path, policy: str, summary: str, trainings: Sequence[Training], shipped: int = 0, notes: str = ""
+    folder: Path,
+    policy: str,
+    summary: str,
+    trainings: Sequence[Training],
+    shipped: int = 0,
+    notes: str = "",
+    command: str = "",
 ) -> None:
     """Write ``README.md`` and ``training.json`` of a folder that holds the weights of ``trainings[shipped]``.
 
@@ -69,18 +75,21 @@ def write_card(
         trainings: one for each seed, with the same settings scored.
         shipped: which of them the weights are of.
         notes: Markdown that follows the scores, such as what else was tried.
+        command: what filled the folder, where no single training did.
     """
     found = {
         "policy": policy,
         "summary": summary,
         "notes": notes,
         "shipped": shipped,
+        "command": command or trainings[shipped].command,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy", "gymnasium")},
         "trainings": [asdict(training) for training in trainings],
     }
     text = json.dumps(found, indent=1)
     write_atomically(folder / TRAINING, lambda path: path.write_text(text + "\n", encoding="utf-8"))
-    card = "\n".join([*_head(folder, policy, summary, trainings), *_scores(trainings, shipped)])
+    commands = [*(training.command for training in trainings), *([command] if command else [])]
+    card = "\n".join([*_head(folder, policy, summary, trainings, commands), *_scores(trainings, shipped)])
     card = "\n".join([card, *(["", notes.strip()] if notes else []), *_cost(trainings), *_curves(trainings), ""])
     write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
 
@@ -95,7 +104,7 @@ def read_trainings(folder: Path) -> list[Training]:
         raise ValueError(f"{folder}: no {TRAINING} of a finished training; train it first") from error
 
 
-def ship(folders: Sequence[Path], out: Path, notes: str = "") -> int:
+def ship(folders: Sequence[Path], out: Path, notes: str = "", command: str = "") -> int:
     """Fill ``out`` with the best of trained ``folders``, one for each seed, and the card of all; which it was.
 
     The best is the one with the highest mean on fcc-valid-clean. ``ValueError``, one line, for folders that are not
@@ -121,11 +130,12 @@ def ship(folders: Sequence[Path], out: Path, notes: str = "") -> int:
     out.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, WEIGHTS):
         write_atomically(out / name, functools.partial(shutil.copyfile, folders[best] / name))
-    write_card(out, texts[best]["policy"], texts[best]["summary"], trainings, best, notes or texts[best]["notes"])
+    text = texts[best]
+    write_card(out, text["policy"], text["summary"], trainings, best, notes or text["notes"], command)
     return best
 
 
-def _head(folder: Path, policy: str, summary: str, trainings: Sequence[Training]) -> list[str]:
+def _head(folder: Path, policy: str, summary: str, trainings: Sequence[Training], commands: Sequence[str]) -> list[str]:
     return [
         "---",
         "library_name: netenvs",
@@ -145,7 +155,7 @@ def _head(folder: Path, policy: str, summary: str, trainings: Sequence[Training]
         "## Commands",
         "",
         "```",
-        *[training.command for training in trainings],
+        *commands,
         "```",
     ]
 

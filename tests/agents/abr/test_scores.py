@@ -87,7 +87,7 @@ def trained(tmp_path):
 
 def test_the_best_seed_in_validation_is_shipped(trained, tmp_path):
     out = tmp_path / "shipped"
-    assert ship(trained, out) == 1
+    assert ship(trained, out, command="python -m made.up --ship 0 1 2") == 1
     assert (out / "model.safetensors").read_bytes() == bytes([1]) * 5000
     assert json.loads((out / "config.json").read_text())["seed"] == 1
     assert [training.seed for training in read_trainings(out)] == [0, 1, 2]
@@ -97,6 +97,7 @@ def test_the_best_seed_in_validation_is_shipped(trained, tmp_path):
         "A policy for tests.",
         "Trained on nothing.",
         "python -m made.up --seed 2",
+        "python -m made.up --ship 0 1 2",
         "| seed | fcc-valid-clean | synthetic |",
         "| 0 | 0.1500 [0.100, 0.200] | 2.0000 [1.000, 3.000] |",
         "| 1 (shipped) | 0.4500 [0.400, 0.500] | 2.0000 [1.000, 3.000] |",
