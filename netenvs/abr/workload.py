@@ -153,7 +153,7 @@ def load_traces(spec: str | TraceSet) -> TraceSet:
     if isinstance(spec, TraceSet):
         return spec
     if not isinstance(spec, str):
-        raise ValueError(f"traces must be a name or a path, or a TraceSet, not {type(spec).__name__}")
+        raise ValueError(f"traces must be a name, a path or a TraceSet, not {type(spec).__name__}")
     is_name = spec.partition("(")[0].strip() in generators.TRACES or spec in INSTALLED_SPLITS
     if not is_name and _exists(spec):
         return _read_path(Path(spec))

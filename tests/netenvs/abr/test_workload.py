@@ -133,7 +133,7 @@ def test_errors_reach_the_user_of_gym_make(tmp_path):
         ("pensieve-markov(t_l=0)", "t_l >= 1"),
         ("pensieve-markov(duration_s=1)", "duration_s >= 2"),
         ("pensieve-markov(t_s=long)", "pensieve-markov"),
-        (["synthetic"], "traces must be a name or a path, not list"),
+        (["synthetic"], "traces must be a name, a path or a TraceSet, not list"),
     ],
 )
 def test_bad_trace_names_are_one_line(spec, message):
