@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from stable_baselines3.common.utils import set_random_seed
 
 from agents.abr.card import Training, write_card
 from agents.abr.pensieve_net import HISTORY, WIDTH, PensieveFeatures, PensieveNet, TrainedActor
-from agents.abr.scores import interval, mean, score, score_all
+from agents.abr.scores import SETTINGS, available, interval, mean, score, score_all
 from agents.policy import ENV_IDS
 from agents.pretrained import save
 from agents.training import Run
@@ -230,12 +230,31 @@ class Learner:
         return SB3VecEnv(TransformReward(env, lambda reward: REWARD_SCALE * np.maximum(reward, REWARD_FLOOR)))
 
 
+class Curriculum:
+    """What the rows play, iteration by iteration: here all traces of the learner alike."""
+
+    def begin(self, learner: Learner) -> str:
+        """An iteration comes next: change the learner's traces, if need be; what there is to say about it."""
+        return ""
+
+    def choose(self, rng: np.random.Generator) -> np.ndarray | None:
+        """The trace of each group, int (groups,); None: drawn from all."""
+        return None
+
+    def state(self) -> dict[str, Any]:
+        """All that ``begin`` has changed, for ``Run.save``."""
+        return {}
+
+    def restore(self, learner: Learner, state: dict[str, Any]) -> None:
+        """Change it again."""
+
+
 def fit(
     learner: Learner,
     validate: Callable[[PensieveNet], dict[str, float]],
     folder: Path,
     identity: dict[str, Any],
-    choose: Callable[[int, np.random.Generator], np.ndarray | None] = lambda iteration, rng: None,
+    curriculum: Curriculum | None = None,
 ) -> tuple[Run, PensieveNet, int]:
     """Train to the end: the run, the network that was best in validation, and the step it was taken at.
 
@@ -243,9 +262,10 @@ def fit(
         learner: just made.
         validate: figures of a network, of which ``valid`` chooses: higher is better.
         folder, identity: of the ``agents.training.Run``.
-        choose: the traces of an iteration, drawn with the given generator.
+        curriculum: what the rows play; None: all traces alike.
     """
     settings = learner.settings
+    curriculum = Curriculum() if curriculum is None else curriculum
     per_iteration = settings.rows * learner.chunks
     total = learner.iterations * per_iteration
     best: dict[str, Any] = {"valid": -math.inf, "step": 0, "weights": learner.net().state_dict()}
@@ -254,10 +274,13 @@ def fit(
         if saved is not None:
             best = saved["best"]
             learner.restore(saved["learner"])
+            curriculum.restore(learner, saved["curriculum"])
         while learner.iteration < learner.iterations:
             begin = time.process_time()
             rng = np.random.default_rng([learner.seed, learner.iteration, DRAW_STREAM])
-            reward = learner.iterate(choose(learner.iteration, rng))
+            if news := curriculum.begin(learner):
+                run.say(news)
+            reward = learner.iterate(curriculum.choose(rng))
             run.advance(learner.steps)
             if learner.iteration % settings.validate_every and learner.iteration < learner.iterations:
                 continue
@@ -268,7 +291,7 @@ def fit(
             run.say(f"{rate:,.0f} steps per processor second")
             if figures["valid"] > best["valid"]:
                 best = {"valid": figures["valid"], "step": learner.steps, "weights": net.state_dict()}
-            run.save({"learner": learner.state(), "best": best})
+            run.save({"learner": learner.state(), "curriculum": curriculum.state(), "best": best})
     net = learner.net()
     net.load_state_dict(best["weights"])
     return run, net, best["step"]
@@ -302,14 +325,17 @@ def write_trained(
     kept: int,
     command: str,
     data: str,
+    settings: Mapping[str, Mapping[str, Any]] = SETTINGS,
+    notes: str = "",
 ) -> None:
     """Write the folder of a finished training: config, weights, model card with the scores; print these.
 
-    ``kept`` is the step that ``net`` is of, ``command`` what was run, ``data`` a sentence on what it saw.
+    ``kept`` is the step that ``net`` is of, ``command`` what was run, ``data`` a sentence on what it saw,
+    ``settings`` what it is scored on where the data are installed, ``notes`` Markdown for the card.
     """
     sizes = {"levels": net.levels, "actions": net.actions, "history": net.history}
     save(net, folder, policy.registered, {**sizes, "width": net.features.size // 6, "hidden": net.hidden.out_features})
-    scores = score_all(policy.from_pretrained(folder))
+    scores = score_all(policy.from_pretrained(folder), available(settings))
     training = Training.of(
         run,
         command=command,
@@ -321,7 +347,7 @@ def write_trained(
         settings=run.identity,
     )
     summary = (policy.__doc__ or "").split("\n\n")[0]
-    write_card(folder, policy.registered, summary, [training])
+    write_card(folder, policy.registered, summary, [training], notes=notes)
     for name, values in scores.items():
         low, high = interval(values)
         print(f"{name}: {mean(values):.4f} [{low:.3f}, {high:.3f}]", flush=True)

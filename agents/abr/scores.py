@@ -12,7 +12,7 @@ from scipy import stats
 from agents.policy import ENV_IDS, Policy
 from agents.rollout import EpisodeSpec, play
 from netenvs import datasets
-from netenvs.abr.workload import DATASET, INSTALLED_SPLITS, load_traces
+from netenvs.abr.workload import DATASET, INSTALLED_SPLITS, TraceSet, load_traces
 
 VALIDATION = "fcc-valid-clean"
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -28,7 +28,7 @@ RESAMPLES = 9999  # as in the tables of `benchmarks.compare`: the same traces gi
 
 
 def score(
-    policy: Policy, traces: str, video: str | None = None, episodes: int | None = None, **options: Any
+    policy: Policy, traces: str | TraceSet, video: str | None = None, episodes: int | None = None, **options: Any
 ) -> np.ndarray:
     """Mean QoE per decided chunk of each trace, float64 (traces,), in the order of the split.
 
