@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from agents.policy import BatchPolicy, PolicyError, load_policy
-from agents.vp.predictor import Predictor
+from agents.vp.predictor import PREVIOUS_VIEWERS, Predictor
 from agents.vp_streaming.rates import BufferBased, RateBased, sizes_mbyte, zone_levels
 from netenvs.vp.recordings import RATE_HZ
 from netenvs.vp_streaming.tiles import viewport_rings
@@ -91,12 +91,16 @@ class LineRate(Tiled):
 class NeighboursRate(Tiled):
     """The viewer does what similar previous viewers did; the rate follows the throughput."""
 
+    assumption = PREVIOUS_VIEWERS
+
     def __init__(self, margin: int = 1, safety: float = 1.0):
         super().__init__("neighbours", "throughput", margin, safety)
 
 
 class ViewersRate(Tiled):
     """The viewport of the learned predictor ``viewers``; the rate follows the throughput."""
+
+    assumption = PREVIOUS_VIEWERS
 
     def __init__(self, margin: int = 1, safety: float = 1.0):
         super().__init__("viewers", "throughput", margin, safety)
