@@ -20,9 +20,9 @@ from torch import Tensor
 
 from agents import pretrained
 from agents.cjs.decima_graph import can_choose, collate, pack
-from agents.cjs.decima_network import DecimaNetwork
+from agents.cjs.decima_network import MODES, DecimaNetwork, median
 from agents.cjs.decima_plan import Plan
-from agents.cjs.decima_released import MODES, TIE
+from agents.cjs.decima_released import TIE
 from agents.cjs.decima_rollout import Setting
 from agents.policy import BatchPolicy
 from agents.training import command_line
@@ -40,8 +40,9 @@ class Decima(BatchPolicy):
     the size of the batch.
 
     Arguments:
-        mode: ``"greedy"`` takes the best stage and number, ``"sampled"`` draws both from the network's softmax, with
-            a stream of random numbers for each episode; the default is what was better in validation.
+        mode: ``"greedy"`` takes the best stage and number of executors, ``"median"`` the best stage and the median of
+            the numbers, ``"sampled"`` draws both from the network's softmax, with a stream of random numbers for each
+            episode. The default is what was best in validation.
         folder: weights, by default those that come with the project. ``ValueError``, one line, for others that cannot
             be used.
     """
@@ -90,14 +91,15 @@ class Decima(BatchPolicy):
         with torch.inference_mode(), pretrained.one_thread():
             embeddings = self.network.encoder(graph)
             stages = self._choose(self.network.stage_scores(graph, embeddings), streams)
-            executors = self._choose(self.network.executor_scores(graph, embeddings, stages), streams)
+            scores = self.network.executor_scores(graph, embeddings, stages)
+            executors = median(scores.log_softmax(dim=1)) if self.mode == "median" else self._choose(scores, streams)
         actions[rows, 0] = graph.choice_row[graph.choice_offset[:-1] + stages].numpy()
         actions[rows, 1] = executors.numpy()
         return actions
 
     def _choose(self, scores: Tensor, streams: Sequence[random.Random]) -> Tensor:
-        """int64 (k,): a column of each row of the logits."""
-        if self.mode == "greedy":
+        """int64 (k,): a column of each row of the logits, drawn or the best one."""
+        if self.mode != "sampled":
             return (scores >= scores.max(dim=1, keepdim=True).values - TIE).int().argmax(dim=1)
         share = scores.softmax(dim=1).cumsum(dim=1)
         points = torch.tensor([stream.random() for stream in streams], dtype=share.dtype)
@@ -144,7 +146,7 @@ class Args:
     target_kl: float = 0.01
     """Divergence from the policy that played."""
     validation: int = 20
-    """Validation episodes for each size, greedy and sampled."""
+    """Validation episodes for each size and mode."""
     validate_every: int = 10
     """Iterations between validations; the best weights are kept."""
     test: int = 40

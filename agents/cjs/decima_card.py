@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.cjs.decima_network import MODES
 from agents.cjs.decima_rollout import Setting
 from agents.policy import ENV_IDS, Policy
 from agents.pretrained import CARD, TRAINING
@@ -16,7 +17,9 @@ from agents.rollout import EpisodeSpec, play
 
 FIRST_TEST_SEED = 100
 TESTED = (Setting(10, 20), Setting(50, 20), Setting(50, 50), Setting(50, 200))
-"""What finished weights are scored on."""
+"""What finished weights are scored on, with the workload of the training."""
+TESTED_ELSEWHERE = (Setting(10, 20), Setting(50, 50))
+"""The same with generated jobs, which no training has seen."""
 MANY_JOBS = 200
 """Half as many episodes of these."""
 RESAMPLES = 9999  # as in the tables of `benchmarks.compare`
@@ -44,19 +47,16 @@ def score(policies: dict[str, Policy], workload: str, episodes: int) -> dict[str
     Of ``episodes`` for each setting, half as many of those with 200 jobs; no figures where that is 0.
     """
     figures: dict[str, dict[str, Any]] = {}
-    for setting in TESTED if episodes else ():
+    tested = [(workload, setting) for setting in TESTED] + [("synthetic", setting) for setting in TESTED_ELSEWHERE]
+    for jobs, setting in dict.fromkeys(tested) if episodes else ():
         played = max(1, episodes // 2) if setting.num_jobs == MANY_JOBS else episodes
         seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + played)
-        found = {name: mean_jcts_s(policy, workload, setting, seeds) for name, policy in policies.items()}
-        figures[title(setting)] = {
+        found = {name: mean_jcts_s(policy, jobs, setting, seeds) for name, policy in policies.items()}
+        figures[f"{jobs}: {setting.num_executors} executors, {setting.num_jobs} jobs"] = {
             name: {"mean_jct_s": round(float(values.mean()), 3), "to_fair": compare(values, found["fair"])}
             for name, values in found.items()
         }
     return figures
-
-
-def title(setting: Setting) -> str:
-    return f"{setting.num_executors} executors, {setting.num_jobs} jobs"
 
 
 def write_card(folder: Path, training: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def card(training: dict[str, Any]) -> str:
         "",
         "Decima's graph neural network (Mao et al., SIGCOMM 2019; the version of spark-sched-sim and NetLLM), 20,802 "
         "parameters, trained here by PPO with a baseline for each sequence of jobs. Decodes "
-        f"**{training['mode']}**, what was better in validation.",
+        f"**{training['mode']}**, what was best in validation.",
         "",
         _beginnings(chosen),
         "",
@@ -116,16 +116,24 @@ def card(training: dict[str, Any]) -> str:
     ]
     for number, entry in enumerate(trainings):
         name = _kind(entry) + (" (shipped)" if number == training["chosen"] else "")
-        before = min(entry["curve"][0][mode] for mode in ("greedy", "sampled"))
+        before = min(entry["curve"][0][mode] for mode in MODES)
         cells = " | ".join(_percent(entry["figures"][setting]["decima"]["to_fair"]) for setting in training["figures"])
         lines.append(
             f"| {name} | {entry['plan']['seed']} | {100 * before:.1f} % to {100 * entry['valid']:.1f} % "
             f"| {entry['mode']} | {cells} | {entry['decisions']:,} | {entry['cpu_s']:,} | {entry['wall_s']:,} |"
         )
-    lines += ["", "## Curves", "", "Validation after each iteration that has one, in percent, greedy / sampled.", ""]
-    lines += ["| training | seed | iteration: greedy / sampled |", "|---|---|---|"]
+    lines += [
+        "",
+        "## Curves",
+        "",
+        "Validation after each iteration that has one, in percent: greedy / median / sampled.",
+        "",
+    ]
+    lines += ["| training | seed | iteration: percent |", "|---|---|---|"]
     for entry in trainings:
-        points = ", ".join(f"{p['step']}: {100 * p['greedy']:.1f} / {100 * p['sampled']:.1f}" for p in entry["curve"])
+        points = ", ".join(
+            f"{point['step']}: " + " / ".join(f"{100 * point[mode]:.1f}" for mode in MODES) for point in entry["curve"]
+        )
         lines.append(f"| {_kind(entry)} | {entry['plan']['seed']} | {points} |")
     return "\n".join([*lines, ""])
 

@@ -15,10 +15,13 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from agents.cjs.decima_graph import Graph
-from agents.cjs.decima_released import DATASET, EMBEDDING, MODES, NEGATIVE_SLOPE, NETWORKS
+from agents.cjs.decima_released import DATASET, EMBEDDING, NEGATIVE_SLOPE, NETWORKS, TIE
 from netenvs import datasets
 from netenvs.datasets.decima_weights import PACKED
 from netenvs.spec import unknown_name
+
+MODES = ("greedy", "median", "sampled")
+"""How scores become decisions: the best stage and number, the best stage and the median number, or both drawn."""
 
 SumByParent = Callable[[Tensor, Tensor, int], Tensor]
 """(messages (n, 16), edges int64 (2, e) from stages to parents, number of parents p) -> their sums (p, 16)."""
@@ -49,10 +52,6 @@ class NodeEncoder(nn.Module):
         self.mlp_prep = perceptron("encoder.node_encoder.mlp_prep", _leaky_relu)
         self.mlp_msg = perceptron("encoder.node_encoder.mlp_msg", _leaky_relu)
         self.mlp_update = perceptron("encoder.node_encoder.mlp_update", _leaky_relu)
-        self.use_plain_torch()
-
-    def use_plain_torch(self) -> None:
-        """Sums as playing has them: importing torch-geometric takes seconds."""
         self.sum_by_parent: SumByParent = sum_by_parent
 
     def forward(self, graph: Graph) -> Tensor:
@@ -132,10 +131,10 @@ class DecimaNetwork(nn.Module, PyTorchModelHubMixin):
     """Scores of stages, and of numbers of executors for the stage chosen, in d clusters at once.
 
     ``load_state_dict`` takes the released weights. Sums over children are ``encoder.node_encoder.sum_by_parent``: plain
-    torch, unless a training puts torch-geometric's message passing in its place.
+    torch, as importing torch-geometric takes seconds, unless a training puts its message passing in their place.
 
     Arguments:
-        mode: ``"greedy"`` or ``"sampled"``, how it decides best.
+        mode: of ``MODES``, how it decides best.
     """
 
     def __init__(self, mode: str = "greedy") -> None:
@@ -169,6 +168,15 @@ class DecimaNetwork(nn.Module, PyTorchModelHubMixin):
         number = (index.to(clusters.dtype) / graph.num_executors[decision]).unsqueeze(1)
         context = torch.cat([graph.jobs[job], jobs[job], clusters], dim=1)
         return _table(self.exec_policy_network([context[decision], number]), decision, index, len(job))
+
+
+def median(log_prob: Tensor) -> Tensor:
+    """int64 (d,): the first column of each row up to which half of the probability lies.
+
+    Numbers of executors are in order, so that their median is near what the network gives on average, while the single
+    most probable one need not be.
+    """
+    return (log_prob.exp().cumsum(dim=1) < 0.5 - TIE).sum(dim=1)
 
 
 def released_network() -> DecimaNetwork:

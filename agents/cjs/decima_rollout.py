@@ -12,7 +12,7 @@ from gymnasium.utils.seeding import np_random
 from torch import Tensor
 
 from agents.cjs.decima_graph import Decisions, Graph, collate, join, pack
-from agents.cjs.decima_network import DecimaNetwork
+from agents.cjs.decima_network import DecimaNetwork, median
 from netenvs.cjs.engines import ClusterOptions, Engine, make_engine
 from netenvs.cjs.rules import Rule
 
@@ -71,12 +71,13 @@ def play(
     network: DecimaNetwork,
     engines: Sequence[Engine],
     sizes: Sequence[int],
-    generator: torch.Generator | None,
+    generator: torch.Generator,
     experts: Sequence[Rule] | None = None,
+    mode: str = "sampled",
 ) -> Rollout:
     """Play the clusters of all engines, with ``sizes`` executors each, to their ends, all at once.
 
-    Decisions are drawn with ``generator``, or the best ones where that is None. The decisions of ``experts``, a rule
+    ``mode`` of ``decima_network.MODES``; decisions are drawn with ``generator``. The decisions of ``experts``, a rule
     for each engine, are noted.
     """
     first = np.cumsum([0, *(len(engine.outcomes) for engine in engines)])
@@ -92,7 +93,7 @@ def play(
             packed = [pack(engines[i].observation._asdict(), live[i], sizes[i]) for i in playing]
             decisions = join(packed) if len(packed) > 1 else packed[0]
             graph = collate(decisions)
-            stages, executors, log_prob = decide(network, graph, generator)
+            stages, executors, log_prob = decide(network, graph, generator, mode)
             rows = graph.choice_row[graph.choice_offset[:-1] + stages].numpy()
             chosen = np.stack([rows, executors.numpy()], axis=1)
             expert = np.full((len(rows), 2), -1)
@@ -120,22 +121,24 @@ def play(
     return Rollout(join(parts), episode, stage, executor, log_probs, time_s, reward, ends, mean_jct_s, wanted)
 
 
-def decide(network: DecimaNetwork, graph: Graph, generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
+def decide(
+    network: DecimaNetwork, graph: Graph, generator: torch.Generator, mode: str = "sampled"
+) -> tuple[Tensor, Tensor, Tensor]:
     """(stages, executors, log_prob), (d,) each: positions among the choices, executors minus 1, see ``Rollout``."""
     embeddings = network.encoder(graph)
     stage_log_prob = network.stage_scores(graph, embeddings).log_softmax(dim=1)
-    stages = draw(stage_log_prob, generator)
+    stages = _draw(stage_log_prob, generator) if mode == "sampled" else stage_log_prob.argmax(dim=1)
     executor_log_prob = network.executor_scores(graph, embeddings, stages).log_softmax(dim=1)
-    executors = draw(executor_log_prob, generator)
+    if mode == "sampled":
+        executors = _draw(executor_log_prob, generator)
+    else:
+        executors = executor_log_prob.argmax(dim=1) if mode == "greedy" else median(executor_log_prob)
     log_prob = stage_log_prob.gather(1, stages[:, None])[:, 0]
     demand = graph.choice_demand[graph.choice_offset[:-1] + stages]
     return stages, executors, log_prob + effect_log_prob(executor_log_prob, executors, demand)
 
 
-def draw(log_prob: Tensor, generator: torch.Generator | None) -> Tensor:
-    """int64 (d,): a column of each row, drawn, or the most probable one."""
-    if generator is None:
-        return log_prob.argmax(dim=1)
+def _draw(log_prob: Tensor, generator: torch.Generator) -> Tensor:
     return torch.multinomial(log_prob.exp(), 1, generator=generator)[:, 0]
 
 

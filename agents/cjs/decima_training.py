@@ -17,10 +17,10 @@ from agents import pretrained
 from agents.cjs.capped_srpt import CappedSRPT
 from agents.cjs.decima import NAME, Decima
 from agents.cjs.decima_card import score, write_card
-from agents.cjs.decima_network import DecimaNetwork, released_network
+from agents.cjs.decima_network import MODES, DecimaNetwork, released_network
 from agents.cjs.decima_plan import Plan
 from agents.cjs.decima_ppo import SumOfMessages, Update, imitate, improve
-from agents.cjs.decima_released import DATASET, MODES
+from agents.cjs.decima_released import DATASET
 from agents.cjs.decima_rollout import Setting, advantages, play, returns, start
 from agents.policy import Policy, load_policy
 from agents.pretrained import TRAINING
@@ -60,9 +60,9 @@ def train(plan: Plan, run: Run) -> tuple[DecimaNetwork, dict[str, Any]]:
             _validate(network, plan, reference, run, state, figures)
         run.save({**state, "network": network.state_dict(), "optimiser": optimiser.state_dict()})
     best = state["best"]
-    network.load_state_dict(best["weights"])
-    network.encoder.node_encoder.use_plain_torch()
-    return network, {name: best[name] for name in ("mode", "valid", "step")} | {"decisions": state["decisions"]}
+    kept = DecimaNetwork(best["mode"])
+    kept.load_state_dict(best["weights"])
+    return kept, {name: best[name] for name in ("mode", "valid", "step")} | {"decisions": state["decisions"]}
 
 
 def run_training(plan: Plan, folder: Path, command: str, test: int) -> None:
@@ -149,8 +149,13 @@ def _iterate(
 
 
 def experts(num_executors: int) -> Rule:
-    """What is imitated."""
-    return CappedSRPT().rule(num_executors)
+    """What is imitated: ``capped-srpt`` without what the network cannot do or see.
+
+    It cannot decline, so it holds nothing back for the own job; it does not see which stages can start at once, so they
+    get what they can use; and inside a job it takes the longest path first, which it does see.
+    """
+    rule = CappedSRPT().rule(num_executors)
+    return rule._replace(own_factor=1.0, longest_path_first=True, early=1.0, hold=0.0)
 
 
 def _validate(
@@ -187,5 +192,5 @@ def _mean_jct_s(network: DecimaNetwork, plan: Plan, setting: Setting, by: str | 
         while not engine.outcomes["terminated"].all():
             engine.step(engine.decide(by), False)
         return float(engine.outcomes["mean_jct_s"].mean())
-    generator = torch.Generator().manual_seed(0) if by == "sampled" else None
-    return float(play(network, [engine], [setting.num_executors], generator).mean_jct_s.mean())
+    generator = torch.Generator().manual_seed(0)
+    return float(play(network, [engine], [setting.num_executors], generator, mode=by).mean_jct_s.mean())

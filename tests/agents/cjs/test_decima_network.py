@@ -7,7 +7,7 @@ import torch
 
 from agents.cjs.decima import Decima
 from agents.cjs.decima_graph import can_choose, collate, join, pack
-from agents.cjs.decima_network import DecimaNetwork, released_network, sum_by_parent
+from agents.cjs.decima_network import DecimaNetwork, median, released_network, sum_by_parent
 from agents.cjs.decima_ppo import SumOfMessages
 from agents.cjs.decima_released import SHAPES, DecimaNet, DecimaScheduler, make_graph, stage_heights
 from agents.cjs.decima_rollout import Setting, decide, start
@@ -164,15 +164,22 @@ def test_plays_as_the_scheduler_for_one_cluster(mode, network):
         np.testing.assert_array_equal(found.rewards, wanted.rewards)
 
 
+def test_median():
+    log_prob = torch.tensor([[0.4, 0.3, 0.3], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0], [0.1, 0.1, 0.8]]).double().log()
+    assert median(log_prob).tolist() == [1, 0, 0, 2]
+
+
 def test_decisions_are_possible_and_follow_the_generator(network, engine):
     decisions = packed(engine)
     graph = collate(decisions)
     with torch.inference_mode():
         first, second = (decide(network, graph, torch.Generator().manual_seed(3)) for _ in range(2))
-        best = decide(network, graph, None)
+        best = decide(network, graph, torch.Generator(), "greedy")
+        middle = decide(network, graph, torch.Generator(), "median")
     for found, again in zip(first, second, strict=True):
         np.testing.assert_array_equal(found, again)
-    for stages, executors, log_prob in (first, best):
+    assert torch.equal(best[0], middle[0])
+    for stages, executors, log_prob in (first, best, middle):
         choice = graph.choice_offset[:-1] + stages
         assert (choice < graph.choice_offset[1:]).all()
         assert (executors < graph.limits[graph.node_job[graph.choices[choice]]]).all()
