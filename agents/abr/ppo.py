@@ -227,7 +227,9 @@ class Learner:
             traces=traces,
             **self._options,
         )
-        return SB3VecEnv(TransformReward(env, lambda reward: REWARD_SCALE * np.maximum(reward, REWARD_FLOOR)))
+        rows = SB3VecEnv(TransformReward(env, lambda reward: REWARD_SCALE * np.maximum(reward, REWARD_FLOOR)))
+        rows.observation_space = gym.spaces.Box(0, np.inf, rows.observation_space.shape)  # whatever the traces
+        return rows
 
 
 class Curriculum:
