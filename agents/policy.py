@@ -145,7 +145,10 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "netllm-mpc": Entry("agents.abr.netllm_mpc:NetLLMMPC"),
         "robust-mpc": Entry("agents.abr.robust_mpc:RobustMPC"),
         "oracle": Entry("agents.abr.oracle:Oracle", baseline=False),
+        "pensieve": Entry("agents.abr.pensieve:Pensieve"),
         "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),
+        "genet": Entry("agents.abr.genet:Genet"),
+        "udr": Entry("agents.abr.genet:UDR"),
     },
     "cjs": {
         "random": Entry("agents.cjs.simple:Random", baseline=False),
@@ -180,6 +183,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "line-rate": Entry("agents.vp_streaming.tiled:LineRate"),
         "neighbours-rate": Entry("agents.vp_streaming.tiled:NeighboursRate"),
         "viewers-rate": Entry("agents.vp_streaming.tiled:ViewersRate"),
+        "crowd-rate": Entry("agents.vp_streaming.crowd:CrowdRate"),
         "oracle-viewport": Entry("agents.vp_streaming.simple:OracleViewport", baseline=False),
     },
 }

@@ -81,7 +81,7 @@ def test_list_names_policies_and_what_they_need(capsys):
 
     assert compare.main(["--task", "vp-streaming", "--list"]) == 0
     out = capsys.readouterr().out
-    assert "oracle-viewport *" in out and out.count("logged viewers") == 2 and "jin2022" in out
+    assert "oracle-viewport *" in out and out.count("logged viewers") == 3 and "jin2022" in out
 
 
 def test_example_of_the_documentation(artifacts):

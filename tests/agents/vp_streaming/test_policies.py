@@ -1,5 +1,7 @@
 """Streaming policies: the contract, what they choose by hand, and who beats whom."""
 
+import itertools
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,12 +9,15 @@ import pytest
 from agents.policy import REGISTRY, PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
+from agents.vp_streaming.crowd import CrowdRate, by_expected_quality
 from agents.vp_streaming.predicted_viewport import PredictedViewport
 from agents.vp_streaming.rates import BufferBased, RateBased, highest_affordable, sizes_mbyte, zone_levels
 from agents.vp_streaming.simple import OracleViewport
 from agents.vp_streaming.tiled import Tiled, chunk_paths
 from netenvs.vp import sphere
-from netenvs.vp_streaming.tiles import viewport_rings
+from netenvs.vp.previous_viewers import PreviousViewers
+from netenvs.vp.recordings import Split, pack_recordings
+from netenvs.vp_streaming.tiles import TileGrid, viewport_rings
 
 ID = "netenvs/VPStreaming-v0"
 RULES = sorted(set(REGISTRY["vp-streaming"]) - {"viewers-rate"})
@@ -151,6 +156,7 @@ def test_who_beats_whom():
     [
         ("static-rate(margin=-1)", "margin must be a whole number of tiles"),
         ("static-rate(safety=0)", "safety must be positive"),
+        ("crowd-rate(floor=0)", "floor must be positive"),
         ("static-buffer(cushion_s=0)", "cushion_s positive"),
         ("agents.vp_streaming.tiled:Tiled(predictor=statik)", "did you mean 'static'?"),
         ("agents.vp_streaming.tiled:Tiled(predictor=agents.abr.bba:BBA)", "does not predict paths"),
@@ -160,6 +166,51 @@ def test_who_beats_whom():
 def test_wrong_options(spec, message):
     with pytest.raises(PolicyError, match=message):
         load_policy(spec, "vp-streaming")
+
+
+# --- a probability for each tile ---
+
+
+def test_levels_of_the_highest_expected_quality():
+    """No other levels of at most the same size have more expected quality, of all 81."""
+    rng = np.random.default_rng(0)
+    rates, utility = (1.0, 2.0, 6.0), np.log([1.0, 2.0, 6.0])
+    probabilities, tile_mbyte = rng.uniform(0.01, 1, (20, 4)), rng.uniform(0.1, 1, (20, 4))
+    options = by_expected_quality(probabilities, tile_mbyte, rates, utility)
+    assert (options[:, 0] == 1).all() and (options[:, -1] == 3).all()
+    sizes = sizes_mbyte(options, tile_mbyte, rates)
+    assert (np.diff(sizes, axis=1) >= 0).all() and len(np.unique(options[0], axis=0)) > 4
+    every = np.array(list(itertools.product([1, 2, 3], repeat=4)))
+    for row in range(20):
+        worth = (probabilities[row] * utility[every - 1]).sum(axis=1)
+        size = sizes_mbyte(every[None], tile_mbyte[row : row + 1], rates)[0]
+        for chosen, spent in zip(options[row], sizes[row], strict=True):
+            mine = (probabilities[row] * utility[chosen - 1]).sum()
+            assert mine >= worth[size <= spent + 1e-9].max() - 1e-9
+
+
+def test_probabilities_are_shares_of_votes():
+    """Three viewers: one alike who turns by 90 degrees, one alike who stays, one far away who counts for nothing."""
+    angles = np.zeros((5, 60, 3), dtype=np.float32)
+    angles[0, 6:, 2] = 90.0
+    angles[2, :, 2] = 180.0
+    recordings = pack_recordings(
+        "three",
+        {(1, user): (np.arange(60) / 5, angles[user]) for user in range(5)},
+        {"train": Split((), (0, 1, 2)), "valid": Split((), ()), "test": Split((1,), (3, 4))},
+    )
+    infos = {"previous_viewers": PreviousViewers(recordings), "video": np.array([1]), "user": np.array([3])}
+    infos |= {"lead": np.array([5]), "horizon": 20, "grid": TileGrid(4, 8), "fov_deg": (80.0, 80.0)}
+    history = np.zeros((1, 10, 3), dtype=np.float32)
+    observations = {"history": history, "time_s": np.array([[1.0]], dtype=np.float32)}
+    policy = CrowdRate(own_votes=0.5, scale_deg=5.0)
+    found = policy.probabilities(observations, infos).reshape(4, 8)
+    ahead, right = (sphere.tile_masks([0, 0, yaw], 4, 8, (80.0, 80.0)) for yaw in (0, 90))
+    assert found[ahead] == pytest.approx(1.5 / 2.5, abs=1e-6) and found[right] == pytest.approx(1 / 2.5, abs=1e-6)
+    assert found[~ahead & ~right] == pytest.approx(0, abs=1e-6)
+    infos["user"] = np.array([0])  # the own path counts for nothing
+    own = policy.probabilities(observations, infos).reshape(4, 8)
+    assert own[ahead] == pytest.approx(1) and own[right] == pytest.approx(0, abs=1e-6)
 
 
 # --- zones and pairs around any prediction ---

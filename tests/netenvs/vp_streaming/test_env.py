@@ -234,6 +234,15 @@ def test_the_head_is_seen_up_to_the_playback_position(tiny):
         assert 5 <= info["lead"] <= info["horizon"] - 5
 
 
+@pytest.mark.parametrize("chunks", range(2, 16))
+def test_a_sample_is_seen_at_its_time_although_times_are_rounded(tiny, chunks):
+    """Round trips of 200 ms / n: after n of them the sample at 0.2 s, whatever their sum in floating point."""
+    env = tiny.make(dataset=tiny.recording(np.zeros((100, 2))), rtt_ms=200 / chunks, buffer_cap_s=30.0)
+    env.reset(seed=0)
+    seconds = [env.step(0 * WHOLE)[-1]["time_s"] for _ in range(chunks)]
+    assert seconds == [0.0] * (chunks - 1) + [0.2]
+
+
 @pytest.mark.parametrize("cap", [1.0, 2.5, 3.0, 5.0])
 def test_the_horizon_reaches_the_end_of_the_next_chunk(cap):
     env = gym.make_vec(ID, num_envs=30, buffer_cap_s=cap, action_mode="zones", rtt_ms=1.0)

@@ -1,0 +1,255 @@
+"""Genet and uniform domain randomisation, trained here: the policies ``genet`` and ``udr``.
+
+    python -m agents.abr.genet --seed 0 --real-traces fcc-train-clean
+    python -m agents.abr.genet --seed 0 --method udr --real-traces fcc-train-clean
+    python -m agents.abr.genet --ship runs/abr-genet-0 runs/abr-genet-1 runs/abr-genet-2
+    python -m agents.abr.genet --paired agents/checkpoints/abr-genet agents/checkpoints/abr-udr
+
+A training takes a few minutes on one core; it can be stopped at any moment and goes on when started again. Without
+``--real-traces`` it needs no data but generated traces, as published.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import tyro
+
+from agents.abr.card import read_trainings, ship
+from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, Randomised, Searched, rule_lead
+from agents.abr.pensieve_net import PensieveNet, TrainedActor
+from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
+from agents.abr.scores import SETTINGS, VALIDATION, interval, mean, score
+from agents.policy import Policy, load_policy
+from agents.pretrained import CHECKPOINTS
+from agents.training import command_line
+from netenvs.abr.workload import TraceSet, load_traces
+
+HELD_OUT = "genet(space={space},seed={seed},count=100)"
+VALID_SEED, TEST_SEED = 2, 1  # of traces that are held out: they choose the weights, and are scored at the end
+
+
+class Genet(TrainedActor):
+    """Genet: Pensieve's actor, trained on generated traces whose mixture follows the gap to a rule-based baseline.
+
+    Xia et al., *Genet: Automatic Curriculum Generation for Learning Adaptation in Networking*, SIGCOMM 2022; the
+    curriculum is ``agents.abr.curriculum``. Trained by proximal policy optimisation of the environment's objective,
+    4.3 a second of stalling (Genet's own trainings used 10). ``mode=sampled`` draws from the actor's probabilities.
+    """
+
+    registered = "genet"
+    shipped = CHECKPOINTS / "abr-genet"
+
+
+class UDR(TrainedActor):
+    """Uniform domain randomisation: as ``genet`` with as many steps, but without its curriculum.
+
+    Every generated trace is of a configuration drawn from the whole space (Genet's own rival; Xia et al., SIGCOMM
+    2022). ``mode=sampled`` draws from the actor's probabilities.
+    """
+
+    registered = "udr"
+    shipped = CHECKPOINTS / "abr-udr"
+
+
+METHODS: dict[str, type[TrainedActor]] = {"genet": Genet, "udr": UDR}
+
+
+@dataclass(frozen=True)
+class Args(Mixture, Settings):
+    """Train Genet or its rival without curriculum, or fill the folder that is shipped from trainings."""
+
+    steps: int = 3_000_000
+    """Environment steps (decisions) of the whole training."""
+    seed: int = 0
+    """Determines initial weights, traces, configurations, starts and actions."""
+    method: Literal["genet", "udr"] = "genet"
+    """genet (with curriculum) or udr (without)."""
+    real_traces: str = ""
+    """Traces played beside generated ones: name or path; none if empty."""
+    real_valid: str = VALIDATION
+    """Traces that choose the weights together with generated ones, where there are real traces."""
+    actions: Literal["quality", "jump"] = "quality"
+    """What is decided: the next level, or one level down, none or up (Genet's own)."""
+    video: str | None = None
+    """Name or path; default video1 with installed traces, else synthetic."""
+    out: Path | None = None
+    """Folder for checkpoint, curve and weights; runs/abr-METHOD-SEED, or the shipped one with --ship."""
+    ship: tuple[Path, ...] = ()
+    """Folders of trainings: instead of training, ship the best and write the card of all."""
+    paired: tuple[Path, ...] = ()
+    """Two folders of trainings: instead of training, print how much the first is better than the second."""
+
+
+class Validation:
+    """How weights are chosen: QoE of greedy decisions as a share of the rule's, mean over the trace sets.
+
+    The share makes generated traces, with three times the QoE of real ones, count no more than these.
+    """
+
+    def __init__(self, policy: type[TrainedActor], rule: Policy, video: str, sets: dict[str, tuple[TraceSet, int]]):
+        """``sets``: traces by name, and the number of places where each is entered (1: its beginning)."""
+        self._policy, self._video, self._sets = policy, video, sets
+        self._unit = self._scores(rule)
+        for name, value in self._unit.items():
+            if value <= 0:
+                raise ValueError(f"the baseline has {value:.3f} QoE on the {name} validation traces: choose others")
+
+    def __call__(self, net: PensieveNet) -> dict[str, float]:
+        scores = self._scores(self._policy.of(net))
+        share = math.fsum(value / self._unit[name] for name, value in scores.items()) / len(scores)
+        return {"valid": round(share, 6), **{f"valid_{name}": round(value, 6) for name, value in scores.items()}}
+
+    def _scores(self, policy: Policy) -> dict[str, float]:
+        return {
+            name: mean(
+                score(
+                    policy,
+                    traces,
+                    self._video,
+                    episodes=len(traces) * places,
+                    start="first" if places == 1 else "random",
+                )
+            )
+            for name, (traces, places) in self._sets.items()
+        }
+
+
+def main(args: Args) -> None:
+    """Run the command line; bad input is a ``ValueError`` of one line."""
+    torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
+    if args.ship:
+        out = args.out or METHODS[args.method].shipped
+        best = ship(args.ship, out)
+        print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
+    elif args.paired:
+        print("\n".join(paired_table(args.paired)))
+    else:
+        train(args)
+
+
+def train(args: Args) -> None:
+    """One training, to the end: its folder is written."""
+    policy = METHODS[args.method]
+    folder = args.out or Path(f"runs/abr-{args.method}-{args.seed}")
+    settings = settings_of(args)
+    mixture = Mixture(**{field.name: getattr(args, field.name) for field in fields(Mixture)})
+    real = load_traces(args.real_traces) if args.real_traces else None
+    video = args.video or ("video1" if real is not None and real.installed else "synthetic")
+    rule = load_policy(args.baseline, "abr")
+    groups = settings.rows // settings.group
+
+    if args.method == "genet":
+        lead = rule_lead(rule, policy, video)
+        curriculum: Randomised = Searched(lead, mixture, groups, args.seed, real)
+    else:
+        curriculum = Randomised(mixture, groups, args.seed, real)
+    learner = Learner(curriculum.traces(), video, args.actions, settings, args.seed)
+    sets = {"generated": (load_traces(HELD_OUT.format(space=args.space, seed=VALID_SEED)), 1)}
+    if real is not None:
+        sets["real"] = (load_traces(args.real_valid), VALIDATION_STARTS)
+    identity = {
+        "method": args.method,
+        "real_traces": args.real_traces,
+        "real_valid": args.real_valid,
+        "actions": args.actions,
+        "video": video,
+        **asdict(mixture),
+    }
+    run, net, kept = fit(learner, Validation(policy, rule, video, sets), folder, identity, curriculum)
+    write_trained(
+        folder,
+        policy,
+        net,
+        run,
+        kept,
+        command_line("agents.abr.genet", args, hidden=("out", "ship", "paired")),
+        data_sentence(args, video),
+        {**SETTINGS, f"{args.space}, held out": {"traces": HELD_OUT.format(space=args.space, seed=TEST_SEED)}},
+        rounds_table(args, curriculum),
+    )
+
+
+def data_sentence(args: Args, video: str) -> str:
+    """What a training saw, and what chose its weights."""
+    groups = args.rows // args.group
+    share = round(args.real_share * groups) / groups if args.real_traces else 0.0
+    beside = f"; {share:.0%} of the rows play `{args.real_traces}`" if share else ""
+    chosen = f"`{HELD_OUT.format(space=args.space, seed=VALID_SEED)}`"
+    if args.real_traces:
+        chosen += f" and `{args.real_valid}` ({VALIDATION_STARTS} places a trace)"
+    return (
+        f"Trained on {args.pool} generated traces of the space {args.space}"
+        + (f", and {args.pool // 10} of each configuration found" if args.method == "genet" else "")
+        + f"{beside}; video `{video}`, every trace entered at random places. Weights chosen by greedy decisions on "
+        f"{chosen}: QoE as a share of that of {args.baseline}, mean of the sets. Nothing on test splits."
+    )
+
+
+def rounds_table(args: Args, curriculum: Randomised) -> str:
+    """Markdown of what the rounds have found; nothing where there are none."""
+    if not curriculum.found:
+        return ""
+    decisions = 47 * TRIALS * TRIAL_TRACES * len(curriculum.found)
+    lines = [
+        f"## Configurations found (seed {args.seed})",
+        "",
+        f"Each by {TRIALS} trials ({FIRST_TRIALS} drawn), {TRIAL_TRACES} traces a trial; lead of {args.baseline} over "
+        f"the policy of that time in QoE per chunk. The policy's sessions in these trials, {decisions:,} decisions of "
+        "a 48-chunk video, are not among the steps.",
+        "",
+        "| round | Mbit/s | held for samples | RTT ms | buffer s | lead | weight in the end |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for number, (found, weight) in enumerate(zip(curriculum.found, curriculum.weights()[1:], strict=True), start=1):
+        one = found.config
+        lines.append(
+            f"| {number} | {one.min_bw_mbps:.2f} to {one.max_bw_mbps:.2f} | up to {max(int(one.change_interval), 1)} | "
+            f"{one.rtt_ms:.0f} | {one.buffer_cap_s:.0f} | {found.gap:+.3f} | {weight:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def paired_table(folders: Sequence[Path]) -> list[str]:
+    """Markdown: by how much the first folder's trainings are better than the second's, setting by setting.
+
+    For each seed, and for the mean over seeds: mean difference over the same traces and its 95 % bootstrap interval.
+    ``ValueError``, one line, unless there are two folders with the same seeds.
+    """
+    if len(folders) != 2:
+        raise ValueError(f"give two folders to compare, not {len(folders)}")
+    first, second = ({one.seed: one.scores for one in read_trainings(folder)} for folder in folders)
+    if list(first) != list(second):
+        raise ValueError(f"{folders[0]} has the seeds {list(first)}, {folders[1]} has {list(second)}")
+    settings = [name for name in first[next(iter(first))] if name in second[next(iter(second))]]
+    lines = [f"| seed | {' | '.join(settings)} |", "|---|" + "---|" * len(settings)]
+    differences = {
+        name: np.array([np.subtract(first[seed][name], second[seed][name]) for seed in first]) for name in settings
+    }
+    for number, seed in enumerate(first):
+        lines.append(_difference_row(str(seed), [differences[name][number] for name in settings]))
+    if len(first) > 1:
+        lines.append(_difference_row("mean", [differences[name].mean(axis=0) for name in settings]))
+    return lines
+
+
+def _difference_row(label: str, differences: Sequence[np.ndarray]) -> str:
+    cells = []
+    for values in differences:
+        low, high = interval(values)
+        cells.append(f"{mean(values):+.4f} [{low:+.3f}, {high:+.3f}]")
+    return f"| {label} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Args))
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
