@@ -1,4 +1,4 @@
-"""``python -m benchmarks.speed --env abr``: how fast environments and policies are, against the published structure.
+"""``python -m benchmarks.speed --env abr``: how fast environments, policies and trainings (``--train``) are.
 
 Every run measures all sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
 over the runs are what counts. Everything here runs on one core; seconds are those that it worked for us.
@@ -23,8 +23,10 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "abr": {"dataset": "synthetic", "num_envs": [64, 1024, 4096]},
     "cjs": {"dataset": "synthetic", "num_envs": [64], "num_executors": 50, "num_jobs": 200},
     "vp": {"dataset": "synthetic", "num_envs": [64, 1024]},
+    "train": {"num_envs": [64]},
 }
-"""Options of each environment's ``measurements``; a task's are in ``benchmarks.speed_<task>``."""
+"""Options of the ``measurements`` of each environment, and of trainings, in ``benchmarks.speed_<name>``."""
+ENVIRONMENTS = [name for name in DEFAULTS if name != "train"]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -37,10 +39,13 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = _Parser(
         prog="python -m benchmarks.speed",
-        description="Measure the speed of an environment and its policies on one core.",
+        description="Measure the speed of an environment and its policies, or of trainings, on one core.",
         allow_abbrev=False,
     )
-    parser.add_argument("--env", required=True, metavar="TASK", help=f"what is measured: {', '.join(DEFAULTS)}")
+    what = parser.add_mutually_exclusive_group(required=True)
+    environments = ", ".join(ENVIRONMENTS)
+    what.add_argument("--env", metavar="TASK", help=f"measure an environment and its policies: {environments}")
+    what.add_argument("--train", dest="env", action="store_const", const="train", help="measure trainings")
     parser.add_argument(
         "--dataset", metavar="D", help="traces (abr), workload (cjs) or recordings (vp); default: synthetic"
     )
@@ -49,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         type=_from_one,
         nargs="+",
         metavar="N",
-        help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 for cjs, 64 1024 for vp)",
+        help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 1024 for vp, else 64)",
     )
     parser.add_argument("--num-executors", type=_from_one, metavar="N", help="cjs: executors (default: 50)")
     parser.add_argument("--num-jobs", type=_from_one, metavar="J", help="cjs: jobs of an episode (default: 200)")
@@ -85,11 +90,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    ratios = [", ".join(f"ratio to {name}" for name in task.YARDSTICKS)] if task.YARDSTICKS else []
     settings = ", ".join(f"{name} {value}" for name, value in options.items())
     print(f"{arguments.env}, {settings}; {arguments.runs} runs, {os.cpu_count()} cores")
-    print(
-        "seconds of one core; median (lowest .. highest); " + ", ".join(f"ratio to {name}" for name in task.YARDSTICKS)
-    )
+    print("; ".join(["seconds of one core; median (lowest .. highest)", *ratios]))
     for line in report(measurements, task.YARDSTICKS, runs):
         print(line)
     for line in getattr(task, "PUBLISHED", ()):
@@ -103,12 +107,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def task_options(arguments: argparse.Namespace) -> dict[str, Any]:
     """The options of the task with their defaults. Raises ``ValueError`` for an unknown task or option."""
     if arguments.env not in DEFAULTS:
-        raise ValueError(unknown_name("environment", arguments.env, DEFAULTS))
+        raise ValueError(unknown_name("environment", arguments.env, ENVIRONMENTS))
     options = dict(DEFAULTS[arguments.env])
     for name in {name for defaults in DEFAULTS.values() for name in defaults}:
         value = getattr(arguments, name)
         if value is not None and name not in options:
-            raise ValueError(f"--{name.replace('_', '-')} is no option of --env {arguments.env}")
+            asked = "--train" if arguments.env == "train" else f"--env {arguments.env}"
+            raise ValueError(f"--{name.replace('_', '-')} is no option of {asked}")
         if value is not None:
             options[name] = value
     return options

@@ -68,6 +68,18 @@ def test_job_scheduling(tmp_path, capsys):
     assert "not measured here" in lines[-2]
 
 
+def test_trainings(tmp_path, capsys):
+    path = tmp_path / "speed.json"
+    assert speed.main(["--train", "--num-envs", "2", "--runs", "1", "--seconds", "0.001", "--json", str(path)]) == 0
+    written = json.loads(path.read_text())
+    assert written["env"] == "train"
+    (values,) = written["runs"]
+    assert [label.partition(":")[0] for label in values] == ["pensieve, PPO", "decima, rollout"]
+    assert all(value > 0 for value in values.values())
+    printed = capsys.readouterr().out
+    assert "3 epochs, batches of 1,504 (steps/s)" in printed and "2 clusters of N=10, J=20 (decisions/s)" in printed
+
+
 def test_all_sides_of_job_scheduling_do_the_same_work():
     """The engines follow the same numbers; the plain loop draws its own durations for the same jobs."""
     sides = {
@@ -128,7 +140,8 @@ def test_unknown_environments_and_options_are_one_line(capsys, tmp_path):
         ("--env", "cjs", "--json", str(tmp_path)): f"--json {tmp_path}: this is a folder; give a file",
         ("--env", "abr", "--runs", "0"): "argument --runs: '0' is not a whole number from 1 up",
         ("--env", "abr", "--seconds", "nan"): "argument --seconds: 'nan' is not a positive number of seconds",
-        (): "the following arguments are required: --env",
+        ("--train", "--dataset", "synthetic"): "--dataset is no option of --train",
+        (): "one of the arguments --env --train is required",
     }
     for words, message in wrong.items():
         assert speed.main(words) == 2, words
