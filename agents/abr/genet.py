@@ -137,6 +137,8 @@ def main(args: Args) -> None:
 
 def train(args: Args) -> None:
     """One training, to the end: its folder is written."""
+    if args.seed < 0:
+        raise ValueError(f"seed must be 0 or more, not {args.seed}")
     policy = METHODS[args.method]
     folder = args.out or Path(f"runs/abr-{args.method}-{args.seed}")
     settings = settings_of(args)
