@@ -115,35 +115,39 @@ class Args:
     """Determines the jobs, the decisions drawn and, from scratch, the initial weights."""
     workload: str = "tpch"
     """Job templates, see docs/cjs_workloads.md."""
-    initial: str = "released"
-    """Weights to begin with: released (data set decima-weights) or scratch."""
-    imitate: int = 0
+    initial: str = "scratch"
+    """Weights to begin with: scratch or released (data set decima-weights)."""
+    imitate: int = 40
     """Iterations that imitate capped-srpt before PPO begins; the paper has none."""
-    iterations: int = 200
+    iterations: int = 120
     """Iterations in all, each one rollout and what is learned from it."""
     executors: tuple[int, ...] = (10, 50)
     """Sizes of the clusters that are trained on side by side."""
     jobs: tuple[int, ...] = (20, 30)
     """Jobs of the longest episodes, one number for each size."""
-    first_jobs: float = 0.3
+    first_jobs: float = 0.5
     """Curriculum: part of these jobs in the first episodes of PPO; it grows to all of them until half of it is done."""
     sequences: int = 4
     """Sequences of jobs for each size in an iteration."""
     rollouts: int = 4
     """Episodes of each sequence, whose mean return is the baseline."""
-    beta: float = 5e-3
+    beta: float = 1e-2
     """Discount rate, 1/s."""
+    by_state: bool = True
+    """Baselines know the backlog besides the time; the paper's know the time only."""
     learning_rate: float = 3e-4
     """Adam's, falls linearly to a tenth."""
-    entropy: float = 0.02
+    imitation_rate: float = 1e-3
+    """The same while imitating."""
+    entropy: float = 0.0
     """Weight of the entropy, falls linearly to 0."""
-    epochs: int = 3
+    epochs: int = 2
     """Passes over a rollout, fewer once the policy has moved by 1.5 times target-kl."""
     minibatch: int = 1024
-    """Decisions a step."""
+    """Decisions a step, a quarter of them while imitating."""
     clip: float = 0.2
     """PPO's bound of the probability ratio."""
-    target_kl: float = 0.01
+    target_kl: float = 0.02
     """Divergence from the policy that played."""
     validation: int = 20
     """Validation episodes for each size and mode."""

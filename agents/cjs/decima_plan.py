@@ -31,8 +31,12 @@ class Plan:
     """Episodes of each sequence."""
     beta: float
     """1/s: a second counts exp(-beta) of the one before."""
+    by_state: bool
+    """Whether the baseline knows the backlog besides the time."""
     learning_rate: float
     """Falls to a tenth, linearly."""
+    imitation_rate: float
+    """Learning rate while imitating; falls to a tenth, linearly."""
     entropy: float
     """Falls to 0, linearly."""
     epochs: int
@@ -60,6 +64,6 @@ class Plan:
         for name in ("imitate", "beta", "entropy"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("first_jobs", "learning_rate", "clip", "target_kl"):
+        for name in ("first_jobs", "learning_rate", "imitation_rate", "clip", "target_kl"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")

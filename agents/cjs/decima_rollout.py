@@ -168,26 +168,53 @@ def returns(rollout: Rollout, beta: float) -> np.ndarray:
     return values
 
 
-def advantages(rollout: Rollout, values: np.ndarray, rollouts: int) -> np.ndarray:
+def advantages(rollout: Rollout, values: np.ndarray, rollouts: int, by_state: int = 0) -> np.ndarray:
     """float64 (d,): returns minus an input-dependent baseline, divided by their standard deviation in the sequence.
 
     The baseline (Mao et al., "Variance Reduction for Reinforcement Learning in Input-Driven Environments", ICLR 2019)
     is what the ``rollouts`` episodes of the same sequence of jobs return on average from the same time on, each
     interpolated linearly between its decisions: bad luck with the jobs is nobody's fault.
+
+    ``by_state`` also takes off what a linear model explains by how the state (``backlog``) differs from its average at
+    that time in the sequence: what earlier decisions have left is not this one's fault either. It is the number of
+    models: the episodes are parted into as many settings, equally and in order.
     """
-    result = np.empty(len(values))
+    known = values[:, None]
+    if by_state:
+        known = np.concatenate([known, backlog(rollout.decisions)], axis=1)
+    difference = np.empty_like(known)
     places = [np.flatnonzero(rollout.episode == episode) for episode in range(len(rollout.end_s))]
     for begin in range(0, len(places), rollouts):
         group = places[begin : begin + rollouts]
+        lines = [
+            (np.append(rollout.time_s[own], rollout.end_s[number]), np.append(known[own], 0 * known[:1], axis=0))
+            for number, own in enumerate(group, begin)
+        ]
         for own in group:
-            baseline = np.zeros(len(own))
-            for number, other in enumerate(group, begin):
-                times = np.append(rollout.time_s[other], rollout.end_s[number])
-                baseline += np.interp(rollout.time_s[own], times, np.append(values[other], 0.0))
-            result[own] = values[own] - baseline / len(group)
+            difference[own] = known[own]
+            for times, line in lines:
+                for column in range(known.shape[1]):
+                    difference[own, column] -= np.interp(rollout.time_s[own], times, line[:, column]) / len(group)
         everything = np.concatenate(group)
-        result[everything] /= result[everything].std() + 1e-8
+        difference[everything] /= difference[everything, 0].std() + 1e-8
+    result = difference[:, 0]
+    for setting in range(by_state):
+        own = rollout.episode * by_state // len(places) == setting
+        weights = np.linalg.lstsq(difference[own, 1:], difference[own, 0], rcond=None)[0]
+        result[own] -= difference[own, 1:] @ weights
     return result
+
+
+def backlog(decisions: Decisions) -> np.ndarray:
+    """float64 (d, 4): jobs in the system, sums of their remaining work and of its square root, tasks to start."""
+    size = len(decisions.num_executors)
+    decision = np.repeat(np.arange(size), np.diff(decisions.node_offset))
+    work = np.bincount(
+        decisions.job_offset[decision] + decisions.node_job, decisions.nodes[:, 4], len(decisions.limits)
+    )
+    job_decision = np.repeat(np.arange(size), np.diff(decisions.job_offset))
+    columns = [np.bincount(job_decision, value, size) for value in (np.ones_like(work), work, np.sqrt(work))]
+    return np.stack([*columns, np.bincount(decision, decisions.nodes[:, 3], size)], axis=1)
 
 
 def _positions(graph: Graph, rows: np.ndarray) -> np.ndarray:

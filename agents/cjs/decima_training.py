@@ -133,17 +133,23 @@ def _iterate(
     sizes = [setting.num_executors for setting in settings]
     generator = torch.Generator().manual_seed((plan.seed << 32) + iteration)
     rng = np.random.default_rng([plan.seed, iteration])
+    rate = plan.imitation_rate if imitating else plan.learning_rate
     for group in optimiser.param_groups:
-        group["lr"] = plan.learning_rate * (1 - 0.9 * (0 if imitating else progress))
+        group["lr"] = rate * (1 - 0.9 * (iteration / plan.imitate if imitating else progress))
     update = Update(
-        1 if imitating else plan.epochs, plan.minibatch, plan.clip, plan.target_kl, plan.entropy * (1 - progress)
+        epochs=1 if imitating else plan.epochs,
+        minibatch=max(1, plan.minibatch // 4) if imitating else plan.minibatch,
+        clip=plan.clip,
+        target_kl=plan.target_kl,
+        entropy=plan.entropy * (1 - progress),
     )
     if imitating:
         rollout = play(network, engines, sizes, generator, [experts(size) for size in sizes])
         figures = imitate(network, optimiser, rollout, update, rng)
     else:
         rollout = play(network, engines, sizes, generator)
-        advantage = advantages(rollout, returns(rollout, plan.beta), plan.rollouts)
+        models = len(plan.settings) if plan.by_state else 0
+        advantage = advantages(rollout, returns(rollout, plan.beta), plan.rollouts, models)
         figures = improve(network, optimiser, rollout, advantage, update, rng)
     return figures, len(rollout.episode)
 
