@@ -26,6 +26,8 @@ STARTS = ("first", "random", "stored")
 RATES_MBPS = (1.0, 5.0, 8.0, 16.0, 35.0)
 """Rates of MANSY's videos (``bitrate_selection``)."""
 ZONES = 3
+MAX_BUFFER_S = 60.0
+"""Predictions have to reach as far."""
 DRAWN = -1
 
 
@@ -71,7 +73,7 @@ class Simulator:
         self.video_seed = _whole("video_seed", video_seed, 0, "")
         self.bandwidth_scale = _number("bandwidth_scale", bandwidth_scale, 1e-6)
         self.rtt_ms = _number("rtt_ms", rtt_ms, 0.0)
-        self.buffer_cap_s = _number("buffer_cap_s", buffer_cap_s, kernel.CHUNK_MS / 1000.0)
+        self.buffer_cap_s = _number("buffer_cap_s", buffer_cap_s, kernel.CHUNK_MS / 1000.0, MAX_BUFFER_S)
         self.horizon = int(np.ceil(self.buffer_cap_s * 1000.0 / kernel.SAMPLE_MS)) + kernel.SAMPLES
         """Samples from the last one seen to the end of the next chunk, at most."""
         self._load()
@@ -344,15 +346,15 @@ def _pins(name: str, value: Any, rows: int, count: int | None = None, where: str
 
 
 def _whole(name: str, value: Any, least: int, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**63:
         raise ValueError(f"{name} must be a whole number {f'of {what} ' if what else ''}from {least} up, not {value!r}")
     return int(value)
 
 
-def _number(name: str, value: Any, least: float) -> float:
+def _number(name: str, value: Any, least: float, most: float = 1e9) -> float:
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < least:
-        raise ValueError(f"{name} must be a finite number from {least:g} up, not {value!r}")
+    if not number or not least <= value <= most:  # NaN compares as False
+        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}")
     return float(value)
 
 
