@@ -85,12 +85,12 @@ class VPStreamingEnv(_Session, gym.Env[Observation, Any]):
     | `throughput_mbps` | (8,)         | size / download time of past chunks, Mbit/s, zeros before the first        |
     | `download_s`      | (8,)         | download time of past chunks with the round trip, s                        |
     | `fetched`         | (tiles,)     | rates of the last chunk's tiles / the highest rate, 0 where not fetched    |
-    | `tile_mbyte`      | (tiles,)     | sizes of the next chunk's tiles at the lowest rate, Mbyte; others are      |
-    |                   |              | proportional; 0 when no chunk is left                                      |
+    | `tile_mbyte`      | (tiles,)     | sizes of the next chunk's tiles at the lowest rate, Mbyte                  |
     | `viewport`        | (tiles,)     | 1 in the viewport that the environment predicts for the next chunk         |
     | `chunks_left`     | (1,)         | share of the video that is still to fetch                                  |
 
-    Before the recording begins the head stood as in its first sample.
+    Sizes at other rates are proportional; with no chunk left they are 0. Before the recording begins the head stood as
+    in its first sample.
 
     ## Rewards
     Quality of experience of the chunk: ``q - stall_penalty (stall_s + viewport_stall_s) - change_penalty |q - previous
