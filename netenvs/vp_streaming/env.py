@@ -61,11 +61,11 @@ class VPStreamingEnv(_Session, gym.Env[Observation, Any]):
 
     ## Action Space
     What to fetch of the next chunk; every action can be done at any time. A *level* is 0, not fetched, or r for the
-    r-th of ``rates_mbps``. ``action_mode`` is one of
+    r-th of ``rates_mbps``; with the default five rates there are six. ``action_mode`` is one of
 
-    * ``"tiles"``: ``MultiDiscrete([levels] * tiles)``, a level for each tile, row by row: for policies that predict the
+    * ``"tiles"``: ``MultiDiscrete([6] * tiles)``, a level for each tile, row by row: for policies that predict the
       viewport themselves, by a path or a probability for each tile;
-    * ``"zones"``: ``MultiDiscrete([levels] * 3)``, levels of the viewport that the environment predicts, of the ring of
+    * ``"zones"``: ``MultiDiscrete([6] * 3)``, levels of the viewport that the environment predicts, of the ring of
       tiles around it, and of all others;
     * ``"pair"``: ``Discrete(15)``, with n rates n (n + 1) / 2: a rate in the predicted viewport and a rate outside that
       is not above it, in the order (1, 1), (2, 1), (2, 2), (3, 1) ... Outside the rate falls with the distance from the
