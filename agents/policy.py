@@ -144,6 +144,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "throughput": Entry("agents.abr.throughput:Throughput"),
         "netllm-mpc": Entry("agents.abr.netllm_mpc:NetLLMMPC"),
         "robust-mpc": Entry("agents.abr.robust_mpc:RobustMPC"),
+        "stochastic-mpc": Entry("agents.abr.stochastic_mpc:StochasticMPC"),
         "oracle": Entry("agents.abr.oracle:Oracle", baseline=False),
         "pensieve": Entry("agents.abr.pensieve:Pensieve"),
         "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),

@@ -89,7 +89,7 @@ def write_card(
     text = json.dumps(found, indent=1)
     write_atomically(folder / TRAINING, lambda path: path.write_text(text + "\n", encoding="utf-8"))
     commands = [*(training.command for training in trainings), *([command] if command else [])]
-    card = "\n".join([*_head(folder, policy, summary, trainings, commands), *_scores(trainings, shipped)])
+    card = "\n".join([*_head(folder, policy, summary, trainings, commands), *_scores(policy, trainings, shipped)])
     card = "\n".join([card, *(["", notes.strip()] if notes else []), *_cost(trainings), *_curves(trainings), ""])
     write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
 
@@ -160,7 +160,7 @@ def _head(folder: Path, policy: str, summary: str, trainings: Sequence[Training]
     ]
 
 
-def _scores(trainings: Sequence[Training], shipped: int) -> list[str]:
+def _scores(policy: str, trainings: Sequence[Training], shipped: int) -> list[str]:
     """Table of the scores: a row for each seed, and for their mean."""
     names = list(trainings[0].scores)
     lines = [
@@ -168,7 +168,8 @@ def _scores(trainings: Sequence[Training], shipped: int) -> list[str]:
         "## Scores",
         "",
         "Mean QoE per decided chunk [95 % bootstrap interval over traces]; the interval of the seeds' mean is that of "
-        "their mean on each trace.",
+        "their mean on each trace. The shipped weights beside other policies: "
+        f"`python -m benchmarks.compare --task abr --dataset fcc-test --policies bba,robust-mpc,oracle,{policy}`.",
         "",
         f"| seed | {' | '.join(names)} |",
         "|---|" + "---|" * len(names),
