@@ -234,6 +234,19 @@ def test_the_head_is_seen_up_to_the_playback_position(tiny):
         assert 5 <= info["lead"] <= info["horizon"] - 5
 
 
+def test_other_recordings_are_never_seen():
+    """Before its own beginning the head was at rest, whoever comes before in the data set."""
+    env = gym.make(ID, history=50)
+    for number in (0, 7, 49):
+        observation, info = env.reset(seed=0, options={"recording": number})
+        own = env.unwrapped.watched().reshape(-1, 3)
+        for _ in range(12):
+            last = 5 * info["chunk"] - info["lead"]
+            expected = own[np.maximum(np.arange(last - 49, last + 1), 0)]
+            assert np.array_equal(observation["history"], expected)
+            observation, *_, info = env.step(np.ones(64, dtype=int))
+
+
 @pytest.mark.parametrize("chunks", range(2, 16))
 def test_a_sample_is_seen_at_its_time_although_times_are_rounded(tiny, chunks):
     """Round trips of 200 ms / n: after n of them the sample at 0.2 s, whatever their sum in floating point."""
