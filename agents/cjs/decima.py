@@ -24,7 +24,7 @@ from agents.cjs.decima_network import MODES, DecimaNetwork, median
 from agents.cjs.decima_plan import Plan
 from agents.cjs.decima_released import TIE
 from agents.cjs.decima_rollout import Setting
-from agents.policy import BatchPolicy
+from agents.policy import BatchPolicy, PolicyError
 from agents.training import command_line
 from netenvs.spec import unknown_name
 
@@ -80,6 +80,8 @@ class Decima(BatchPolicy):
 
     def act_batch(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
         """int64 (k, 2); declines where no stage may be chosen."""
+        if not (isinstance(observations, dict) and "stages" in observations):
+            raise PolicyError("decima plays netenvs/CJS-v0 (task cjs) with padded observations")
         num_executors = observations["action_mask"].shape[1] - 1 - observations["stages"].shape[1]
         actions = np.zeros((len(observations["stages"]), 2), np.int64)
         rows = np.flatnonzero(can_choose(observations))
@@ -119,13 +121,13 @@ class Args:
     """Weights to begin with: scratch or released (data set decima-weights)."""
     imitate: int = 40
     """Iterations that imitate capped-srpt before PPO begins; the paper has none."""
-    iterations: int = 120
+    iterations: int = 100
     """Iterations in all, each one rollout and what is learned from it."""
     executors: tuple[int, ...] = (10, 50)
     """Sizes of the clusters that are trained on side by side."""
     jobs: tuple[int, ...] = (20, 30)
     """Jobs of the longest episodes, one number for each size."""
-    first_jobs: float = 0.5
+    first_jobs: float = 0.8
     """Curriculum: part of these jobs in the first episodes of PPO; it grows to all of them until half of it is done."""
     sequences: int = 4
     """Sequences of jobs for each size in an iteration."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -224,14 +223,3 @@ def _positions(graph: Graph, rows: np.ndarray) -> np.ndarray:
     found = np.flatnonzero(graph.choice_row.numpy() == rows[decision])
     positions[decision[found]] = graph.choice_index.numpy()[found]
     return positions
-
-
-def decisions_per_second(
-    network: DecimaNetwork, clusters: int = 64, num_executors: int = 10, num_jobs: int = 20, workload: str = "synthetic"
-) -> tuple[int, float]:
-    """(decisions, decisions per second) of one rollout as trainings make them, one thread, environment included."""
-    begin = time.perf_counter()
-    setting = Setting(num_executors, num_jobs)
-    engine = start(setting, workload, [100_000 + row for row in range(clusters)])
-    rollout = play(network, [engine], [setting.num_executors], torch.Generator().manual_seed(0))
-    return len(rollout.episode), len(rollout.episode) / (time.perf_counter() - begin)
