@@ -123,7 +123,7 @@ def widest_gap(gap: Callable[[TraceSet], float], space: str, seed: int, number: 
         seeds = [[i, seed, number, TRIAL_STREAM] for i in range(TRIAL_TRACES)]
         return gap(traces_of("trial", [config] * TRIAL_TRACES, seeds))
 
-    study.optimize(trial_gap, n_trials=trials)
+    study.optimize(trial_gap, n_trials=TRIALS)
     return Found(GenetConfig(**study.best_params), study.best_value)
 
 
