@@ -163,7 +163,8 @@ class Args:
     ship: tuple[Path, ...] = ()
     """Folders of trainings: instead of training, fill a folder with the best and the card of all."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise ``ValueError``, one line, for a number that makes no sense."""
         for name in ("steps", "batch_size", "learning_rate", "hidden"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
@@ -287,6 +288,7 @@ def compare_planners(folders: Sequence[Path], tried: Sequence[dict[str, Any]] = 
 
 def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
+    args.check()
     if args.ship:
         out = args.out or SHIPPED
         command = f"python -m agents.abr.stochastic_mpc --ship {' '.join(map(str, args.ship))}"
