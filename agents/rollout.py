@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -21,6 +21,36 @@ OBSERVATION_OPTIONS = frozenset({"history", "saliency", "observation"})
 
 Collect = Callable[[Any, int], Any]
 """(unwrapped environment, row) -> what to keep of the episode that has just ended in that row."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Decisions of k rows that are about to be carried out."""
+
+    env: Any
+    """The unwrapped environment, single or vector."""
+    rows: np.ndarray
+    """int64 (k,): rows of the environment; 0 in the single one."""
+    episodes: np.ndarray
+    """int64 (k,): which of the episodes each row plays."""
+    steps: np.ndarray
+    """int64 (k,): decisions made before in that episode."""
+    observations: Any
+    """What the policy saw, (k, ...)."""
+    infos: dict[str, np.ndarray]
+    """Scalar columns, (k,) each."""
+    actions: np.ndarray
+    """What the policy decided, (k, ...), of the action space's type."""
+
+
+class Witness(Protocol):
+    """Sees every decision, and may have another action carried out instead."""
+
+    def decide(self, decisions: Decisions) -> np.ndarray:
+        """The actions to carry out, (k, ...)."""
+
+    def end(self, episode: int, observation: Any) -> None:
+        """An episode has ended with this observation."""
 
 
 @dataclass(frozen=True)
@@ -75,22 +105,24 @@ def play(
     num_envs: int = 64,
     on_episode: Callable[[Episode], None] | None = None,
     collect: Collect | None = None,
+    witness: Witness | None = None,
 ) -> list[Episode]:
     """Play ``episodes`` in ``gym.make(env_id, **env_options)`` and return them in the same order.
 
     Policies with ``act_batch`` play up to ``num_envs`` episodes at once in the vector environment, except
     sequential ones and those that look into the environment; results do not depend on ``num_envs``. As each
     episode ends, ``collect(env.unwrapped, row)`` is called, row 0 in the single environment, for the episode's
-    ``collected``, then ``on_episode``. Raises ``PolicyError`` (policy, episode, step, cause in one line) when
+    ``collected``, then ``on_episode``. A ``witness`` sees every decision; policies are not told of
+    the actions that it puts in place of theirs. Raises ``PolicyError`` (policy, episode, step, cause in one line) when
     the policy raises or returns what is not an action, ``ValueError`` for bad environment options.
     """
     options = environment_options(policy, env_options)
     alone = policy.privileged or policy.sequential or binds(policy)
     if isinstance(policy, BatchPolicy) and not alone and gym.spec(env_id).vector_entry_point is not None:
-        return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode, collect)
+        return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode, collect, witness)
     env = gym.make(env_id, **options)
     try:
-        return [_play_one(policy, env, spec, i, on_episode, collect) for i, spec in enumerate(episodes)]
+        return [_play_one(policy, env, spec, i, on_episode, collect, witness) for i, spec in enumerate(episodes)]
     finally:
         env.close()
 
@@ -122,6 +154,7 @@ def _play_one(
     number: int,
     on_episode: Callable[[Episode], None] | None,
     collect: Collect | None,
+    witness: Witness | None,
 ) -> Episode:
     observation, info = begin_episode(policy, env, spec, number)
     rewards: list[float] = []
@@ -130,6 +163,8 @@ def _play_one(
     try:
         while True:
             action = policy.act(observation, info)
+            if witness is not None:
+                action = witness.decide(_one_decision(env, number, len(rewards), observation, info, action))[0]
             observation, reward, terminated, truncated, info = env.step(action)
             rewards.append(float(reward))
             actions.append(action)
@@ -137,6 +172,8 @@ def _play_one(
             if terminated or truncated:
                 break
         policy.finish(observation, info)
+        if witness is not None:
+            witness.end(number, observation)
     except Exception as error:
         raise _policy_error(policy, spec, len(rewards), error) from error
     columns = {name: np.array([step[name] for step in infos]) for name in infos[-1]}
@@ -155,6 +192,7 @@ def _play_batched(
     num_envs: int,
     on_episode: Callable[[Episode], None] | None,
     collect: Collect | None,
+    witness: Witness | None,
 ) -> list[Episode]:
     if not specs:
         return []
@@ -193,8 +231,15 @@ def _play_batched(
             live = np.flatnonzero(playing >= 0)
             actions = np.zeros(env.action_space.shape, dtype=env.action_space.dtype)
             try:
-                chosen = policy.act_batch(_rows(observations, live), {**_columns(infos, live), **shared, "row": live})
+                seen, columns = _rows(observations, live), _columns(infos, live)
+                chosen = policy.act_batch(seen, {**columns, **shared, "row": live})
                 actions[live] = _checked_actions(chosen, actions[live])
+                if witness is not None:
+                    steps_before = dropped + len(history) - begun[live]
+                    decisions = Decisions(
+                        env.unwrapped, live, playing[live], steps_before, seen, columns, actions[live]
+                    )
+                    actions[live] = witness.decide(decisions)
                 observations, rewards, terminated, truncated, infos = env.step(actions)
             except Exception as error:
                 legal = env.single_action_space.contains  # blame the first row whose action is none, else the first
@@ -217,6 +262,8 @@ def _play_batched(
                     collect(env.unwrapped, int(row)) if collect else None,
                 )
                 done[int(playing[row])] = episode
+                if witness is not None:
+                    witness.end(int(playing[row]), _rows(observations, row))
                 if on_episode is not None:
                     on_episode(episode)
             if len(done) == len(specs):
@@ -229,10 +276,32 @@ def _play_batched(
         env.close()
 
 
-def _rows(observations: Any, rows: np.ndarray) -> Any:
-    """Those of ``rows`` out of a batch: arrays (n, ...), tuples (n,) of graphs, or dicts of such."""
+def _one_decision(
+    env: gym.Env, number: int, step: int, observation: Any, info: dict[str, Any], action: Any
+) -> Decisions:
+    """A decision in the single environment as a batch of one."""
+    legal: Any = env.action_space
+    if isinstance(observation, dict):
+        seen: Any = {name: value[None] for name, value in observation.items()}
+    else:
+        seen = observation[None] if isinstance(observation, np.ndarray) else (observation,)
+    return Decisions(
+        env.unwrapped,
+        np.zeros(1, dtype=np.int64),
+        np.array([number]),
+        np.array([step]),
+        seen,
+        {name: np.array([info[name]]) for name in _scalar_names(info)},
+        _checked_actions(np.asarray(action)[None], np.zeros((1, *legal.shape), dtype=legal.dtype)).astype(legal.dtype),
+    )
+
+
+def _rows(observations: Any, rows: Any) -> Any:
+    """Those of ``rows``, or the one row, of a batch: arrays (n, ...), tuples (n,) of graphs, or dicts of such."""
     if isinstance(observations, dict):
         return {name: _rows(value, rows) for name, value in observations.items()}
+    if isinstance(observations, tuple) and isinstance(rows, int | np.integer):
+        return observations[rows]
     if isinstance(observations, tuple):
         return tuple(observations[row] for row in rows)
     return observations[rows]

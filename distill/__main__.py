@@ -1,0 +1,51 @@
+"""Command line of pools and distillation: ``python -m distill COMMAND --help``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "collect": ("distill.collect:Collect", "have policies play episodes, and keep what they saw, did and got"),
+    "info": ("distill.commands:Info", "show what is in a pool"),
+    "verify": ("distill.commands:Verify", "check pools bit by bit"),
+    "merge": ("distill.commands:Merge", "join pools of one environment"),
+}
+"""Commands by name: a dataclass of arguments with a method ``run() -> int`` (exit status), and what it does. Only the
+module of the command given is imported."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status: 0, 1 for a failure, 2 for wrong arguments, 130: interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: python -m distill COMMAND ...; python -m distill COMMAND --help says more\n")
+        for name, (_, meaning) in COMMANDS.items():
+            print(f"  {name:<10} {meaning}")
+        return 0 if words else 2
+    from agents.policy import PolicyError
+    from netenvs.spec import unknown_name
+
+    if words[0] not in COMMANDS:
+        print(f"error: {unknown_name('command', words[0], COMMANDS)}", file=sys.stderr)
+        return 2
+    import tyro
+
+    module, _, name = COMMANDS[words[0]][0].partition(":")
+    command = getattr(importlib.import_module(module), name)
+    try:
+        status: int = tyro.cli(command, prog=f"python -m distill {words[0]}", args=words[1:]).run()
+        return status
+    except SystemExit as stop:  # --help, or tyro has said what is wrong
+        return int(stop.code or 0)
+    except (ValueError, OSError, PolicyError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the pool is as it was, and the same command goes on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The commands that look at pools and join them: ``python -m distill info``, ``verify`` and ``merge``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from distill.pool import Pool
+from distill.shards import PoolError
+
+
+@dataclass(frozen=True)
+class Info:
+    """Show what is in a pool: environment, policies with their returns, columns."""
+
+    pool: Annotated[Path, tyro.conf.Positional]
+    """Folder of the pool."""
+
+    def run(self) -> int:
+        """Print it."""
+        from rich.console import Console
+        from rich.table import Table
+
+        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        pool = Pool(self.pool)
+        shards = pool.manifest["shards"]
+        size = sum(shard["bytes"] for shard in shards) / 1e6
+        options = " ".join(f"{name}={value}" for name, value in pool.env_options.items())
+        console.print(f"{pool.folder}: {pool.env_id} {options}".rstrip())
+        console.print(f"{len(pool)} episodes, {pool.num_steps} steps, {len(shards)} shards, {size:.1f} MB")
+        episodes = pool.episodes
+        table = Table("policy", "episodes", "steps", "mean return", "lowest", "highest")
+        for number, name in enumerate(pool.policies):
+            own = episodes["policy"] == number
+            returns = episodes["return"][own]
+            figures = (f"{value:.4g}" for value in (returns.mean(), returns.min(), returns.max()))
+            table.add_row(name, str(own.sum()), str(episodes["length"][own].sum()), *figures)
+        console.print(table)
+        drawn = int((np.asarray(pool.column("policy")) < 0).sum())
+        if drawn:
+            console.print(f"{drawn} random actions, {drawn / pool.num_steps:.1%} of all")
+        table = Table(box=None)
+        for heading in ("column", "type", "shape", "unit"):
+            table.add_column(heading, no_wrap=heading != "unit")
+        for name, column in pool.columns.items():
+            shape = ", ".join([*(["any"] if column["ragged"] else []), *map(str, column["shape"])])
+            table.add_row(name, column["dtype"], f"({shape})", column["unit"])
+        console.print(table)
+        for collection in pool.manifest["collections"]:
+            if collection.get("command"):
+                console.print(collection["command"])
+        return 0
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Compare pools with their manifests bit by bit, and check that their contents make sense."""
+
+    pools: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of pools."""
+
+    def run(self) -> int:
+        """One line about each; 1 if something is wrong."""
+        wrong = 0
+        for folder in self.pools:
+            try:
+                Pool(folder).verify()
+                print(f"{folder}: intact")
+            except PoolError as error:
+                print(f"error: {error}")
+                wrong += 1
+        return 1 if wrong else 0
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Join pools of one environment into a new one."""
+
+    pools: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Folders of the pools."""
+    out: Path
+    """Folder of the new pool."""
+
+    def run(self) -> int:
+        """Merge, and say what there is then."""
+        from distill.merge import merge
+
+        pool = merge(self.pools, self.out)
+        print(f"{self.out}: {len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
+        return 0
