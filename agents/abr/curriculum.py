@@ -23,7 +23,7 @@ from netenvs.abr.generators import GENET_SPACES, GenetConfig, genet_trace, sampl
 from netenvs.abr.workload import TraceSet, join_traces, make_trace_set
 from netenvs.spec import unknown_name
 
-NEW_WEIGHT = 0.3  # of the configuration that joins (Genet, section 4.2)
+NEW_WEIGHT = 0.3  # of the configuration that joins (Genet's default)
 FIRST_TRIALS, TRIALS = 10, 15  # drawn ones, and all (Genet's code: init_points 10, n_iter 5)
 TRIAL_TRACES = 10  # that the gap of a configuration is the mean of
 # Streams of the generator: traces of the space, of a found configuration, and of a trial

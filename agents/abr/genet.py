@@ -11,6 +11,7 @@ A training takes a few minutes on one core; it can be stopped at any moment and 
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
 from agents.abr.scores import SETTINGS, VALIDATION, interval, mean, score
 from agents.policy import Policy, load_policy
-from agents.pretrained import CHECKPOINTS
+from agents.pretrained import CHECKPOINTS, TRAINING
 from agents.training import command_line
 from netenvs.abr.workload import TraceSet, load_traces
 
@@ -59,6 +60,17 @@ class UDR(TrainedActor):
     shipped = CHECKPOINTS / "abr-udr"
 
 
+CHOICES = """\
+## Choices
+
+* Objective: the environment's preset `netllm`, 4.3 a second of stalling, which is also what is scored; Genet's own
+  trainings used 10.
+* Actions: the next level. Genet's own three moves (`--actions jump`) reached 0.934 in validation after 500,000 steps
+  with three rounds, levels 0.955.
+* Seeds, schedule, network and optimisation are the same for `genet` and `udr`; of the seeds the one with the highest
+  mean on fcc-valid-clean is shipped. Paired differences: `python -m agents.abr.genet --paired
+  agents/checkpoints/abr-genet agents/checkpoints/abr-udr`."""
+
 METHODS: dict[str, type[TrainedActor]] = {"genet": Genet, "udr": UDR}
 
 
@@ -86,6 +98,9 @@ class Args(Mixture, Settings):
     """Folders of trainings: instead of training, ship the best and write the card of all."""
     paired: tuple[Path, ...] = ()
     """Two folders of trainings: instead of training, print how much the first is better than the second."""
+
+    def __post_init__(self) -> None:
+        """Bad values are found when the parts are made: a command line's parser would make a page of the one line."""
 
 
 class Validation:
@@ -127,7 +142,7 @@ def main(args: Args) -> None:
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     if args.ship:
         out = args.out or METHODS[args.method].shipped
-        best = ship(args.ship, out)
+        best = ship(args.ship, out, notes_of(args.ship))
         print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
     elif args.paired:
         print("\n".join(paired_table(args.paired)))
@@ -217,6 +232,15 @@ def rounds_table(args: Args, curriculum: Randomised) -> str:
             f"{one.rtt_ms:.0f} | {one.buffer_cap_s:.0f} | {found.gap:+.3f} | {weight:.3f} |"
         )
     return "\n".join(lines)
+
+
+def notes_of(folders: Sequence[Path]) -> str:
+    """Markdown for the card of several trainings: the choices made for all of them, then what each has found."""
+    notes = [CHOICES]
+    for folder in folders:
+        read_trainings(folder)  # says what is wrong with it
+        notes.append(json.loads((folder / TRAINING).read_text(encoding="utf-8"))["notes"])
+    return "\n\n".join(text for text in notes if text)
 
 
 def paired_table(folders: Sequence[Path]) -> list[str]:
