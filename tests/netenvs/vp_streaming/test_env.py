@@ -80,6 +80,47 @@ def test_seeds_draw_recordings_and_traces():
     assert pairs[7] == tuple(env.reset(seed=7)[1][name] for name in ("recording", "trace"))
 
 
+def test_episodes_of_a_seed_differ_and_begin_with_an_empty_log():
+    env = gym.make(ID)
+    first = env.reset(seed=1)[1]
+    env.step(np.ones(64, dtype=int))
+    drawn = [first, *(env.reset()[1] for _ in range(9))]
+    assert len({(info["recording"], info["trace"]) for info in drawn}) > 7
+    assert len(env.unwrapped.fetched_levels()) == 1
+    assert env.unwrapped.episode_log()["buffer_s"].tolist() == [drawn[-1]["buffer_s"]]
+    again = [env.reset(seed=1)[1], *(env.reset()[1] for _ in range(9))]
+    assert [info["trace"] for info in again] == [info["trace"] for info in drawn]
+
+
+def test_options_of_traces_and_videos():
+    def begin(**options):
+        env = gym.make(ID, **options)
+        observation, _ = env.reset(seed=5, options={"recording": 3, "trace": 8})
+        return observation, int(env.unwrapped.simulator.batch.session["start"][0])
+
+    (stored, pointer), (first, begun) = begin(), begin(start="first")
+    assert pointer == gym.make(ID).unwrapped.traces.start_pointer[8] != 1 == begun
+    drawn = gym.make(ID, start="random")
+    starts = {
+        drawn.reset(options={"trace": 8}) and drawn.unwrapped.simulator.batch.session["start"][0] for _ in "12345"
+    }
+    assert len(starts) > 2
+    assert np.array_equal(stored["tile_mbyte"], first["tile_mbyte"])
+    other, _ = begin(video_seed=1)
+    assert not np.isclose(other["tile_mbyte"], stored["tile_mbyte"], rtol=1e-3).all()
+
+
+def test_the_field_of_view_is_width_then_height(tiny):
+    env = tiny.make(fov_deg=[16.0, 120.0])  # yaw 2 to 18, pitch -50 to 70: column 2, all rows
+    observation, _ = env.reset(seed=0)
+    expected = np.zeros((4, 4))
+    expected[:, 2] = 1.0
+    assert np.array_equal(observation["viewport"].reshape(4, 4), expected)
+    levels = np.where(expected, 2, 0).reshape(-1)
+    *_, info = env.step(levels)
+    assert info["wasted_mbyte"] == 0 and info["viewport_stall_s"] == 0
+
+
 # --- physics by hand: 9.5 Mbit/s of payload, round trip 0.1 s ---
 
 
