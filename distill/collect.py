@@ -9,7 +9,6 @@ import platform
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +16,8 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import numpy as np
 import tyro
+from rich.console import Console
+from rich.progress import Progress
 
 import netenvs
 from agents.policy import ENV_IDS, Policy, load_policy
@@ -58,7 +59,8 @@ def collect(
     """Have every policy play ``episodes`` and add them to the pool ``folder``, which is made if need be.
 
     Killed at any moment it leaves the pool as it was; the same call goes on from the last shard that was complete.
-    What is in the pool already is not collected again. Columns: see ``distill.records.record``.
+    What is in the pool already is not collected again; policies are told apart by their names, so that one that has
+    been trained further needs another name. Columns: see ``distill.records.record``.
 
     Arguments:
         folder: a pool of the same environment and columns, or an empty or new folder.
@@ -337,7 +339,9 @@ class Collect:
         policies = [load_policy(spec, self.task) for spec in split_specs(self.policies)]
         options = environment_of(self.task, self.dataset, self.options)
         episodes = episodes_of(self.task, joint_options(policies, options), self.episodes, self.seed)
-        with _progress(len(policies) * len(episodes)) as advance:
+        before = len(Pool(self.out)) if (self.out / MANIFEST).exists() else 0
+        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task("episodes", total=len(policies) * len(episodes))
             pool = collect(
                 self.out,
                 COLLECT_IDS[self.task],
@@ -349,9 +353,10 @@ class Collect:
                 extra_columns=LABELS.get(self.task),
                 episodes_per_shard=EPISODES_PER_SHARD[self.task],
                 command=shlex.join(["python", "-m", "distill", *sys.argv[1:]]),
-                on_episode=advance,
+                on_episode=lambda episode: progress.advance(bar),
             )
-        print(f"{self.out}: {len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
+        there = "all of this was there already; " if len(pool) == before else ""
+        print(f"{self.out}: {there}{len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
         return 0
 
 
@@ -395,21 +400,3 @@ def episodes_of(task: str, options: dict[str, Any], count: int | None, seed: int
         EpisodeSpec(seed + i, seed + i, {pin: i % items} if pin else {})
         for i in range(items if count is None else count)
     ]
-
-
-def _progress(total: int) -> AbstractContextManager[Any]:
-    """A progress bar on standard error, if that is a terminal: entered, it gives what to call after each episode."""
-    if not sys.stderr.isatty():
-        return nullcontext()
-    from contextlib import contextmanager
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    @contextmanager
-    def bar() -> Any:
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task("collect", total=total)
-            yield lambda episode: progress.advance(task)
-
-    return bar()

@@ -50,6 +50,12 @@ class Info:
             shape = ", ".join([*(["any"] if column["ragged"] else []), *map(str, column["shape"])])
             table.add_row(name, column["dtype"], f"({shape})", column["unit"])
         console.print(table)
+        listed = {shard["file"] for shard in shards}
+        others = [path.name for path in pool.folder.glob("*.safetensors") if path.name not in listed]
+        if others:
+            console.print(
+                f"{len(others)} files are not part of it: of a collection that did not end, such as {others[0]}"
+            )
         for collection in pool.manifest["collections"]:
             if collection.get("command"):
                 console.print(collection["command"])

@@ -18,6 +18,8 @@ from distill.ragged import Column, Ragged, concatenate, offsets_of, take
 
 RANDOM = -1
 """In column ``policy``: the action was drawn, no policy chose it."""
+RESERVED = {"reward", "terminated", "truncated", "returns_to_go", "episode", "first", "episode_ends"}
+"""Names that extra columns may not have, besides those of the columns that are there before."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class _Recorder:
         for name, values in decisions.infos.items():
             columns[f"info/{name}"] = _plain(values)
         for name, extra in self._extra.items():
+            if name in columns or name in RESERVED or "/" in name or ":" in name:
+                raise ValueError(f"extra column {name!r}: this name is taken, or has a slash or colon")
             columns[name] = _computed(name, extra, decisions)
         self._playing.append(decisions.episodes)
         for name, column in columns.items():

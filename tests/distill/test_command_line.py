@@ -1,0 +1,98 @@
+"""``python -m distill``: what it says, and its exit status."""
+
+import pytest
+
+from distill.__main__ import COMMANDS, main
+from distill.pool import Pool
+
+
+def collect(tmp_path, *words, name="pool", policies="bba,constant(quality=1)"):
+    common = ["collect", "--task", "abr", "--policies", policies, "--out", str(tmp_path / name)]
+    return main([*common, *words])
+
+
+def test_collect_info_verify_merge(tmp_path, capsys):
+    assert collect(tmp_path, "--episodes", "2", "--noise", "0.5", "--seed", "7", "--set", "qoe=log") == 0
+    assert capsys.readouterr().out.endswith("pool: 4 episodes, 188 steps of bba, constant(quality=1)\n")
+    pool = Pool(tmp_path / "pool")
+    assert pool.env_options == {"qoe": "log"} and pool.episodes["seed"].tolist() == [7, 8, 7, 8]
+    assert pool.episodes["reset/trace"].tolist() == [0, 1, 0, 1]
+    assert collect(tmp_path, "--episodes", "2", "--noise", "0.5", "--seed", "7", "--set", "qoe=log") == 0
+    assert "all of this was there already" in capsys.readouterr().out
+    assert collect(tmp_path, "--episodes", "1", "--set", "qoe=log", name="other", policies="bola") == 0
+    folders = [str(tmp_path / name) for name in ("pool", "other", "both")]
+    assert main(["merge", *folders[:2], "--out", folders[2]]) == 0
+    assert main(["verify", *folders]) == 0
+    assert [line.endswith(": intact") for line in capsys.readouterr().out.splitlines()[-3:]] == [True] * 3
+    assert main(["info", folders[2]]) == 0
+    out = capsys.readouterr().out
+    assert "5 episodes, 235 steps, 3 shards" in out and "bola" in out and "random actions" in out
+    assert "info/delay_ms" in out and "qoe=log" in out
+
+
+def test_clusters_are_those_of_comparisons(tmp_path):
+    words = ["--set", "num_jobs=2", "--set", "max_jobs=2", "--episodes", "2", "--out", str(tmp_path / "pool")]
+    assert main(["collect", "--task", "cjs", "--policies", "fair", *words]) == 0
+    pool = Pool(tmp_path / "pool")
+    assert pool.env_id == "netenvs/CJS-small-v0" and pool.task == "cjs" and pool.env_options["num_executors"] == 10
+    assert pool.episodes["seed"].tolist() == [0, 1]
+
+
+def test_viewports_are_those_of_the_training_split(tmp_path, capsys):
+    common = ["collect", "--task", "vp", "--policies", "static", "--out"]
+    assert main([*common, str(tmp_path / "pool"), "--episodes", "3"]) == 0
+    pool = Pool(tmp_path / "pool")
+    assert pool.env_options == {"split": "train"} and pool.episodes["reset/window"].tolist() == [0, 1, 2]
+    assert pool.column("actual_path").shape == (3, 20, 3)
+    capsys.readouterr()
+    assert main([*common, str(tmp_path / "more"), "--episodes", "1000000"]) == 1
+    assert ", train has 4000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--episodes", "0"], "--episodes must be from 1 up, not 0"),
+        (["--seed", "-1"], "--seed must be from 0 up"),
+        (["--noise", "2"], "noise must be a probability"),
+        (["--set", "qoe"], "--set qoe: write KEY=VALUE"),
+        (["--set", "qoe=log", "--set", "qoe=hd"], "--set qoe: given twice"),
+        (["--set", "traces=synthetic", "--dataset", "synthetic"], "--dataset is this option"),
+        (["--set", "quality=3"], "unexpected keyword argument 'quality'"),
+        (["--dataset", "nowhere"], "nowhere"),
+        (["--policies", "bbba"], "did you mean 'bba'"),
+    ],
+)
+def test_wrong_options_are_one_line(words, message, tmp_path, capsys):
+    assert collect(tmp_path, *words) == 1
+    said = capsys.readouterr().err
+    assert message in said and said.startswith("error: ") and said.count("\n") == 1
+    assert not (tmp_path / "pool").exists()
+
+
+def test_wrong_pools_are_one_line(tmp_path, capsys):
+    for command in ("info", "verify"):
+        assert main([command, str(tmp_path / "nowhere")]) == 1
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("error: ") == 2 and (said.out + said.err).count("\n") == 2
+
+
+def test_commands_are_listed(capsys):
+    assert main(["--help"]) == 0 and main([]) == 2
+    out = capsys.readouterr().out
+    assert all(name in out for name in COMMANDS)
+    assert main(["colect"]) == 2
+    assert "did you mean 'collect'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    assert main([command, "--help"]) == 0
+    assert f"python -m distill {command}" in capsys.readouterr().out
+
+
+def test_leftovers_are_named(tmp_path, capsys):
+    collect(tmp_path, "--episodes", "1")
+    (tmp_path / "pool" / "left.safetensors").write_bytes(b"")
+    assert main(["info", str(tmp_path / "pool")]) == 0
+    assert "1 files are not part of it" in capsys.readouterr().out
