@@ -361,7 +361,7 @@ class Collect:
 
 
 EPISODES_PER_SHARD = {"abr": 1000, "cjs": 20, "vp": 20_000}
-"""About 20 MB a shard (abr, vp); of cjs up to some 100 MB with 50 jobs at a time."""
+"""About 20 MB a shard."""
 
 
 def environment_of(task: str, dataset: str | None, pairs: Sequence[str]) -> dict[str, Any]:
