@@ -92,6 +92,19 @@ def test_episodes_of_a_seed_differ_and_begin_with_an_empty_log():
     assert [info["trace"] for info in again] == [info["trace"] for info in drawn]
 
 
+def test_an_episode_does_not_depend_on_the_one_before():
+    used, fresh = gym.make(ID, action_mode="zones"), gym.make(ID, action_mode="zones")
+    used.reset(seed=0)
+    for _ in range(9):
+        used.step([5, 4, 3])
+    (left, info), (right, _) = used.reset(seed=3), fresh.reset(seed=3)
+    assert not left["throughput_mbps"][:-1].any() and left["throughput_mbps"][-1] > 0
+    for _ in range(20):
+        assert all(np.array_equal(left[name], right[name]) for name in left)
+        (left, reward, _, _, info), (right, other, _, _, other_info) = used.step([3, 2, 1]), fresh.step([3, 2, 1])
+        assert reward == other and all(info[name] == other_info[name] for name in kernel.INFO_COLUMNS)
+
+
 def test_options_of_traces_and_videos():
     def begin(**options):
         env = gym.make(ID, **options)
