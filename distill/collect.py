@@ -101,7 +101,7 @@ def collect(
         "versions": _versions(),
         "command": command,
     }
-    present = _prepare(folder)
+    present = prepare(folder)
     if present is not None:
         check_same({**head, "columns": present["columns"]}, present, folder)
         if any(done["id"] == identity for done in present["collections"]):
@@ -200,7 +200,7 @@ def _versions() -> dict[str, str]:
     return {**found, **{name: importlib.metadata.version(name) for name in ("gymnasium", "numpy", "numba")}}
 
 
-def _prepare(folder: Path) -> dict[str, Any] | None:
+def prepare(folder: Path) -> dict[str, Any] | None:
     """Make the folder; its manifest, if it is a pool. ``PoolError`` if it holds something else."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -277,17 +277,18 @@ def _listed(entries: Sequence[dict[str, Any]], policies: int) -> list[dict[str, 
 
 
 def add(manifest: dict[str, Any], other: Mapping[str, Any]) -> None:
-    """Append policies, collections and shards of ``other`` to ``manifest``, renumbered."""
-    known = [policy["name"] for policy in manifest["policies"]]
-    manifest["policies"] += [policy for policy in other["policies"] if policy["name"] not in known]
-    numbers = {policy["name"]: number for number, policy in enumerate(manifest["policies"])}
-    first = len(manifest["collections"])
-    manifest["collections"] += other["collections"]
+    """Append policies, collections and shards of ``other`` to ``manifest``, renumbered; nothing is there twice."""
+    numbers = {}
+    for kind, key in (("policies", "name"), ("collections", "id")):
+        known = {each[key] for each in manifest[kind]}
+        manifest[kind] += [each for each in other[kind] if each[key] not in known]
+        place = {each[key]: number for number, each in enumerate(manifest[kind])}
+        numbers[kind] = [place[each[key]] for each in other[kind]]
     manifest["shards"] += [
         {
             **entry,
-            "collection": first + entry["collection"],
-            "policies": [numbers[other["policies"][policy]["name"]] for policy in entry["policies"]],
+            "collection": numbers["collections"][entry["collection"]],
+            "policies": [numbers["policies"][policy] for policy in entry["policies"]],
         }
         for entry in other["shards"]
     ]

@@ -23,7 +23,7 @@ from gymnasium.envs.registration import EnvSpec
 
 import netenvs  # noqa: F401  (registers the environments)
 from agents.policy import ENV_IDS
-from distill.collect import commit
+from distill.collect import commit, prepare
 from distill.observations import to_columns
 from distill.pool import FORMAT, SCHEMA, Pool, describe, write_records
 from distill.ragged import Column, Ragged, concatenate
@@ -97,18 +97,18 @@ def from_minari(dataset_id: str, folder: Path | str) -> Pool:
 
     One that ``to_minari`` wrote comes back as it was. In others the policy is what the data set calls its algorithm,
     the intended action is the action, and infos are the scalars that all episodes have. Raises ``PoolError`` if Minari
-    is not installed, for an unknown data set, one without an ``EnvSpec``, and a ``folder`` that exists.
+    is not installed, for an unknown data set, one without an ``EnvSpec``, and a ``folder`` that is not empty.
     """
     minari = _minari()
     folder = Path(folder)
-    if folder.exists():
-        raise PoolError(f"{folder}: exists already; give a new folder")
     try:
         dataset = minari.load_dataset(dataset_id)
     except (FileNotFoundError, ValueError) as error:
         raise PoolError(f"Minari data set {dataset_id}: {' '.join(str(error).split())}") from error
     if dataset.env_spec is None:
         raise PoolError(f"Minari data set {dataset_id}: it does not say which environment it is of")
+    if prepare(folder) is not None:
+        raise PoolError(f"{folder}: a pool already; give a new folder")
     environment = json.loads(dataset.env_spec.to_json())
     metadata = dataset.storage.get_episode_metadata(range(dataset.total_episodes))
     parts = [_records(episode, about) for episode, about in zip(dataset.iterate_episodes(), metadata, strict=True)]
@@ -134,7 +134,6 @@ def from_minari(dataset_id: str, folder: Path | str) -> Pool:
         "policies": [{"name": name, **about} for name in names],
     }
     collection = {"id": f"minari:{dataset_id}", "policies": names, "episodes": len(parts), "command": ""}
-    folder.mkdir(parents=True)
     entry = write_records(folder / "minari-00000.safetensors", records, {"collection": collection["id"], "part": 0})
     commit(folder, head, collection, [{**entry, "columns": columns}])
     return Pool(folder)

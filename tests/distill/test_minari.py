@@ -81,5 +81,7 @@ def test_names_that_do_not_fit(minari, abr_pool, tmp_path):
         to_minari(part, "one-v0")
     with pytest.raises(PoolError, match="two-v0"):
         from_minari("two-v0", tmp_path / "two")
-    with pytest.raises(PoolError, match="exists already"):
+    with pytest.raises(PoolError, match="a pool already"):
+        from_minari("one-v0", abr_pool.folder)
+    with pytest.raises(PoolError, match="not empty"):
         from_minari("one-v0", tmp_path)

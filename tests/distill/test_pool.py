@@ -203,6 +203,8 @@ def test_merging(abr_pool, tmp_path):
     )
     both = merge([abr_pool.folder, other.folder, abr_pool.folder], tmp_path / "both")
     both.verify()
+    assert len(both.manifest["collections"]) == 2
+    assert [shard["collection"] for shard in both.manifest["shards"][-3:]] == [0, 1, 1]
     assert len(both) == 12 and both.policies == ["bba", "ByBuffer", "bola"]
     assert both.episodes["policy"].tolist() == [*abr_pool.episodes["policy"], 2, 0]
     assert set(both.episode(10)["policy"].tolist()) == {2} and set(both.episode(11)["policy"].tolist()) == {0}
