@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
-    "collect": ("distill.collect:Collect", "have policies play episodes, and keep what they saw, did and got"),
+    "collect": ("distill.commands:Collect", "have policies play episodes, and keep what they saw, did and got"),
     "info": ("distill.commands:Info", "show what is in a pool"),
     "verify": ("distill.commands:Verify", "check pools bit by bit"),
     "merge": ("distill.commands:Merge", "join pools of one environment"),

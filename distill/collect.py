@@ -1,4 +1,4 @@
-"""Collect experience: ``python -m distill collect --task abr --policies bba,robust-mpc --out runs/pool``."""
+"""Collect experience: have policies play, and add what they did to a pool."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-import shlex
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import gymnasium as gym
-import numpy as np
-import tyro
-from rich.console import Console
-from rich.progress import Progress
 
 import netenvs
-from agents.policy import ENV_IDS, Policy, load_policy
+from agents.policy import ENV_IDS, Policy
 from agents.rollout import Episode, EpisodeSpec, environment_options
 from distill.noise import ActionNoise
 from distill.pool import (
@@ -37,8 +30,6 @@ from distill.pool import (
 )
 from distill.records import ExtraColumn, record
 from distill.shards import PoolError, read_shard, sha256
-from distill.units import unit_of
-from netenvs.spec import parse_value, split_specs
 
 
 def collect(
@@ -87,7 +78,7 @@ def collect(
     head = {**_head(env_id, options, noise), "policies": [_about(policy) for policy in policies]}
     collection = {
         "policies": names,
-        "episodes": [[spec.seed, spec.policy_seed, spec.options] for spec in episodes],
+        "episodes": [_plain(spec) for spec in episodes],
         "noise": noise,
         "seed": seed,
         "extra_columns": {name: extra.unit for name, extra in extra_columns.items()},
@@ -154,7 +145,7 @@ def joint_options(policies: Sequence[Policy], env_options: Mapping[str, Any] | N
 
 def _head(env_id: str, options: dict[str, Any], noise: float) -> dict[str, Any]:
     """What does not depend on the episodes; checks that the environment can be made and be noisy."""
-    env = _make(env_id, options)
+    env = make(env_id, options)
     try:
         assert env.spec is not None
         environment = json.loads(env.spec.to_json())
@@ -167,7 +158,7 @@ def _head(env_id: str, options: dict[str, Any], noise: float) -> dict[str, Any]:
     return {"format": FORMAT, "schema": SCHEMA, "task": task, "environment": environment}
 
 
-def _make(env_id: str, options: Mapping[str, Any]) -> gym.Env:
+def make(env_id: str, options: Mapping[str, Any]) -> gym.Env:
     """The environment; ``ValueError``, one line, whatever is wrong with the options."""
     try:
         return gym.make(env_id, **options)
@@ -214,6 +205,11 @@ def prepare(folder: Path) -> dict[str, Any] | None:
     if foreign:
         raise PoolError(f"{folder}: no pool, and not empty ({foreign[0]}); give another folder")
     return None
+
+
+def _plain(spec: EpisodeSpec) -> list[Any]:
+    policy_seed = None if spec.policy_seed is None else int(spec.policy_seed)
+    return [int(spec.seed), policy_seed, {name: int(value) for name, value in spec.options.items()}]
 
 
 def _parts(policies: Sequence[Policy], count: int, size: int) -> list[tuple[int, range]]:
@@ -291,113 +287,4 @@ def add(manifest: dict[str, Any], other: Mapping[str, Any]) -> None:
             "policies": [numbers["policies"][policy] for policy in entry["policies"]],
         }
         for entry in other["shards"]
-    ]
-
-
-# --- the command ---------------------------------------------------------------------------------------
-
-
-def _actual_path(env: Any, rows: np.ndarray) -> np.ndarray:
-    playback = env.playback
-    path: np.ndarray = playback.stretches(playback.position[rows], playback.horizon)
-    return path
-
-
-LABELS: dict[str, dict[str, ExtraColumn]] = {
-    "vp": {"actual_path": ExtraColumn(_actual_path, unit_of("actual_path", ENV_IDS["vp"]))}
-}
-"""What a learner of a task is to imitate, where the environment knows it."""
-DATASET_OPTION = {"abr": "traces", "cjs": "workload", "vp": "dataset"}
-COLLECT_IDS = {**ENV_IDS, "cjs": "netenvs/CJS-small-v0"}
-"""Environments by task; that of ``cjs`` is the one of comparisons, with 10 executors and 20 jobs."""
-CJS_EPISODES = 10
-
-
-@dataclass(frozen=True)
-class Collect:
-    """Have policies play episodes, and keep what they saw, did and got as a pool."""
-
-    task: Literal["abr", "cjs", "vp"]
-    """What is played; cjs is netenvs/CJS-small-v0: 10 executors, 20 jobs."""
-    policies: str
-    """Policies, options in brackets: bba,constant(quality=2). Each plays all the episodes."""
-    out: Path
-    """Folder of the pool: a new one, or one of the same environment, which the episodes are added to."""
-    episodes: int | None = None
-    """Episodes of each policy; default: one of each trace (abr) or window (vp) of the split, or 10 (cjs)."""
-    dataset: str | None = None
-    """Trace split (abr), workload (cjs) or recordings (vp), file or folder; default: synthetic."""
-    options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
-    """Another option of the environment, such as qoe=log or num_executors=50; may be repeated. Of vp the split is
-    train unless it is set."""
-    seed: int = 0
-    """Episodes have the seeds S, S + 1, ...; also of the noise."""
-    noise: float = 0.0
-    """Probability of a random possible action at each decision (abr, cjs)."""
-
-    def run(self) -> int:
-        """Collect, and say what there is then."""
-        policies = [load_policy(spec, self.task) for spec in split_specs(self.policies)]
-        options = environment_of(self.task, self.dataset, self.options)
-        episodes = episodes_of(self.task, joint_options(policies, options), self.episodes, self.seed)
-        before = len(Pool(self.out)) if (self.out / MANIFEST).exists() else 0
-        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task("episodes", total=len(policies) * len(episodes))
-            pool = collect(
-                self.out,
-                COLLECT_IDS[self.task],
-                policies,
-                episodes,
-                options,
-                noise=self.noise,
-                seed=self.seed,
-                extra_columns=LABELS.get(self.task),
-                episodes_per_shard=EPISODES_PER_SHARD[self.task],
-                command=shlex.join(["python", "-m", "distill", *sys.argv[1:]]),
-                on_episode=lambda episode: progress.advance(bar),
-            )
-        there = "all of this was there already; " if len(pool) == before else ""
-        print(f"{self.out}: {there}{len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
-        return 0
-
-
-EPISODES_PER_SHARD = {"abr": 1000, "cjs": 20, "vp": 20_000}
-"""About 20 MB a shard."""
-
-
-def environment_of(task: str, dataset: str | None, pairs: Sequence[str]) -> dict[str, Any]:
-    """Environment options of ``--dataset`` and ``--set``; ``ValueError`` for a wrong one."""
-    options: dict[str, Any] = {} if dataset is None else {DATASET_OPTION[task]: dataset}
-    for pair in pairs:
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not (key and equals and value):
-            raise ValueError(f"--set {pair}: write KEY=VALUE")
-        if key in options:
-            also = "; --dataset is this option" if key == DATASET_OPTION[task] else ""
-            raise ValueError(f"--set {key}: given twice{also}")
-        options[key] = parse_value(value)
-    if task == "vp":
-        options.setdefault("split", "train")
-    return options
-
-
-def episodes_of(task: str, options: dict[str, Any], count: int | None, seed: int) -> list[EpisodeSpec]:
-    """The episodes of a collection: the traces or windows of the split in order (again from the first), or seeds."""
-    if count is not None and count < 1:
-        raise ValueError(f"--episodes must be from 1 up, not {count}")
-    if seed < 0:
-        raise ValueError(f"--seed must be from 0 up, not {seed}")
-    env: Any = _make(COLLECT_IDS[task], options).unwrapped
-    pin, items = "", CJS_EPISODES
-    if task == "abr":
-        pin, items = "trace", len(env.traces)
-    elif task == "vp":
-        pin = "window" if env.playback.mode == "windows" else "recording"
-        items = len(env.playback.recording)
-        if count is not None and count > items:
-            raise ValueError(f"--episodes {count}: {env.recordings.name}, {env.playback.split} has {items}")
-    env.close()
-    return [
-        EpisodeSpec(seed + i, seed + i, {pin: i % items} if pin else {})
-        for i in range(items if count is None else count)
     ]

@@ -1,16 +1,74 @@
-"""The commands that look at pools and join them: ``python -m distill info``, ``verify`` and ``merge``."""
+"""The commands that make pools, look at them, and join them: arguments and output."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
 
-from distill.pool import Pool
+from distill.pool import MANIFEST, Pool
 from distill.shards import PoolError
+
+
+@dataclass(frozen=True)
+class Collect:
+    """Have policies play episodes, and keep what they saw, did and got as a pool."""
+
+    task: Literal["abr", "cjs", "vp"]
+    """What is played; cjs is netenvs/CJS-small-v0: 10 executors, 20 jobs."""
+    policies: str
+    """Policies, options in brackets: bba,constant(quality=2). Each plays all the episodes."""
+    out: Path
+    """Folder of the pool: a new one, or one of the same environment, which the episodes are added to."""
+    episodes: int | None = None
+    """Episodes of each policy; default: one of each trace (abr) or window (vp) of the split, or 10 (cjs)."""
+    dataset: str | None = None
+    """Trace split (abr), workload (cjs) or recordings (vp), file or folder; default: synthetic."""
+    options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
+    """Another option of the environment, such as qoe=log or num_executors=50; may be repeated. Of vp the split is
+    train unless it is set."""
+    seed: int = 0
+    """Episodes have the seeds S, S + 1, ...; also of the noise."""
+    noise: float = 0.0
+    """Probability of a random possible action at each decision (abr, cjs)."""
+
+    def run(self) -> int:
+        """Collect, and say what there is then."""
+        from rich.console import Console
+        from rich.progress import Progress
+
+        from agents.policy import load_policy
+        from distill import tasks
+        from distill.collect import collect, joint_options
+        from netenvs.spec import split_specs
+
+        policies = [load_policy(spec, self.task) for spec in split_specs(self.policies)]
+        options = tasks.environment_of(self.task, self.dataset, self.options)
+        episodes = tasks.episodes_of(self.task, joint_options(policies, options), self.episodes, self.seed)
+        before = len(Pool(self.out)) if (self.out / MANIFEST).exists() else 0
+        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task("episodes", total=len(policies) * len(episodes))
+            pool = collect(
+                self.out,
+                tasks.COLLECT_IDS[self.task],
+                policies,
+                episodes,
+                options,
+                noise=self.noise,
+                seed=self.seed,
+                extra_columns=tasks.LABELS.get(self.task),
+                episodes_per_shard=tasks.EPISODES_PER_SHARD[self.task],
+                command=shlex.join(["python", "-m", "distill", *sys.argv[1:]]),
+                on_episode=lambda episode: progress.advance(bar),
+            )
+        there = "all of this was there already; " if len(pool) == before else ""
+        print(f"{self.out}: {there}{len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
+        return 0
 
 
 @dataclass(frozen=True)

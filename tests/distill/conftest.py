@@ -4,8 +4,9 @@ import pytest
 
 from agents.policy import BatchPolicy, load_policy
 from agents.rollout import EpisodeSpec
-from distill.collect import LABELS, collect
+from distill.collect import collect
 from distill.pool import Pool
+from distill.tasks import LABELS
 
 CJS_OPTIONS = {"num_jobs": 3, "num_executors": 4, "max_jobs": 3}
 

@@ -129,6 +129,17 @@ def test_records_do_not_depend_on_what_is_played_together(policy, num_envs):
     assert records.episodes["reset/trace"].tolist() == [-1, 1, -1, 0, -1]
 
 
+def test_pools_do_not_depend_on_the_size_of_shards(tmp_path):
+    pools = [
+        collect(tmp_path / str(size), ABR, [ByBuffer()], traces(3), noise=0.5, episodes_per_shard=size)
+        for size in (1, 9)
+    ]
+    assert [len(pool.manifest["shards"]) for pool in pools] == [3, 1]
+    assert np.array_equal(pools[0].column("action"), pools[1].column("action"))
+    random = pools[0].column("policy").reshape(3, 47)
+    assert not np.array_equal(random[0], random[1])
+
+
 def test_clusters_do_not_depend_on_what_is_played_together():
     specs = [EpisodeSpec(seed) for seed in range(3)]
     env_id = "netenvs/CJS-v0"

@@ -1,0 +1,72 @@
+"""What ``python -m distill collect`` has to know about a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from agents.policy import ENV_IDS
+from agents.rollout import EpisodeSpec
+from distill.collect import make
+from distill.records import ExtraColumn
+from distill.units import unit_of
+from netenvs.spec import parse_value
+
+
+def _actual_path(env: Any, rows: np.ndarray) -> np.ndarray:
+    playback = env.playback
+    path: np.ndarray = playback.stretches(playback.position[rows], playback.horizon)
+    return path
+
+
+LABELS: dict[str, dict[str, ExtraColumn]] = {
+    "vp": {"actual_path": ExtraColumn(_actual_path, unit_of("actual_path", ENV_IDS["vp"]))}
+}
+"""What a learner of a task is to imitate, where the environment knows it."""
+DATASET_OPTION = {"abr": "traces", "cjs": "workload", "vp": "dataset"}
+COLLECT_IDS = {**ENV_IDS, "cjs": "netenvs/CJS-small-v0"}
+"""Environments by task; that of ``cjs`` is the one of comparisons, with 10 executors and 20 jobs."""
+EPISODES_PER_SHARD = {"abr": 1000, "cjs": 20, "vp": 20_000}
+"""About 20 MB a shard."""
+CJS_EPISODES = 10
+"""Of a collection, by default."""
+
+
+def environment_of(task: str, dataset: str | None, pairs: Sequence[str]) -> dict[str, Any]:
+    """Environment options of ``--dataset`` and ``--set``; ``ValueError`` for a wrong one."""
+    options: dict[str, Any] = {} if dataset is None else {DATASET_OPTION[task]: dataset}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (key and equals and value):
+            raise ValueError(f"--set {pair}: write KEY=VALUE")
+        if key in options:
+            also = "; --dataset is this option" if key == DATASET_OPTION[task] else ""
+            raise ValueError(f"--set {key}: given twice{also}")
+        options[key] = parse_value(value)
+    if task == "vp":
+        options.setdefault("split", "train")
+    return options
+
+
+def episodes_of(task: str, options: dict[str, Any], count: int | None, seed: int) -> list[EpisodeSpec]:
+    """The episodes of a collection: the traces or windows of the split in order (again from the first), or seeds."""
+    if count is not None and count < 1:
+        raise ValueError(f"--episodes must be from 1 up, not {count}")
+    if seed < 0:
+        raise ValueError(f"--seed must be from 0 up, not {seed}")
+    env: Any = make(COLLECT_IDS[task], options).unwrapped
+    pin, items = "", CJS_EPISODES
+    if task == "abr":
+        pin, items = "trace", len(env.traces)
+    elif task == "vp":
+        pin = "window" if env.playback.mode == "windows" else "recording"
+        items = len(env.playback.recording)
+        if count is not None and count > items:
+            raise ValueError(f"--episodes {count}: {env.recordings.name}, {env.playback.split} has {items}")
+    env.close()
+    return [
+        EpisodeSpec(seed + i, seed + i, {pin: i % items} if pin else {})
+        for i in range(items if count is None else count)
+    ]
