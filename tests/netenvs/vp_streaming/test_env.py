@@ -190,7 +190,8 @@ def test_nothing_fetched(tiny):
     assert seen[-1][1] == pytest.approx(0 - 1.0 - 0.25)
     free = tiny.make(rtt_ms=0)
     seen, _ = rollout(free, [0 * WHOLE], seed=0)
-    assert seen[-1][2]["delay_ms"] == 0 and np.isfinite(seen[-1][1])
+    observation, _, info = seen[-1]
+    assert info["delay_ms"] == 0 and info["throughput_mbps"] == 0 and observation in free.observation_space
 
 
 def test_known_viewport_with_a_hole(tiny):
