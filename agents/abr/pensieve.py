@@ -60,8 +60,10 @@ def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     if args.ship:
-        best = ship(args.ship, args.out or SHIPPED)
-        print(f"{args.ship[best]} is best on {VALIDATION}; written to {args.out or SHIPPED}")
+        out = args.out or SHIPPED
+        command = f"python -m agents.abr.pensieve --ship {' '.join(map(str, args.ship))}"
+        best = ship(args.ship, out, command=command)
+        print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
         return
     folder = args.out or Path(f"runs/abr-pensieve-{args.seed}")
     learner = Learner(load_traces(args.traces), args.video, "quality", settings_of(args), args.seed)
