@@ -121,7 +121,9 @@ class Args:
     """Weights to begin with: scratch or released (data set decima-weights)."""
     imitate: int = 40
     """Iterations that imitate capped-srpt before PPO begins; the paper has none."""
-    iterations: int = 100
+    sharpen: float = 2.0
+    """After the imitation logits are multiplied by this: it leaves a policy more random than is good for it."""
+    iterations: int = 80
     """Iterations in all, each one rollout and what is learned from it."""
     executors: tuple[int, ...] = (10, 50)
     """Sizes of the clusters that are trained on side by side."""
@@ -133,11 +135,13 @@ class Args:
     """Sequences of jobs for each size in an iteration."""
     rollouts: int = 4
     """Episodes of each sequence, whose mean return is the baseline."""
-    beta: float = 1e-2
+    beta: float = 1e-3
     """Discount rate, 1/s."""
     by_state: bool = True
     """Baselines know the backlog besides the time; the paper's know the time only."""
-    learning_rate: float = 3e-4
+    ahead: float = 50.0
+    """Seconds in which what follows a decision fades but for what the baseline says; 0 = never, as in the paper."""
+    learning_rate: float = 1e-4
     """Adam's, falls linearly to a tenth."""
     imitation_rate: float = 1e-3
     """The same while imitating."""

@@ -23,6 +23,8 @@ class Plan:
     iterations: int
     imitate: int
     """The first iterations imitate ``capped-srpt`` instead."""
+    sharpen: float
+    """What logits are multiplied by after the imitation."""
     first_jobs: float
     """Part of the jobs of an episode in the first iteration of PPO; all of them from its middle on."""
     sequences: int
@@ -33,6 +35,8 @@ class Plan:
     """1/s: a second counts exp(-beta) of the one before."""
     by_state: bool
     """Whether the baseline knows the backlog besides the time."""
+    ahead: float
+    """Seconds in which what comes later fades, 0 = never."""
     learning_rate: float
     """Falls to a tenth, linearly."""
     imitation_rate: float
@@ -61,9 +65,9 @@ class Plan:
         for name in ("iterations", "sequences", "rollouts", "epochs", "minibatch", "validation", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name.replace('_', '-')} must be 1 or more, not {getattr(self, name)}")
-        for name in ("imitate", "beta", "entropy"):
+        for name in ("imitate", "beta", "ahead", "entropy"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
-        for name in ("first_jobs", "learning_rate", "imitation_rate", "clip", "target_kl"):
+        for name in ("first_jobs", "sharpen", "learning_rate", "imitation_rate", "clip", "target_kl"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")

@@ -167,7 +167,9 @@ def returns(rollout: Rollout, beta: float) -> np.ndarray:
     return values
 
 
-def advantages(rollout: Rollout, values: np.ndarray, rollouts: int, by_state: int = 0) -> np.ndarray:
+def advantages(
+    rollout: Rollout, values: np.ndarray, rollouts: int, beta: float = 0.0, by_state: int = 0, ahead_s: float = np.inf
+) -> np.ndarray:
     """float64 (d,): returns minus an input-dependent baseline, divided by their standard deviation in the sequence.
 
     The baseline (Mao et al., "Variance Reduction for Reinforcement Learning in Input-Driven Environments", ICLR 2019)
@@ -177,6 +179,10 @@ def advantages(rollout: Rollout, values: np.ndarray, rollouts: int, by_state: in
     ``by_state`` also takes off what a linear model explains by how the state (``backlog``) differs from its average at
     that time in the sequence: what earlier decisions have left is not this one's fault either. It is the number of
     models: the episodes are parted into as many settings, equally and in order.
+
+    With ``ahead_s``, what comes later counts exp(-1 / ``ahead_s``) a second in what is left after baseline and model,
+    which then stand for the far future: generalised advantage estimation (Schulman et al., ICLR 2016) over time.
+    ``beta`` is that of the returns.
     """
     known = values[:, None]
     if by_state:
@@ -201,6 +207,22 @@ def advantages(rollout: Rollout, values: np.ndarray, rollouts: int, by_state: in
         own = rollout.episode * by_state // len(places) == setting
         weights = np.linalg.lstsq(difference[own, 1:], difference[own, 0], rcond=None)[0]
         result[own] -= difference[own, 1:] @ weights
+    return result if np.isinf(ahead_s) else _look_ahead(rollout, result, beta, ahead_s)
+
+
+def _look_ahead(rollout: Rollout, left: np.ndarray, beta: float, ahead_s: float) -> np.ndarray:
+    """float64 (d,): sums of the temporal differences behind ``left``, returns minus values, that fade with time."""
+    result = np.empty_like(left)
+    following, summed = np.zeros(len(rollout.end_s)), np.zeros(len(rollout.end_s))
+    then_s = rollout.end_s.copy()
+    for i in range(len(left) - 1, -1, -1):
+        episode = rollout.episode[i]
+        passed_s = then_s[episode] - rollout.time_s[i]
+        discount = np.exp(-beta * passed_s)
+        error = left[i] - discount * following[episode]
+        summed[episode] = result[i] = error + discount * np.exp(-passed_s / ahead_s) * summed[episode]
+        following[episode] = left[i]
+        then_s[episode] = rollout.time_s[i]
     return result
 
 

@@ -143,15 +143,28 @@ def _iterate(
         target_kl=plan.target_kl,
         entropy=plan.entropy * (1 - progress),
     )
+    if iteration == plan.imitate > 0:
+        _sharpen(network, plan.sharpen)
+        optimiser.state.clear()
     if imitating:
         rollout = play(network, engines, sizes, generator, [experts(size) for size in sizes])
         figures = imitate(network, optimiser, rollout, update, rng)
     else:
         rollout = play(network, engines, sizes, generator)
         models = len(plan.settings) if plan.by_state else 0
-        advantage = advantages(rollout, returns(rollout, plan.beta), plan.rollouts, models)
+        ahead_s = plan.ahead or np.inf
+        values = returns(rollout, plan.beta)
+        advantage = advantages(rollout, values, plan.rollouts, plan.beta, models, ahead_s)
         figures = improve(network, optimiser, rollout, advantage, update, rng)
     return figures, len(rollout.episode)
+
+
+def _sharpen(network: DecimaNetwork, factor: float) -> None:
+    """Multiply the logits of both heads: imitation leaves a policy more random than is good for it."""
+    with torch.no_grad():
+        for head in (network.stage_policy_network, network.exec_policy_network):
+            for parameter in head.mlp_score[-1].parameters():
+                parameter.mul_(factor)
 
 
 def experts(num_executors: int) -> Rule:
