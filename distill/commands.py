@@ -36,6 +36,8 @@ class Collect:
     """Episodes have the seeds S, S + 1, ...; also of the noise."""
     noise: float = 0.0
     """Probability of a random possible action at each decision (abr, cjs)."""
+    expert_values: bool = False
+    """Also keep the oracle's value of each level at each decision (abr; a few seconds for hundred traces)."""
 
     def run(self) -> int:
         """Collect, and say what there is then."""
@@ -50,6 +52,7 @@ class Collect:
         policies = [load_policy(spec, self.task) for spec in split_specs(self.policies)]
         options = tasks.environment_of(self.task, self.dataset, self.options)
         episodes = tasks.episodes_of(self.task, joint_options(policies, options), self.episodes, self.seed)
+        labels = tasks.labels_of(self.task, options, self.expert_values)
         before = len(Pool(self.out)) if (self.out / MANIFEST).exists() else 0
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task("episodes", total=len(policies) * len(episodes))
@@ -61,7 +64,7 @@ class Collect:
                 options,
                 noise=self.noise,
                 seed=self.seed,
-                extra_columns=tasks.LABELS.get(self.task),
+                extra_columns=labels,
                 episodes_per_shard=tasks.EPISODES_PER_SHARD[self.task],
                 command=shlex.join(["python", "-m", "distill", *sys.argv[1:]]),
                 on_episode=lambda episode: progress.advance(bar),

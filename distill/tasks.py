@@ -21,10 +21,24 @@ def _actual_path(env: Any, rows: np.ndarray) -> np.ndarray:
     return path
 
 
-LABELS: dict[str, dict[str, ExtraColumn]] = {
-    "vp": {"actual_path": ExtraColumn(_actual_path, unit_of("actual_path", ENV_IDS["vp"]))}
-}
-"""What a learner of a task is to imitate, where the environment knows it."""
+def labels_of(task: str, options: dict[str, Any], expert_values: bool) -> dict[str, ExtraColumn]:
+    """Columns that a learner is to imitate: ``actual_path`` (vp), and with ``expert_values`` those of the oracle (abr).
+
+    ``expert_values``, float64 (steps, levels), are the best sums of rewards to the end with each level next, for who
+    knows the bandwidth to come. ``ValueError`` for another task, and for options that cannot be tabulated.
+    """
+    if expert_values and task != "abr":
+        raise ValueError(f"--expert-values: there is no oracle of {task}, only of abr")
+    if expert_values:
+        from agents.abr.value_table import ValueTable
+
+        env = make(COLLECT_IDS[task], options)
+        table = ValueTable(env)
+        env.close()
+        return {"expert_values": ExtraColumn(table.action_values, "QoE to the end")}
+    return {"actual_path": ExtraColumn(_actual_path, unit_of("actual_path", ENV_IDS["vp"]))} if task == "vp" else {}
+
+
 DATASET_OPTION = {"abr": "traces", "cjs": "workload", "vp": "dataset"}
 COLLECT_IDS = {**ENV_IDS, "cjs": "netenvs/CJS-small-v0"}
 """Environments by task; that of ``cjs`` is the one of comparisons, with 10 executors and 20 jobs."""

@@ -1,5 +1,6 @@
 """``python -m distill``: what it says, and its exit status."""
 
+import numpy as np
 import pytest
 
 from distill.__main__ import COMMANDS, main
@@ -96,3 +97,16 @@ def test_leftovers_are_named(tmp_path, capsys):
     (tmp_path / "pool" / "left.safetensors").write_bytes(b"")
     assert main(["info", str(tmp_path / "pool")]) == 0
     assert "1 files are not part of it" in capsys.readouterr().out
+
+
+def test_expert_values(tmp_path, capsys):
+    words = ["collect", "--task", "abr", "--policies", "bba", "--dataset", "synthetic(count=2)", "--expert-values"]
+    assert main([*words, "--out", str(tmp_path / "pool")]) == 0
+    pool = Pool(tmp_path / "pool")
+    values, rewards = pool.episode(0)["expert_values"], pool.episode(0)["returns_to_go"]
+    assert values.shape == (47, 6) and pool.columns["expert_values"]["unit"] == "QoE to the end"
+    assert np.all(values.max(axis=1) > rewards - 1) and values[0].max() > rewards[0]
+    np.testing.assert_allclose(values[-1, pool.episode(0)["action"][-1]], rewards[-1], atol=1e-9)
+    words = ["collect", "--task", "cjs", "--policies", "fair", "--out", str(tmp_path / "jobs"), "--expert-values"]
+    assert main(words) == 1
+    assert "--expert-values: there is no oracle of cjs, only of abr" in capsys.readouterr().err
