@@ -97,14 +97,11 @@ def card(training: dict[str, Any]) -> str:
         training["command"],
         "```",
         "",
-        "## Mean job completion time, seconds, and difference to `fair` (95 % paired bootstrap interval)",
+        "(with an `--out` each, where seeds are the same).",
         "",
     ]
-    lines += _table(training["figures"])
+    lines += _table(training["figures"]) if training["figures"] else []
     lines += [
-        "",
-        "`released` rows are the published weights in the same player as `decima`.",
-        "",
         "## Trainings",
         "",
         "Validation: mean over the trained cluster sizes of the difference to `fair`, first before and then after.",
@@ -162,14 +159,22 @@ def _beginnings(entry: dict[str, Any]) -> str:
 
 def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
     names = list(next(iter(figures.values())))
-    lines = ["| scheduler | " + " | ".join(figures) + " |", "|---|" + "---|" * len(figures)]
+    lines = [
+        "## Mean job completion time, seconds, and difference to `fair` (95 % paired bootstrap interval)",
+        "",
+        "Rows `released` are the published weights in the same player, where `greedy` and `sampled` decide as "
+        "`decima-released` does.",
+        "",
+        "| scheduler | " + " | ".join(figures) + " |",
+        "|---|" + "---|" * len(figures),
+    ]
     for name in names:
         cells = []
         for found in figures.values():
             entry = found[name]
             cells.append(f"{entry['mean_jct_s']:.1f}" + ("" if name == "fair" else f", {_percent(entry['to_fair'])}"))
         lines.append(f"| `{name}` | " + " | ".join(cells) + " |")
-    return lines
+    return [*lines, ""]
 
 
 def _percent(to_fair: Sequence[float]) -> str:

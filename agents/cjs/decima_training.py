@@ -96,9 +96,9 @@ def choose(folders: Sequence[Path], out: Path, test: int) -> None:
     network, _ = pretrained.load(DecimaNetwork, folders[chosen], NAME)
     pretrained.save(network, out, NAME, {"mode": network.mode})
     policies: dict[str, Policy] = {name: load_policy(name, "cjs") for name in ("fair", "capped-srpt")}
-    policies |= {f"{NAME}({mode})": Decima(mode, str(out)) for mode in MODES}
+    policies[NAME] = Decima(folder=str(out))
     if datasets.installed(DATASET):
-        policies |= {f"released({mode})": Decima.of(released_network(), mode) for mode in MODES}
+        policies |= {f"released, {mode}": Decima.of(released_network(), mode) for mode in MODES}
     figures = score(policies, entries[chosen]["plan"]["workload"], test)
     command = f"python -m agents.cjs.decima --choose {' '.join(map(str, folders))}"
     _write(out, entries, chosen, figures, command)
