@@ -162,6 +162,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "srpt": Entry("agents.cjs.by_size:SRPT"),
         "capped-srpt": Entry("agents.cjs.capped_srpt:CappedSRPT"),
         "decima-released": Entry("agents.cjs.decima_released:DecimaReleased", dataset="decima-weights"),
+        "decima": Entry("agents.cjs.decima:Decima"),
     },
     "vp": {
         "static": Entry("agents.vp.static:Static"),
