@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -58,7 +59,7 @@ class Run(AbstractContextManager["Run"]):
             TimeRemainingColumn(),
         )
         self._task = self._progress.add_task(folder.name, total=total)
-        self._begin = time.process_time(), time.perf_counter()
+        self._begin: tuple[float, float] | None = _clocks()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -66,18 +67,20 @@ class Run(AbstractContextManager["Run"]):
 
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
+        self._spent = {"cpu_s": self.cpu_s, "wall_s": self.wall_s}
+        self._begin = None
         if self._writer is not None:
             self._writer.close()
 
     @property
     def cpu_s(self) -> float:
-        """Processor seconds of this process since the training began, resumptions included."""
-        return self._spent["cpu_s"] + time.process_time() - self._begin[0]
+        """Processor seconds of this process from the beginning of the training to its end, resumptions included."""
+        return self._spent["cpu_s"] + (_clocks()[0] - self._begin[0] if self._begin else 0.0)
 
     @property
     def wall_s(self) -> float:
         """Seconds that the training has run, resumptions included."""
-        return self._spent["wall_s"] + time.perf_counter() - self._begin[1]
+        return self._spent["wall_s"] + (_clocks()[1] - self._begin[1] if self._begin else 0.0)
 
     def resume(self) -> dict[str, Any] | None:
         """The state that was saved last, None if there is none.
@@ -94,10 +97,11 @@ class Run(AbstractContextManager["Run"]):
         except Exception as error:
             raise ValueError(f"{path}: not a checkpoint of this training; remove it to start anew") from error
         if found != self.identity:
-            other = sorted(k for k in {*found, *self.identity} if found.get(k) != self.identity.get(k))
+            pairs = ({**found, name: value} == found for name, value in self.identity.items())
+            other = [name for name, same in zip(self.identity, pairs, strict=True) if not same]
+            other += sorted(set(found) - set(self.identity))
             raise ValueError(f"{path}: made with another {other[0]}; remove it or write to another folder")
-        self.curve, self._spent = curve, spent
-        self._begin = time.process_time(), time.perf_counter()
+        self.curve, self._spent, self._begin = curve, spent, _clocks()
         self._write_curve()
         self.advance(step)
         self.say(f"continuing at {step} of {self.total} {self.unit}")
@@ -142,6 +146,11 @@ class Run(AbstractContextManager["Run"]):
         write_atomically(self.folder / CURVE, lambda path: path.write_text(text, encoding="utf-8"))
 
 
+def _clocks() -> tuple[float, float]:
+    """Seconds of this process's processor, and of the clock on the wall."""
+    return time.process_time(), time.perf_counter()
+
+
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
     """Have ``write`` fill a file beside ``path``, then put it in its place: never half a file there."""
     unfinished = path.with_name(path.name + ".unfinished")
@@ -162,5 +171,6 @@ def command_line(module: str, args: Any, hidden: tuple[str, ...] = ("out",)) -> 
             if isinstance(value, bool):
                 words.append(f"--{name}" if value else f"--no-{name}")
             else:
-                words.append(f"--{name} {' '.join(map(str, value)) if isinstance(value, tuple | list) else value}")
+                values = value if isinstance(value, tuple | list) else [value]
+                words.append(" ".join([f"--{name}", *(shlex.quote(str(one)) for one in values)]))
     return " ".join(words)

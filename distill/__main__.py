@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; the pool is as it was, and the same command goes on", file=sys.stderr)
+        print("interrupted; all pools are as they were, and the same command goes on", file=sys.stderr)
         return 130
 
 

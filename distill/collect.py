@@ -50,8 +50,8 @@ def collect(
     """Have every policy play ``episodes`` and add them to the pool ``folder``, which is made if need be.
 
     Killed at any moment it leaves the pool as it was; the same call goes on from the last shard that was complete.
-    What is in the pool already is not collected again; policies are told apart by their names, so that one that has
-    been trained further needs another name. Columns: see ``distill.records.record``.
+    What the same call collected already is not collected again, but another call repeats episodes that it shares;
+    policies are told apart by their names, so that one that has been trained further needs another name. Columns: see ``distill.records.record``.
 
     Arguments:
         folder: a pool of the same environment and columns, or an empty or new folder.

@@ -24,12 +24,13 @@ def merge(sources: Sequence[Path | str], out: Path | str) -> Pool:
     if not pools:
         raise PoolError("merge needs at least one pool")
     manifest = {**pools[0].manifest, "policies": [], "collections": [], "shards": []}
+    for pool in pools:
+        check_same(manifest, pool.manifest, pool.folder)
     part = out.with_name(f".{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # of a merge that was killed
     part.mkdir(parents=True)
     taken: set[str] = set()
     for number, pool in enumerate(pools):
-        check_same(manifest, pool.manifest, pool.folder)
         shards = []
         for entry in pool.manifest["shards"]:
             if entry["sha256"] in taken:

@@ -22,10 +22,10 @@ def _actual_path(env: Any, rows: np.ndarray) -> np.ndarray:
 
 
 def labels_of(task: str, options: dict[str, Any], expert_values: bool) -> dict[str, ExtraColumn]:
-    """Columns that a learner is to imitate: ``actual_path`` (vp), and with ``expert_values`` those of the oracle (abr).
+    """Columns that a learner is to imitate: ``actual_path`` (vp), and with ``expert_values`` those of a ``ValueTable``.
 
-    ``expert_values``, float64 (steps, levels), are the best sums of rewards to the end with each level next, for who
-    knows the bandwidth to come. ``ValueError`` for another task, and for options that cannot be tabulated.
+    ``expert_values`` (abr), float64 (steps, levels), are the best sums of rewards to the end with each level next, for
+    who knows the bandwidth to come, nearly. ``ValueError`` for another task, and for options that cannot be tabulated.
     """
     if expert_values and task != "abr":
         raise ValueError(f"--expert-values: there is no oracle of {task}, only of abr")

@@ -104,11 +104,12 @@ def read_trainings(folder: Path) -> list[Training]:
         raise ValueError(f"{folder}: no {TRAINING} of a finished training; train it first") from error
 
 
-def ship(folders: Sequence[Path], out: Path, notes: str = "", command: str = "") -> int:
+def ship(folders: Sequence[Path], out: Path, policy: str, notes: str = "", command: str = "") -> int:
     """Fill ``out`` with the best of trained ``folders``, one for each seed, and the card of all; which it was.
 
-    The best is the one with the highest mean on fcc-valid-clean. ``ValueError``, one line, for folders that are not
-    trained to the end, were not scored there, or belong to different policies.
+    The best is the one with the highest mean on fcc-valid-clean. ``ValueError``, one line, before anything is written,
+    for folders that are not trained to the end, were not scored there, are not of ``policy``, have the same seed, or
+    differ in more than the seed.
     """
     if not folders:
         raise ValueError("no folders of trainings are given")
@@ -123,16 +124,27 @@ def ship(folders: Sequence[Path], out: Path, notes: str = "", command: str = "")
             raise ValueError(
                 f"{folder} was not scored on {VALIDATION}; install the data set netllm-abr and train again"
             )
-    policies = {text["policy"] for text in texts}
-    if len(policies) > 1:
-        raise ValueError(f"trainings of different policies: {', '.join(sorted(policies))}")
+        _check_like(folder, texts[-1], trainings, policy)
     best = max(range(len(folders)), key=lambda i: mean(trainings[i].scores[VALIDATION]))
     out.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, WEIGHTS):
         write_atomically(out / name, functools.partial(shutil.copyfile, folders[best] / name))
     text = texts[best]
-    write_card(out, text["policy"], text["summary"], trainings, best, notes or text["notes"], command)
+    write_card(out, policy, text["summary"], trainings, best, notes or text["notes"], command)
     return best
+
+
+def _check_like(folder: Path, text: dict[str, Any], trainings: Sequence[Training], policy: str) -> None:
+    """``ValueError`` unless the last of ``trainings``, that of ``folder``, can stand beside the others."""
+    first, last = trainings[0], trainings[-1]
+    if text["policy"] != policy:
+        raise ValueError(f"{folder} is a training of {text['policy']!r}, not of {policy!r}")
+    if any(earlier.seed == last.seed for earlier in trainings[:-1]):
+        raise ValueError(f"{folder} has the seed {last.seed}, as another folder has; give one folder for each seed")
+    other = [name for name in {**first.settings, **last.settings} if name != "seed"]
+    other = [name for name in other if first.settings.get(name) != last.settings.get(name)]
+    if other or list(first.scores) != list(last.scores):
+        raise ValueError(f"{folder} was trained or scored with another {[*other, 'set of traces'][0]}; train it alike")
 
 
 def _head(folder: Path, policy: str, summary: str, trainings: Sequence[Training], commands: Sequence[str]) -> list[str]:
@@ -184,7 +196,15 @@ def _scores(policy: str, trainings: Sequence[Training], shipped: int) -> list[st
 
 
 def _cost(trainings: Sequence[Training]) -> list[str]:
-    lines = ["", "## Training", "", "| seed | steps | weights of step | CPU s | wall s |", "|---|---|---|---|---|"]
+    lines = [
+        "",
+        "## Training",
+        "",
+        "One thread; wall seconds of a machine that did other work besides.",
+        "",
+        "| seed | steps | weights of step | CPU s | wall s |",
+        "|---|---|---|---|---|",
+    ]
     for one in trainings:
         lines.append(f"| {one.seed} | {one.steps:,} {one.unit} | {one.kept:,} | {one.cpu_s:.0f} | {one.wall_s:.0f} |")
     settings = {name: value for name, value in trainings[0].settings.items() if name != "seed"}

@@ -63,7 +63,8 @@ class Mixture:
     baseline: str = "robust-mpc"
     """genet: the rule whose lead is searched for, robust-mpc or bba; validation takes it as the unit too."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """``ValueError``, one line, for impossible settings."""
         if self.space not in GENET_SPACES:
             raise ValueError(unknown_name("space", self.space, GENET_SPACES))
         if self.baseline not in ("robust-mpc", "bba"):
@@ -100,8 +101,8 @@ def space_traces(space: str, count: int, seed: int) -> TraceSet:
     return traces_of(space, configs, [[number, seed, 1, SPACE_STREAM] for number in range(count)])
 
 
-def widest_gap(gap: Callable[[TraceSet], float], space: str, seed: int, number: int, trials: int = TRIALS) -> Found:
-    """The configuration of ``space`` for which ``gap`` of its traces is largest, of ``trials`` looked at.
+def widest_gap(gap: Callable[[TraceSet], float], space: str, seed: int, number: int) -> Found:
+    """The configuration of ``space`` for which ``gap`` of its traces is largest, of ``TRIALS`` looked at.
 
     Bayesian optimisation with a Gaussian process (optuna), the first ten drawn; all from (seed, number). The traces
     of all trials come from the same random numbers.
@@ -131,6 +132,7 @@ class Randomised(Curriculum):
     """Uniform domain randomisation: traces of the whole space, beside real ones if there are any."""
 
     def __init__(self, mixture: Mixture, groups: int, seed: int, real: TraceSet | None = None):
+        mixture.check()
         self.mixture, self.groups, self.seed = mixture, groups, seed
         self._real_groups = 0 if real is None else round(mixture.real_share * groups)
         if self._real_groups == groups:

@@ -99,9 +99,6 @@ class Args(Mixture, Settings):
     paired: tuple[Path, ...] = ()
     """Two folders of trainings: instead of training, print how much the first is better than the second."""
 
-    def __post_init__(self) -> None:
-        """Bad values are found when the parts are made: a command line's parser would make a page of the one line."""
-
 
 class Validation:
     """How weights are chosen: QoE of greedy decisions as a share of the rule's, mean over the trace sets.
@@ -142,7 +139,9 @@ def main(args: Args) -> None:
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     if args.ship:
         out = args.out or METHODS[args.method].shipped
-        best = ship(args.ship, out, notes_of(args.ship))
+        method = "" if args.method == "genet" else f" --method {args.method}"
+        command = f"python -m agents.abr.genet{method} --ship {' '.join(map(str, args.ship))}"
+        best = ship(args.ship, out, METHODS[args.method].registered, notes_of(args.ship), command)
         print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
     elif args.paired:
         print("\n".join(paired_table(args.paired)))

@@ -29,9 +29,11 @@ SHIPPED = CHECKPOINTS / "abr-pensieve"
 class Pensieve(TrainedActor):
     """Pensieve's actor, trained by proximal policy optimisation on the training traces of ``netllm-abr``.
 
-    Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017. Observation, network and
-    objective are Pensieve's; it was trained with actor-critic steps of single videos, here hundreds of videos make
-    a step. ``mode=sampled`` draws from the actor's probabilities.
+    Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017. The observation is
+    Pensieve's; the network has its branches, narrower, and takes logarithms of throughputs and times
+    (``PensieveFeatures``); the objective is Pensieve's, in training without what lies below -20 a chunk. Pensieve
+    itself was trained with actor-critic steps of single videos, here hundreds of videos make a step.
+    ``mode=sampled`` draws from the actor's probabilities.
     """
 
     registered = "pensieve"
@@ -62,7 +64,7 @@ def main(args: Args) -> None:
     if args.ship:
         out = args.out or SHIPPED
         command = f"python -m agents.abr.pensieve --ship {' '.join(map(str, args.ship))}"
-        best = ship(args.ship, out, command=command)
+        best = ship(args.ship, out, Pensieve.registered, command=command)
         print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
         return
     folder = args.out or Path(f"runs/abr-pensieve-{args.seed}")
@@ -76,8 +78,8 @@ def main(args: Args) -> None:
         run,
         kept,
         command_line("agents.abr.pensieve", args, hidden=("out", "ship")),
-        f"Trained on `{args.traces}`, every trace entered at random places; weights chosen by greedy decisions on "
-        f"`{args.valid}`, {VALIDATION_STARTS} places a trace; nothing on test splits.",
+        f"Trained on `{args.traces}` with `{learner.video}`, every trace entered at random places; weights "
+        f"chosen by greedy decisions on `{args.valid}`, {VALIDATION_STARTS} places a trace; nothing on test splits.",
     )
 
 

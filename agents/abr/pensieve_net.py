@@ -53,17 +53,18 @@ class PensieveNet(nn.Module, PyTorchModelHubMixin):
 
     Arguments:
         levels: of the bitrate ladder.
-        actions: ``levels`` (the next level) or 3 (one level down, none, one up).
+        jump: whether it has three actions, one level down, none, one up; else one for each level.
         history: columns of the observation.
         width, hidden: units of a branch and of the hidden layer.
     """
 
-    def __init__(self, levels: int, actions: int, history: int = HISTORY, width: int = WIDTH, hidden: int = 128):
+    def __init__(self, levels: int, jump: bool = False, history: int = HISTORY, width: int = WIDTH, hidden: int = 128):
         super().__init__()
-        self.levels, self.actions, self.history = levels, actions, history
+        self.levels, self.jump, self.history = levels, jump, history
+        self.actions = 3 if jump else levels
         self.features = PensieveFeatures(history, levels, width)
         self.hidden = nn.Linear(self.features.size, hidden)
-        self.head = nn.Linear(hidden, actions)
+        self.head = nn.Linear(hidden, self.actions)
 
     def forward(self, observation: Tensor) -> Tensor:
         """Logits (k, actions) of observations (k, 6, history)."""
@@ -100,7 +101,7 @@ class TrainedActor(BatchPolicy):
         """The greedy policy of a network, which it copies."""
         policy = cls.__new__(cls)
         policy.mode = "greedy"
-        copy = PensieveNet(net.levels, net.actions, net.history, net.features.size // 6, net.hidden.out_features)
+        copy = PensieveNet(net.levels, net.jump, net.history, net.features.size // 6, net.hidden.out_features)
         copy.load_state_dict(net.state_dict())
         policy._use(copy)
         return policy
@@ -134,7 +135,7 @@ class TrainedActor(BatchPolicy):
             drawn = np.array([self._streams[int(row)].random() for row in infos["row"]])
             reached = np.cumsum(probabilities, axis=1) > drawn[:, None]
             action = np.where(reached.any(axis=1), reached.argmax(axis=1), self.net.actions - 1)
-        if self.net.actions == video.num_levels:
+        if not self.net.jump:
             return action
         level = np.searchsorted(video.bitrates_kbps, infos["bitrate_kbps"])
         return np.clip(level + action - 1, 0, video.num_levels - 1)

@@ -67,10 +67,13 @@ class Settings:
     validate_every: int = 8
     """Iterations between validations."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """``ValueError``, one line, for impossible settings."""
         for name in ("steps", "rows", "group", "batches", "epochs", "learning_rate", "last_entropy", "validate_every"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name.replace('_', '-')} must be positive, not {getattr(self, name)}")
+        if self.group < 2:
+            raise ValueError("group must be 2 or more: a row is compared with the others of its group")
         for name in ("group", "batches"):
             if self.rows % getattr(self, name):
                 raise ValueError(f"{name} must divide the {self.rows} rows, {getattr(self, name)} does not")
@@ -123,7 +126,6 @@ class Learner:
         action_mode: ``quality`` or ``jump``, see ``netenvs/ABR-v0``.
         settings: how.
         seed: determines initial weights, traces, starts and actions.
-        start: of the traces, as in ``netenvs/ABR-v0``.
     """
 
     def __init__(
@@ -133,14 +135,20 @@ class Learner:
         action_mode: str,
         settings: Settings,
         seed: int,
-        start: str = "random",
     ):
+        settings.check()
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, not {seed}")
         self.settings, self.seed = settings, seed
-        self._options: dict[str, Any] = {"video": video, "action_mode": action_mode, "start": start, "history": HISTORY}
+        self._options: dict[str, Any] = {
+            "video": video,
+            "action_mode": action_mode,
+            "start": "random",
+            "history": HISTORY,
+        }
         self._env = self._make_env(traces)
         raw: Any = self._env.env.unwrapped
+        self.video, self.jump = raw.video.name, action_mode == "jump"
         self.levels, self.chunks = raw.video.num_levels, raw.video.num_chunks - 1
         self.iterations = max(1, math.ceil(settings.steps / (settings.rows * self.chunks)))
         self._ppo = PPO(
@@ -198,7 +206,7 @@ class Learner:
         """A copy of the actor as it is."""
         policy: Any = self._ppo.policy
         hidden = policy.mlp_extractor.policy_net[0]
-        net = PensieveNet(self.levels, policy.action_net.out_features, HISTORY, WIDTH, hidden.out_features)
+        net = PensieveNet(self.levels, self.jump, HISTORY, WIDTH, hidden.out_features)
         net.features.load_state_dict(policy.features_extractor.features.state_dict())
         net.hidden.load_state_dict(hidden.state_dict())
         net.head.load_state_dict(policy.action_net.state_dict())
@@ -306,10 +314,9 @@ class Validation:
     policy: type[TrainedActor]
     traces: str
     video: str | None
-    starts: int = VALIDATION_STARTS
 
     def __call__(self, net: PensieveNet) -> dict[str, float]:
-        count = len(load_traces(self.traces)) * self.starts
+        count = len(load_traces(self.traces)) * VALIDATION_STARTS
         values = score(self.policy.of(net), self.traces, self.video, episodes=count, start="random")
         return {"valid": round(mean(values), 6)}
 
@@ -335,7 +342,7 @@ def write_trained(
     ``kept`` is the step that ``net`` is of, ``command`` what was run, ``data`` a sentence on what it saw,
     ``settings`` what it is scored on where the data are installed, ``notes`` Markdown for the card.
     """
-    sizes = {"levels": net.levels, "actions": net.actions, "history": net.history}
+    sizes = {"levels": net.levels, "jump": net.jump, "history": net.history}
     save(net, folder, policy.registered, {**sizes, "width": net.features.size // 6, "hidden": net.hidden.out_features})
     scores = score_all(policy.from_pretrained(folder), available(settings))
     training = Training.of(

@@ -22,7 +22,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fcc-test x video2": {"traces": "fcc-test", "video": "video2"},
     "synthetic": {"traces": "synthetic"},
 }
-"""What learned policies are scored on: environment options by the name that cards show. The first chooses weights."""
+"""What learned policies are scored on: environment options by the name that cards show.
+
+The first chooses the seed that is shipped."""
 
 RESAMPLES = 9999  # as in the tables of `benchmarks.compare`: the same traces give the same interval
 

@@ -57,7 +57,7 @@ class StochasticMPC(BatchPolicy):
 
     Arguments:
         folder: trained weights; empty: those shipped.
-        horizon: chunks of a plan; ladders of more than six levels are planned over fewer.
+        horizon: chunks of a plan; at most as many as make two million plans, 8 for six levels, 5 for twelve.
         buffer_value: worth of a second of buffer left, as a share of the range of the utility.
         enough_s: more buffer than this is worth nothing.
         constant: whether a scenario is the mean of the next 20 s throughout, not one of 6 s and what then remains.
@@ -292,7 +292,7 @@ def main(args: Args) -> None:
     if args.ship:
         out = args.out or SHIPPED
         command = f"python -m agents.abr.stochastic_mpc --ship {' '.join(map(str, args.ship))}"
-        best = ship(args.ship, out, compare_planners(args.ship), command)
+        best = ship(args.ship, out, POLICY, compare_planners(args.ship), command)
         print(f"{out} has the weights of {args.ship[best]}")
         return
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone

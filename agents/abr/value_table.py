@@ -55,6 +55,9 @@ class ValueTable:
         if not (clock_step_s > 0 and buffers >= 2):
             raise ValueError("clock_step_s must be positive and buffers 2 or more")
         numbers = range(len(world.traces)) if traces is None else sorted(set(traces))
+        if len(numbers) and not 0 <= numbers[0] <= numbers[-1] < len(world.traces):
+            raise ValueError(f"traces are numbered from 0 to {len(world.traces) - 1}, there is none of {numbers[-1]}")
+        self._world = world
         end = world.traces["end"]
         self.positions = np.zeros(len(world.traces), dtype=np.int64)
         """Positions tabulated of each trace, 0 of those left out."""
@@ -76,9 +79,12 @@ class ValueTable:
         """Value of each level for the next chunk with the best continuation, float64 (rows, levels).
 
         ``rows`` int (k,) of the environment, default all; zeros where an episode is over. ``ValueError`` for a row
-        whose trace is not tabulated.
+        whose trace is not tabulated, and for an environment with other traces, video, objective or player.
         """
         simulator = env.unwrapped.simulator
+        if simulator.world is not self._world and not _alike(simulator.world, self._world):
+            raise ValueError("the table is of other traces, another video, objective or player; make one of this")
+        self._world = simulator.world
         sessions = simulator.batch.session if rows is None else simulator.batch.session[rows]
         missing = np.flatnonzero(self.positions[sessions["trace"]] == 0)
         if len(missing):
@@ -86,6 +92,18 @@ class ValueTable:
         values = np.zeros((len(sessions), len(simulator.world.utility)))
         _evaluate(simulator.world, sessions, self._values, self._offset, values)
         return values
+
+
+BEGINNING = ("first_quality", "random_start", "start_pointer")
+"""What may differ between a table's world and an environment's: how episodes begin."""
+
+
+def _alike(one: kernel.World, other: kernel.World) -> bool:
+    """Whether the same actions lead to the same rewards from the same state."""
+    pairs = [(getattr(one, name), getattr(other, name)) for name in one._fields if name not in (*BEGINNING, "traces")]
+    names = [name for name in kernel.TRACE.names or () if name not in BEGINNING]
+    pairs += [(one.traces[name], other.traces[name]) for name in names]
+    return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
 
 @compiled.kernel

@@ -320,7 +320,9 @@ def test_wrong_names_stop_before_anything_runs(run, own, tmp_path, monkeypatch):
 
 def test_an_unknown_task_and_a_missing_one(capsys):
     assert compare.main(["--task", "abc"]) == 2
-    assert capsys.readouterr().err == "error: unknown task 'abc'; did you mean 'abr'? known: abr, cjs, vp, vp-streaming\n"
+    assert (
+        capsys.readouterr().err == "error: unknown task 'abc'; did you mean 'abr'? known: abr, cjs, vp, vp-streaming\n"
+    )
     assert compare.main([]) == 2
     assert "--task" in capsys.readouterr().err
     assert compare.main(["--help"]) == 0

@@ -143,7 +143,7 @@ def test_the_search_finds_where_the_gap_is_widest():
 
 
 def test_the_lead_of_a_rule_is_its_qoe_over_that_of_the_network():
-    net = PensieveNet(6, 6)
+    net = PensieveNet(6)
     with torch.no_grad():
         net.head.weight.zero_()
         net.head.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, 0]))  # the lowest level, always

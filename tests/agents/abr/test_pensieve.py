@@ -1,6 +1,8 @@
 """Pensieve's network and its training: what it reads, that it learns, that it resumes, what bad input says."""
 
 import json
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -10,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import netenvs  # noqa: F401
 from agents import pretrained
-from agents.abr import pensieve, ppo
+from agents.abr import card, pensieve, ppo
 from agents.abr.card import read_trainings
 from agents.abr.pensieve import Args, Pensieve
 from agents.abr.pensieve_net import PensieveNet
@@ -33,7 +35,7 @@ def no_data(tmp_path, monkeypatch):
 @pytest.fixture
 def random_folder(tmp_path):
     torch.manual_seed(3)
-    pretrained.save(PensieveNet(6, 6), tmp_path / "random", "pensieve", {"levels": 6, "actions": 6})
+    pretrained.save(PensieveNet(6), tmp_path / "random", "pensieve", {"levels": 6})
     return tmp_path / "random"
 
 
@@ -55,8 +57,8 @@ def test_a_short_training_improves_and_keeps_its_best(tmp_path):
     (training,) = read_trainings(tmp_path / "run")
     assert training.kept == curve[int(np.argmax(values))]["step"] and training.steps == 32 * 47 * 16
     assert training.curve == curve and list(training.scores) == ["synthetic"]
-    card = (tmp_path / "run" / "README.md").read_text()
-    assert f"{mean(training.scores['synthetic']):.4f}" in card and "python -m agents.abr.pensieve" in card
+    text = (tmp_path / "run" / "README.md").read_text()
+    assert f"{mean(training.scores['synthetic']):.4f}" in text and "python -m agents.abr.pensieve" in text
 
 
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
@@ -147,7 +149,7 @@ def test_sampled_actions_follow_the_probabilities(random_folder):
 
 def test_the_network_reads_every_row_of_the_observation_and_only_the_sizes_of_the_levels():
     torch.manual_seed(0)
-    net = PensieveNet(6, 6).double()
+    net = PensieveNet(6).double()
     observation = torch.rand(1, 6, 8, dtype=torch.float64, requires_grad=True)
     net(observation)[0, 0].backward()
     seen = observation.grad[0] != 0
@@ -156,11 +158,11 @@ def test_the_network_reads_every_row_of_the_observation_and_only_the_sizes_of_th
 
 
 def test_jumping_actors_move_one_level(tmp_path):
-    net = PensieveNet(6, 3)
+    net = PensieveNet(6, jump=True)
     torch.nn.init.zeros_(net.head.weight)
     with torch.no_grad():
         net.head.bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
-    pretrained.save(net, tmp_path, "pensieve", {"levels": 6, "actions": 3})
+    pretrained.save(net, tmp_path, "pensieve", {"levels": 6, "jump": True})
     (episode,) = play(Pensieve(str(tmp_path)), ABR, [EpisodeSpec(0)])
     assert episode.actions.tolist() == [1, 2, 3, 4] + [5] * 43
 
@@ -180,14 +182,14 @@ def test_bad_folders_are_one_line(random_folder, tmp_path):
         with pytest.raises(PolicyError, match=message) as caught:
             load_policy(str(random_folder), "abr")
         assert "\n" not in str(caught.value)
-    tensors = PensieveNet(6, 6).state_dict()
+    tensors = PensieveNet(6).state_dict()
     save_file({**tensors, "head.bias": torch.full((6,), float("nan"))}, weights)
     with pytest.raises(PolicyError, match="not all weights are finite"):
         load_policy(str(random_folder), "abr")
     save_file({name: value for name, value in tensors.items() if name != "head.bias"}, weights)
     with pytest.raises(PolicyError, match="cannot be used"):
         load_policy(str(random_folder), "abr")
-    (random_folder / "config.json").write_text('{"policy": "track", "levels": 6, "actions": 6}')
+    (random_folder / "config.json").write_text('{"policy": "track", "levels": 6}')
     with pytest.raises(ValueError, match=r"holds weights of 'track', not of 'pensieve'"):
         Pensieve(str(random_folder))
     with pytest.raises(ValueError, match=r"it has no config\.json"):
@@ -200,6 +202,7 @@ def test_bad_folders_are_one_line(random_folder, tmp_path):
     ("options", "message"),
     [
         ({"steps": 0}, "steps must be positive, not 0"),
+        ({"group": 1}, "group must be 2 or more: a row is compared with the others of its group"),
         ({"group": 5}, "group must divide the 32 rows, 5 does not"),
         ({"batches": 7}, "batches must divide the 32 rows, 7 does not"),
         ({"entropy": 0.001}, "entropy must not be below last-entropy"),
@@ -213,3 +216,37 @@ def test_bad_arguments_are_one_line(tmp_path, options, message):
     with pytest.raises(ValueError, match=message) as caught:
         train(tmp_path / "run", **options)
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
+def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
+    words = [sys.executable, "-m", "agents.abr.pensieve", "--traces", "synthetic", "--out", str(tmp_path / "run")]
+    done = subprocess.run([*words, "--steps", "0"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: steps must be positive, not 0\n")
+
+
+def test_shipping_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(card, "VALIDATION", "synthetic")
+    options = {"steps": 32 * 47, "epochs": 1}
+    for name, more in {
+        "0": {"seed": 0},
+        "1": {"seed": 1},
+        "again": {"seed": 0},
+        "long": {"seed": 2, "epochs": 2},
+    }.items():
+        train(tmp_path / name, **{**options, **more})
+
+    def ship(*names, **options):
+        return pensieve.main(Args(ship=tuple(tmp_path / name for name in names), out=tmp_path / "out", **options))
+
+    with pytest.raises(ValueError, match="again has the seed 0, as another folder has"):
+        ship("0", "again")
+    with pytest.raises(ValueError, match="long was trained or scored with another epochs; train it alike"):
+        ship("0", "long")
+    (tmp_path / "1" / "config.json").rename(tmp_path / "config.json")
+    training = tmp_path / "1" / "training.json"
+    training.write_text(training.read_text().replace('"policy": "pensieve"', '"policy": "udr"'))
+    with pytest.raises(ValueError, match="1 is a training of 'udr', not of 'pensieve'"):
+        ship("0", "1")
+    assert not (tmp_path / "out").exists()
+    ship("0")
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == (tmp_path / "0" / "model.safetensors").read_bytes()

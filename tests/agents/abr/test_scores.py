@@ -87,7 +87,7 @@ def trained(tmp_path):
 
 def test_the_best_seed_in_validation_is_shipped(trained, tmp_path):
     out = tmp_path / "shipped"
-    assert ship(trained, out, command="python -m made.up --ship 0 1 2") == 1
+    assert ship(trained, out, "made-up", command="python -m made.up --ship 0 1 2") == 1
     assert (out / "model.safetensors").read_bytes() == bytes([1]) * 5000
     assert json.loads((out / "config.json").read_text())["seed"] == 1
     assert [training.seed for training in read_trainings(out)] == [0, 1, 2]
@@ -122,19 +122,19 @@ def test_long_curves_are_thinned_in_the_card_only(tmp_path):
 def test_what_cannot_be_shipped(trained, tmp_path):
     out = tmp_path / "out"
     with pytest.raises(ValueError, match="no folders"):
-        ship([], out)
+        ship([], out, "made-up")
     with pytest.raises(ValueError, match=r"nowhere: no training.json of a finished training; train it first"):
-        ship([tmp_path / "nowhere"], out)
-    ship(trained, tmp_path / "all")
+        ship([tmp_path / "nowhere"], out, "made-up")
+    ship(trained, tmp_path / "all", "made-up")
     with pytest.raises(ValueError, match=r"all is not the folder of a single training"):
-        ship([tmp_path / "all"], out)
+        ship([tmp_path / "all"], out, "made-up")
     (trained[0] / "training.json").write_text('{"trainings": [{"seed": 0}]}')
     with pytest.raises(ValueError, match="train it first"):
-        ship(trained, out)
+        ship(trained, out, "made-up")
     write_card(trained[0], "made-up", "It.", [make_training(0, [0.1], scores={"synthetic": [1.0]})])
     with pytest.raises(ValueError, match="was not scored on fcc-valid-clean; install the data set"):
-        ship(trained, out)
+        ship(trained, out, "made-up")
     write_card(trained[0], "other", "It.", [make_training(0, [0.1, 0.1])])
-    with pytest.raises(ValueError, match="trainings of different policies: made-up, other"):
-        ship(trained, out)
+    with pytest.raises(ValueError, match="seed-0 is a training of 'other', not of 'made-up'"):
+        ship(trained, out, "made-up")
     assert not out.exists()

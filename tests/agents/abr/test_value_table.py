@@ -91,10 +91,30 @@ def test_only_some_traces_and_rows():
         some.action_values(env)
 
 
+def test_tables_are_of_one_world_wherever_its_episodes_begin():
+    table = ValueTable(gym.make(ABR, traces=TRACES))
+    other = gym.make(ABR, traces=TRACES, start="random", history=8)
+    other.reset(seed=4)
+    assert table.action_values(other).max() > 0
+    for options in (
+        {"traces": "synthetic(count=6,seed=1)"},
+        {"qoe": "log"},
+        {"video": "synthetic(seed=1)"},
+        {"rtt_ms": 0},
+    ):
+        env = gym.make(ABR, **{"traces": TRACES, **options})
+        env.reset(seed=0)
+        with pytest.raises(ValueError, match="the table is of other traces, another video"):
+            table.action_values(env)
+
+
 def test_what_cannot_be_tabulated_is_one_line():
     for options, message in (({"delay_noise": True}, "without delay noise"), ({"action_mode": "jump"}, "not of jumps")):
         with pytest.raises(ValueError, match=message):
             ValueTable(gym.make(ABR, **options))
+    for traces in ([-1], [0, 100]):
+        with pytest.raises(ValueError, match="traces are numbered from 0 to 99"):
+            ValueTable(gym.make(ABR), traces)
     with pytest.raises(ValueError, match="clock_step_s must be positive and buffers 2 or more"):
         ValueTable(gym.make(ABR), buffers=1)
     with pytest.raises(ValueError, match=r"a table of 100 traces would take .* GB; tabulate less"):
