@@ -67,7 +67,7 @@ class Backbone:
         self.digest = _digest(self._model, processor)
         """Of all that determines the features of a frame."""
         try:
-            self._model = self._model.to(device).eval()
+            self._model = self._model.to(device)
         except (RuntimeError, AssertionError) as error:  # assertion: torch without CUDA
             raise ValueError(f"device {device!r}: {one_line(error)}") from error
         self._device = device
@@ -159,7 +159,7 @@ def write_features(
             _save(part, fps, done)
         seconds = f"{lengths[name]} frames, {lengths[name] / fps:.1f} s"
         progress.console.print(f"video {name}: {seconds}", highlight=False)
-    _save(out, fps, {name: done[name] for name in sources})
+    _save(out, fps, done)
     part.unlink(missing_ok=True)
 
 
