@@ -51,7 +51,8 @@ def collect(
 
     Killed at any moment it leaves the pool as it was; the same call goes on from the last shard that was complete.
     What the same call collected already is not collected again, but another call repeats episodes that it shares;
-    policies are told apart by their names, so that one that has been trained further needs another name. Columns: see ``distill.records.record``.
+    policies are told apart by their names, so that one that has been trained further needs another name. Columns: see
+    ``distill.records.record``.
 
     Arguments:
         folder: a pool of the same environment and columns, or an empty or new folder.
