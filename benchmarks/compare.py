@@ -149,10 +149,10 @@ def prepare(options: argparse.Namespace) -> Plan:
     from benchmarks.evaluate import default_policies, load_contenders
     from benchmarks.files import writable_folder
     from benchmarks.tasks import find_task
-    from netenvs.spec import split_specs
+    from netenvs.spec import parse_settings, split_specs
 
     task = find_task(options.task)
-    env_options = _env_options(options.options)
+    env_options = parse_settings(options.options)
     task.check_options(env_options)
     if options.dataset is not None:
         env_options[task.dataset_option] = options.dataset
@@ -183,20 +183,6 @@ def prepare(options: argparse.Namespace) -> Plan:
         out=out,
         json=options.json,
     )
-
-
-def _env_options(pairs: Sequence[str]) -> dict[str, Any]:
-    from netenvs.spec import parse_value
-
-    options: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not (key and equals and value):
-            raise ValueError(f"--set {pair}: write KEY=VALUE")
-        if key in options:
-            raise ValueError(f"--set {key}: given twice")
-        options[key] = parse_value(value)
-    return options
 
 
 def _run(plan: Plan, words: Sequence[str]) -> int:

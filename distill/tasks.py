@@ -12,7 +12,7 @@ from agents.rollout import EpisodeSpec
 from distill.collect import make
 from distill.records import ExtraColumn
 from distill.units import unit_of
-from netenvs.spec import parse_value
+from netenvs.spec import parse_settings
 
 
 def _actual_path(env: Any, rows: np.ndarray) -> np.ndarray:
@@ -50,15 +50,11 @@ CJS_EPISODES = 10
 
 def environment_of(task: str, dataset: str | None, pairs: Sequence[str]) -> dict[str, Any]:
     """Environment options of ``--dataset`` and ``--set``; ``ValueError`` for a wrong one."""
-    options: dict[str, Any] = {} if dataset is None else {DATASET_OPTION[task]: dataset}
-    for pair in pairs:
-        key, equals, value = (part.strip() for part in pair.partition("="))
-        if not (key and equals and value):
-            raise ValueError(f"--set {pair}: write KEY=VALUE")
-        if key in options:
-            also = "; --dataset is this option" if key == DATASET_OPTION[task] else ""
-            raise ValueError(f"--set {key}: given twice{also}")
-        options[key] = parse_value(value)
+    options, of_dataset = parse_settings(pairs), DATASET_OPTION[task]
+    if dataset is not None and of_dataset in options:
+        raise ValueError(f"--set {of_dataset}: given twice; --dataset is this option")
+    if dataset is not None:
+        options = {of_dataset: dataset, **options}
     if task == "vp":
         options.setdefault("split", "train")
     return options

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
@@ -84,3 +84,16 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown {kind} {name!r}; {hint}known: {', '.join(names)}"
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Options of a command line's ``--set KEY=VALUE``; ``ValueError`` for one that is not so, or given twice."""
+    options: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = (part.strip() for part in pair.partition("="))
+        if not (key and equals and value):
+            raise ValueError(f"--set {pair}: write KEY=VALUE")
+        if key in options:
+            raise ValueError(f"--set {key}: given twice")
+        options[key] = parse_value(value)
+    return options
