@@ -19,9 +19,7 @@ CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
 
 
 class Run(AbstractContextManager["Run"]):
-    """The folder of one training, and what is seen of it while it runs.
-
-    ::
+    """The folder of one training, and what is seen of it while it runs:
 
         with Run(folder, {"seed": 0, "batch": 64}, total=1000, unit="steps") as run:
             state = run.resume() or {"step": 0, "model": model.state_dict()}

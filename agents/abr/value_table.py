@@ -27,9 +27,7 @@ MAX_BYTES = 4_000_000_000
 
 
 class ValueTable:
-    """Best sums of rewards from any state on some traces of an environment, and values of actions.
-
-    ::
+    """Best sums of rewards from any state on some traces of an environment, and values of actions:
 
         env = gym.make_vec("netenvs/ABR-v0", num_envs=64, traces="fcc-train-clean")
         table = ValueTable(env)
