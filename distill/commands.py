@@ -38,7 +38,7 @@ class Collect:
     """Probability of a random possible action at each decision (abr, cjs)."""
     expert_values: bool = False
     """Also keep what each level is worth at each decision to who knows the bandwidth to come (abr); from a table, to
-    about 0.01 QoE a chunk."""
+    about 0.02 QoE a chunk."""
 
     def run(self) -> int:
         """Collect, and say what there is then."""

@@ -188,7 +188,7 @@ def _scores(policy: str, trainings: Sequence[Training], shipped: int) -> list[st
     ]
     for number, training in enumerate(trainings):
         cells = " | ".join(_with_interval(training.scores[name]) for name in names)
-        lines.append(f"| {training.seed}{' (shipped)' if number == shipped else ''} | {cells} |")
+        lines.append(f"| {training.seed}{' (shipped)' if number == shipped and len(trainings) > 1 else ''} | {cells} |")
     if len(trainings) > 1:
         means = [np.mean([training.scores[name] for training in trainings], axis=0) for name in names]
         lines.append(f"| mean of {len(trainings)} | {' | '.join(map(_with_interval, means))} |")

@@ -27,7 +27,7 @@ SHIPPED = CHECKPOINTS / "abr-pensieve"
 
 
 class Pensieve(TrainedActor):
-    """Pensieve's actor, trained by proximal policy optimisation on the training traces of ``netllm-abr``.
+    """Pensieve's actor, trained by proximal policy optimisation.
 
     Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017. The observation is
     Pensieve's; the network has its branches, narrower, and takes logarithms of throughputs and times
@@ -78,7 +78,7 @@ def main(args: Args) -> None:
         run,
         kept,
         command_line("agents.abr.pensieve", args, hidden=("out", "ship")),
-        f"Trained on `{args.traces}` with `{learner.video}`, every trace entered at random places; weights "
+        f"Trained on `{args.traces}` with the video `{learner.video}`, every trace entered at random places; weights "
         f"chosen by greedy decisions on `{args.valid}`, {VALIDATION_STARTS} places a trace; nothing on test splits.",
     )
 
