@@ -29,8 +29,12 @@ Model = TypeVar("Model")
 def save(model: Pretrained, folder: Path, policy: str, config: Mapping[str, Any]) -> None:
     """Write ``config.json`` (the registered name ``policy`` and ``config``) and ``model.safetensors``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CARD).touch()  # the card is ours, not the hub's
+    card = folder / CARD
+    known = card.exists()
+    card.touch()  # the card is ours, not the hub's, which writes one where there is none
     model.save_pretrained(folder, config={"policy": policy, **config})
+    if not known:
+        card.unlink()
 
 
 def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, int]:
