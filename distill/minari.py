@@ -22,11 +22,11 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 import netenvs  # noqa: F401  (registers the environments)
+from agents.observations import to_columns
 from agents.policy import ENV_IDS
+from agents.ragged import Column, Ragged, concatenate
 from distill.collect import commit, prepare
-from distill.observations import to_columns
 from distill.pool import FORMAT, SCHEMA, Pool, describe, write_records
-from distill.ragged import Column, Ragged, concatenate
 from distill.records import Records
 from distill.shards import PoolError
 

@@ -26,8 +26,8 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from distill.observations import from_columns
-from distill.ragged import Column, Ragged, concatenate, offsets_of
+from agents.observations import from_columns
+from agents.ragged import Column, Ragged, concatenate, offsets_of
 from distill.records import RANDOM, Records
 from distill.shards import DTYPES, PoolError, Shard, read_shard, sha256, write_shard, write_text
 from distill.units import unit_of

@@ -10,11 +10,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from agents.observations import to_columns
 from agents.policy import Policy
+from agents.ragged import Column, Ragged, concatenate, offsets_of, take
 from agents.rollout import Decisions, Episode, EpisodeSpec, play
 from distill.noise import ActionNoise
-from distill.observations import to_columns
-from distill.ragged import Column, Ragged, concatenate, offsets_of, take
 
 RANDOM = -1
 """In column ``policy``: the action was drawn, no policy chose it."""
@@ -63,7 +63,7 @@ def record(
 ) -> Records:
     """Play ``episodes`` as ``agents.rollout.play`` does, and return their columns, in that order.
 
-    Columns of steps: ``obs...`` and ``action_mask`` (see ``distill.observations``), ``action`` as carried out,
+    Columns of steps: ``obs...`` and ``action_mask`` (see ``agents.observations``), ``action`` as carried out,
     ``intended_action``, ``policy`` (int16: ``number``, or -1 where the action is random), ``reward`` (float64),
     ``terminated``, ``truncated``, ``info/NAME`` (the scalars that were seen with the observation), and
     ``extra_columns``. Columns of episodes: ``seed``, ``policy_seed``, ``policy`` (int16), ``return`` (float64),

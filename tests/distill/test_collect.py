@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from agents.policy import BatchPolicy, Policy, PolicyError, load_policy
+from agents.ragged import Ragged
 from agents.rollout import EpisodeSpec, play
 from distill import shards
 from distill.collect import collect, joint_options
 from distill.pool import Pool
-from distill.ragged import Ragged
 from distill.records import ExtraColumn, record
 from distill.shards import PoolError
 

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
+from agents.ragged import Ragged
 from distill.minari import from_minari, to_minari
-from distill.ragged import Ragged
 from distill.shards import PoolError
 
 

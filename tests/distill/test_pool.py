@@ -9,11 +9,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from agents.policy import load_policy
+from agents.ragged import Ragged
 from agents.rollout import EpisodeSpec
 from distill.collect import collect
 from distill.merge import merge
 from distill.pool import Pool, returns_to_go
-from distill.ragged import Ragged
 from distill.shards import METADATA, PoolError, sha256, write_shard
 
 ABR = "netenvs/ABR-v0"

@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from distill.ragged import Column, Ragged
+from agents.ragged import Column, Ragged
 
 PADDED = {"stages": "stage_mask", "stage_job": "stage_mask", "edges": "edge_mask", "jobs": "job_mask"}
 """Parts of the padded observation of a cluster, and the mask that says how many of their rows are filled."""

@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from distill.observations import from_columns, to_columns
-from distill.ragged import Ragged, concatenate, take
+from agents.observations import from_columns, to_columns
+from agents.ragged import Ragged, concatenate, take
 
 
 def cluster_observations(steps):
