@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from agents.rollout import EpisodeSpec
     from benchmarks.evaluate import Contender, Row
-    from benchmarks.tasks import Setup, Task
+    from benchmarks.task import Setup, Task
 
 # Simulators, and whatever needs `agents`, are imported inside functions: `--help` comes at once, and
 # `check_packages` can speak before an import fails.

@@ -19,7 +19,7 @@ import netenvs
 from agents.policy import Entry, Policy, PolicyError, load_policy, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
 from benchmarks import formats, statistics
-from benchmarks.tasks import Setup, Task
+from benchmarks.task import Setup, Task
 from netenvs.spec import parse_spec
 
 SCHEMA = 1

@@ -24,7 +24,7 @@ from agents.policy import Policy
 from agents.rollout import Episode, binds, play
 from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
-from benchmarks.tasks import Metric, Task
+from benchmarks.task import Metric, Task
 
 INK, SOFT, GRID, ACCENT = "#1f2933", "#5b6770", "#d9dee4", "#0072b2"
 PALETTE = (

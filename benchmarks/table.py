@@ -13,7 +13,7 @@ from rich.text import Text
 
 from benchmarks import formats
 from benchmarks.evaluate import Comparison, Row
-from benchmarks.tasks import Term
+from benchmarks.task import Term
 
 WIDE = 130
 """Columns from which everything goes into one table, if it fits."""
