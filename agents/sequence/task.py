@@ -87,6 +87,10 @@ class TaskNet(nn.Module):
         """Actions of the environment, for chosen components int64 (S, components)."""
         return actions[:, 0] if self.components == 1 else actions
 
+    def from_env(self, actions: np.ndarray, steps: Steps) -> np.ndarray:
+        """Chosen components, int64 (S, components), of actions of the environment: what a pool's policies did."""
+        return actions.reshape(len(actions), self.components).astype(np.int64)
+
     def collected(self, observations: Any, infos: Mapping[str, Any], before: np.ndarray) -> np.ndarray:
         """float64 (S,): sum of the rewards of each episode so far, if it was ``before`` at the step before.
 
