@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import torch
+
+from netenvs.files import write_atomically
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 """Folders that are shipped."""
@@ -29,12 +34,11 @@ Model = TypeVar("Model")
 def save(model: Pretrained, folder: Path, policy: str, config: Mapping[str, Any]) -> None:
     """Write ``config.json`` (the registered name ``policy`` and ``config``) and ``model.safetensors``."""
     folder.mkdir(parents=True, exist_ok=True)
-    card = folder / CARD
-    known = card.exists()
-    card.touch()  # the card is ours, not the hub's, which writes one where there is none
-    model.save_pretrained(folder, config={"policy": policy, **config})
-    if not known:
-        card.unlink()
+    with tempfile.TemporaryDirectory() as made:
+        (Path(made) / CARD).touch()  # the card is ours, not the hub's, which writes one where there is none
+        model.save_pretrained(Path(made), config={"policy": policy, **config})
+        for name in (WEIGHTS, CONFIG):
+            write_atomically(folder / name, functools.partial(shutil.copyfile, Path(made) / name))
 
 
 def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, int]:

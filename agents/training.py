@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any, Self
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from netenvs.files import write_atomically
 
 CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
 
@@ -141,19 +142,12 @@ class Run(AbstractContextManager["Run"]):
 
     def _write_curve(self) -> None:
         text = "".join(json.dumps(point) + "\n" for point in self.curve)
-        write_atomically(self.folder / CURVE, lambda path: path.write_text(text, encoding="utf-8"))
+        write_atomically(self.folder / CURVE, text)
 
 
 def _clocks() -> tuple[float, float]:
     """Seconds of this process's processor, and of the clock on the wall."""
     return time.process_time(), time.perf_counter()
-
-
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Have ``write`` fill a file beside ``path``, then put it in its place: never half a file there."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    write(unfinished)
-    os.replace(unfinished, path)
 
 
 def command_line(module: str, args: Any, hidden: tuple[str, ...] = ("out",)) -> str:

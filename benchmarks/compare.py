@@ -187,6 +187,7 @@ def prepare(options: argparse.Namespace) -> Plan:
 
 def _run(plan: Plan, words: Sequence[str]) -> int:
     from benchmarks import evaluate, files, plots, report, table
+    from netenvs.files import write_atomically
 
     try:
         begun = time.perf_counter()
@@ -210,9 +211,9 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
             versions=evaluate.versions(),
         )
         text = files.to_json(comparison.to_json())
-        files.write_atomic(plan.out / "results.json", text)
+        write_atomically(plan.out / "results.json", text)
         if plan.json is not None:
-            files.write_atomic(plan.json, text)
+            write_atomically(plan.json, text)
     except KeyboardInterrupt:
         if plan.created and not any(plan.out.iterdir()):
             plan.out.rmdir()
@@ -221,9 +222,9 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
     table.show(comparison, console)
     drawn = plots.draw(comparison)
     for plot in drawn:
-        files.write_atomic(plan.out / f"{plot.name}.png", plot.png)
-        files.write_atomic(plan.out / f"{plot.name}.csv", files.to_csv(plot.columns))
-    files.write_atomic(plan.out / "report.html", report.html(comparison, drawn))
+        write_atomically(plan.out / f"{plot.name}.png", plot.png)
+        write_atomically(plan.out / f"{plot.name}.csv", files.to_csv(plot.columns))
+    write_atomically(plan.out / "report.html", report.html(comparison, drawn))
     console.print(f"report: {plan.out / 'report.html'}", soft_wrap=True)
     return 1 if any(row.error for row in rows) else 0
 

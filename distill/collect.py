@@ -30,6 +30,7 @@ from distill.pool import (
 )
 from distill.records import ExtraColumn, record
 from distill.shards import PoolError, read_shard, sha256
+from netenvs.files import UNFINISHED
 
 
 def collect(
@@ -198,7 +199,7 @@ def prepare(folder: Path) -> dict[str, Any] | None:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / MANIFEST).exists():
             return read_manifest(folder)
-        foreign = sorted(path.name for path in folder.iterdir() if not path.name.endswith((".safetensors", ".part")))
+        foreign = sorted(path.name for path in folder.iterdir() if not path.name.endswith((".safetensors", UNFINISHED)))
     except FileExistsError:
         raise PoolError(f"{folder}: there is a file of that name; give a folder") from None
     except OSError as error:

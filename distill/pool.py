@@ -29,8 +29,9 @@ from gymnasium.envs.registration import EnvSpec
 from agents.observations import from_columns
 from agents.ragged import Column, Ragged, concatenate, offsets_of
 from distill.records import RANDOM, Records
-from distill.shards import DTYPES, PoolError, Shard, read_shard, sha256, write_shard, write_text
+from distill.shards import DTYPES, PoolError, Shard, read_shard, sha256, write_shard
 from distill.units import unit_of
+from netenvs.files import write_atomically
 
 FORMAT, SCHEMA = "netenvs-pool", 1
 MANIFEST = "manifest.json"
@@ -312,7 +313,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Atomically: from then on the folder is that pool."""
-    write_text(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
 
 
 def describe(records: Records, env_id: str, units: Mapping[str, str] | None = None) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from netenvs.files import write_atomically
 
 DTYPES = {
     "F64": "float64",
@@ -49,12 +50,10 @@ def write_shard(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
     for name, array in arrays.items():
         if array.dtype.name not in DTYPES.values():
             raise PoolError(f"column {name}: a pool holds {', '.join(DTYPES.values())}, not {array.dtype}")
-    part = unfinished(path)
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    save_file(contiguous, part, metadata={METADATA: json.dumps(metadata, sort_keys=True)})
-    record = {"file": path.name, "bytes": part.stat().st_size, "sha256": sha256(part)}
-    _put(part, path)
-    return record
+    about = {METADATA: json.dumps(metadata, sort_keys=True)}
+    write_atomically(path, lambda part: save_file(contiguous, part, metadata=about))
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def read_shard(path: Path) -> Shard:
@@ -85,25 +84,6 @@ def _view(mapped: np.memmap | None, dtype: str, shape: list[int], data_offsets: 
         return np.zeros(shape, dtype=kind)
     plain: np.ndarray = np.asarray(mapped[slice(*data_offsets)])
     return plain.view(kind).reshape(shape)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, atomically."""
-    part = unfinished(path)
-    part.write_text(text, encoding="utf-8")
-    _put(part, path)
-
-
-def unfinished(path: Path) -> Path:
-    """The file beside ``path`` that becomes ``path`` when it is complete."""
-    return path.with_name(f".{path.name}.part")
-
-
-def _put(part: Path, path: Path) -> None:
-    """Have ``part`` on disk, then put it in place of ``path``."""
-    with open(part, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def sha256(path: Path) -> str:

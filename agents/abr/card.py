@@ -15,7 +15,8 @@ import numpy as np
 
 from agents.abr.scores import VALIDATION, interval, mean
 from agents.pretrained import CARD, CONFIG, TRAINING, WEIGHTS
-from agents.training import Run, write_atomically
+from agents.training import Run
+from netenvs.files import write_atomically
 
 POINTS = 12  # of a curve, in the card; training.json has all
 
@@ -87,11 +88,11 @@ def write_card(
         "trainings": [asdict(training) for training in trainings],
     }
     text = json.dumps(found, indent=1)
-    write_atomically(folder / TRAINING, lambda path: path.write_text(text + "\n", encoding="utf-8"))
+    write_atomically(folder / TRAINING, text + "\n")
     commands = [*(training.command for training in trainings), *([command] if command else [])]
     card = "\n".join([*_head(folder, policy, summary, trainings, commands), *_scores(policy, trainings, shipped)])
     card = "\n".join([card, *(["", notes.strip()] if notes else []), *_cost(trainings), *_curves(trainings), ""])
-    write_atomically(folder / CARD, lambda path: path.write_text(card, encoding="utf-8"))
+    write_atomically(folder / CARD, card)
 
 
 def read_trainings(folder: Path) -> list[Training]:

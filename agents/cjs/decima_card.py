@@ -14,6 +14,7 @@ from agents.cjs.decima_rollout import Setting
 from agents.policy import ENV_IDS, Policy
 from agents.pretrained import CARD, TRAINING
 from agents.rollout import EpisodeSpec, play
+from netenvs.files import write_atomically
 
 FIRST_TEST_SEED = 100
 TESTED = (Setting(10, 20), Setting(50, 20), Setting(50, 50), Setting(50, 200))
@@ -61,8 +62,8 @@ def score(policies: dict[str, Policy], workload: str, episodes: int) -> dict[str
 
 def write_card(folder: Path, training: dict[str, Any]) -> None:
     """Write ``training.json`` and the model card of a folder."""
-    (folder / TRAINING).write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(card(training), encoding="utf-8")
+    write_atomically(folder / TRAINING, json.dumps(training, indent=1) + "\n")
+    write_atomically(folder / CARD, card(training))
 
 
 def card(training: dict[str, Any]) -> str:

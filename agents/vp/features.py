@@ -31,8 +31,8 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from agents.training import write_atomically
 from agents.vp.frames import Video, check_recordings, find_videos, one_line, open_frame
+from netenvs.files import write_atomically
 from netenvs.vp.recordings import RATE_HZ
 
 RATE, MADE_FROM = "rate", "made_from"

@@ -1,32 +1,11 @@
-"""Atomic writes, JSON without NaN, and numbers for people."""
+"""JSON without NaN, and numbers for people."""
 
 import json
 import math
-import os
 
 import pytest
 
 from benchmarks import files, formats
-
-
-def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "results.json"
-    files.write_atomic(path, "old")
-
-    def interrupted(source, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        files.write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["results.json"]
-
-
-def test_written_files_have_ordinary_permissions(tmp_path):
-    files.write_atomic(tmp_path / "file", b"bytes")
-    (tmp_path / "plain").write_bytes(b"bytes")
-    assert (tmp_path / "file").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_json_keeps_full_precision_and_writes_no_nan():

@@ -220,6 +220,12 @@ def test_half_a_shard_is_never_there(tmp_path, monkeypatch):
     assert sorted(path.suffix for path in (tmp_path / "pool").iterdir()) == [".json", ".safetensors"]
 
 
+def test_shards_can_be_read_by_whom_any_file_can(tmp_path):
+    collect(tmp_path / "pool", ABR, [ByBuffer()], traces(1))
+    (tmp_path / "plain").touch()
+    assert {path.stat().st_mode for path in (tmp_path / "pool").iterdir()} == {(tmp_path / "plain").stat().st_mode}
+
+
 def test_a_damaged_leftover_is_collected_again(tmp_path):
     folder = tmp_path / "pool"
     collect(folder, ABR, [ByBuffer()], traces(1))
