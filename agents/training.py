@@ -61,11 +61,11 @@ class Run(AbstractContextManager["Run"]):
         self._begin: tuple[float, float] | None = _clocks()
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
+        if self._progress.live.is_started:
+            self._progress.stop()
         self._spent = {"cpu_s": self.cpu_s, "wall_s": self.wall_s}
         self._begin = None
         if self._writer is not None:
@@ -119,8 +119,9 @@ class Run(AbstractContextManager["Run"]):
         write_atomically(self.folder / CHECKPOINT, lambda path: torch.save(saved, path))
 
     def advance(self, step: int) -> None:
-        """``step`` steps are done."""
+        """``step`` steps are done; the progress bar is there from the first call."""
         self._step = step
+        self._progress.start()
         self._progress.update(self._task, completed=step)
 
     def record(self, step: int, **figures: float) -> None:
