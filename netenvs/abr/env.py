@@ -90,7 +90,8 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
     | Option          | Default       | Meaning                                                              |
     |-----------------|---------------|----------------------------------------------------------------------|
     | ``traces``      | None          | name, path, ``TraceSet``; None: the preset's, ``synthetic``, ``genet``|
-    | ``video``       | None          | name or path; None: ``video1`` with installed traces, else synthetic |
+    | ``video``       | None          | name, path, ``Video``; None: ``video1`` with installed traces, else  |
+    |                 |               | ``synthetic``                                                        |
     | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
     | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                           |
     | ``history``     | None          | columns of the observation; None: 6, in preset ``pensieve`` 8        |
@@ -119,7 +120,7 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
     def __init__(
         self,
         traces: str | TraceSet | None = None,
-        video: str | None = None,
+        video: str | Video | None = None,
         preset: str = "netllm",
         qoe: str = "lin",
         history: int | None = None,

@@ -6,6 +6,8 @@
 * ``genet``: the trace generator of Genet's released traces (``fig_reproduce`` branch of
   github.com/GenetProject/Genet) over its five-parameter configuration space.
 * ``pensieve-markov``: ``sim/synthetic_traces.py`` of github.com/hongzimao/pensieve.
+
+Videos: ``synthetic`` is one on Pensieve's ladder, ``generated`` is another ladder for every seed.
 """
 
 from __future__ import annotations
@@ -256,6 +258,44 @@ def synthetic_video(seed: int = 0) -> dict[str, Any]:
     }
 
 
+LOWEST_KBPS, HIGHEST_KBPS = (150.0, 700.0), (2000.0, 8000.0)  # of a generated ladder
+CHUNK_DURATIONS_S = (2.0, 3.0, 4.0, 4.0, 4.0)
+MAX_LEVELS = 20
+
+
+def generated_video(seed: int = 0, levels: int = 6) -> dict[str, Any]:
+    """A video on a ladder of its own as a manifest: 48 chunks of 2, 3 or (mostly) 4 s.
+
+    For policies that should serve any video. All ranges are ours: the lowest bitrate is log-uniform from 150 to
+    700 kbit/s, the highest from 2 to 8 Mbit/s, those between are evenly spaced in their logarithm up to a third of the
+    step. Sizes are log-normal around bitrate x duration: their variation is uniform from 5 to 30 %, their correlation
+    between levels (what the scene decides) from 0.6 to 0.98 and that of successive scenes from 0 to 0.7. The levels'
+    mean rates are their bitrates. ``ValueError`` unless levels are 2 to 20.
+    """
+    if not (isinstance(levels, int) and 2 <= levels <= MAX_LEVELS):
+        raise ValueError(f"the number of levels must be a whole number from 2 to {MAX_LEVELS}, it is {levels!r}")
+    rng = np.random.default_rng([seed, 1_000_033])
+    chunks = 48
+    lowest, highest = (np.exp(rng.uniform(*np.log(limits))) for limits in (LOWEST_KBPS, HIGHEST_KBPS))
+    shift = rng.uniform(-1 / 3, 1 / 3, levels)
+    shift[[0, -1]] = 0.0
+    bitrates = np.rint(lowest * (highest / lowest) ** ((np.arange(levels) + shift) / (levels - 1)))
+    duration_s = float(rng.choice(CHUNK_DURATIONS_S))
+    variation, correlation, successive = rng.uniform(0.05, 0.3), rng.uniform(0.6, 0.98), rng.uniform(0.0, 0.7)
+    scene = rng.standard_normal(chunks)
+    for i in range(1, chunks):
+        scene[i] = successive * scene[i - 1] + np.sqrt(1 - successive**2) * scene[i]
+    own = rng.standard_normal((levels, chunks))
+    factor = np.exp(variation * (np.sqrt(correlation) * scene + np.sqrt(1 - correlation) * own))
+    sizes = np.rint(bitrates[:, None] * 1000 / 8 * duration_s * factor / factor.mean(axis=1, keepdims=True))
+    return {
+        "chunk_duration_s": duration_s,
+        "num_chunks": chunks,
+        "bitrates_kbps": bitrates.astype(int).tolist(),
+        "chunk_sizes_bytes": sizes.astype(int).tolist(),
+    }
+
+
 def _check_count(count: int) -> None:
     if not (isinstance(count, int) and count >= 1):
         raise ValueError(f"the number of traces must be a whole number from 1 up, it is {count!r}")
@@ -266,4 +306,4 @@ TRACES: dict[str, Callable[..., Generated]] = {
     "genet": genet_traces,
     "pensieve-markov": markov_traces,
 }
-VIDEOS: dict[str, Callable[..., dict[str, Any]]] = {"synthetic": synthetic_video}
+VIDEOS: dict[str, Callable[..., dict[str, Any]]] = {"synthetic": synthetic_video, "generated": generated_video}

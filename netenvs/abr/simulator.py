@@ -30,7 +30,7 @@ class Simulator:
         self,
         rows: int,
         traces: str | TraceSet | None = None,
-        video: str | None = None,
+        video: str | Video | None = None,
         preset: str = "netllm",
         qoe: str = "lin",
         history: int | None = None,

@@ -168,15 +168,20 @@ def load_traces(spec: str | TraceSet) -> TraceSet:
     raise ValueError(unknown_name("traces", spec, [*generators.TRACES, *INSTALLED_SPLITS]) + ", or a file or folder")
 
 
-def load_video(spec: str) -> Video:
-    """The video called ``spec``: ``synthetic`` (option ``seed``), ``video1``, ``video2``, or a JSON manifest.
+def load_video(spec: str | Video) -> Video:
+    """The video called ``spec``; a video is itself.
+
+    ``synthetic`` (option ``seed``) and ``generated`` (``seed``, ``levels``) are generated, see
+    ``netenvs.abr.generators``; ``video1`` and ``video2`` are installed; other names are files of a JSON manifest.
 
     A manifest is an object with ``bitrates_kbps`` (ascending), ``chunk_sizes_bytes`` (one list per level)
     and ``chunk_duration_s``; ``num_chunks`` (default: all listed) and ``name`` are optional.
     Raises ``ValueError`` (one line) for bad manifests and unknown names.
     """
+    if isinstance(spec, Video):
+        return spec
     if not isinstance(spec, str):
-        raise ValueError(f"video must be a name or a path, not {type(spec).__name__}")
+        raise ValueError(f"video must be a name, a path or a Video, not {type(spec).__name__}")
     is_name = spec.partition("(")[0].strip() in generators.VIDEOS or spec in INSTALLED_VIDEOS
     if not is_name and _exists(spec) and Path(spec).is_file():
         return _read_video(Path(spec))

@@ -15,6 +15,7 @@ from gymnasium.vector import AutoresetMode
 
 from netenvs.abr import kernel
 from netenvs.abr.qoe import HD_UTILITY
+from netenvs.abr.workload import load_video
 from netenvs.testing import check_task
 
 ABR = "netenvs/ABR-v0"
@@ -315,6 +316,16 @@ def test_buffer_cap():
         assert cap - 0.5 < max(buffers) <= cap
 
 
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_a_video_is_given_as_an_object(make):
+    named = load_video("generated(seed=3)")
+    assert load_video(named) is named
+    env = make(ABR, traces="genet", video=named).unwrapped
+    assert env.video is named and env.simulator.shared_info["video"] is named
+    one, other = gym.make(ABR, video=named), gym.make(ABR, video="generated(seed=3)")
+    assert figures(one) == figures(other) != figures(gym.make(ABR))
+
+
 BAD_OPTIONS = [
     ({"preset": "netlm"}, "did you mean 'netllm'"),
     ({"preset": ["netllm"]}, "preset"),
@@ -334,7 +345,7 @@ BAD_OPTIONS = [
     ({"buffer_cap_s": float("inf")}, "buffer_cap_s"),
     ({"traces": "genet(buffer_cap_s=1)"}, "buffer_cap_s must be a finite number from 4 up, not 1.0"),
     ({"traces": 3}, "traces must be a name, a path or a TraceSet"),
-    ({"video": 3}, "video must be a name or a path"),
+    ({"video": 3}, "video must be a name, a path or a Video"),
 ]
 
 

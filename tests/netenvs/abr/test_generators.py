@@ -182,3 +182,41 @@ def test_synthetic_video():
     assert np.all(np.diff(video.chunk_sizes, axis=1) > 0)
     assert np.array_equal(load_video("synthetic(seed=0)").chunk_sizes, video.chunk_sizes)
     assert not np.array_equal(load_video("synthetic(seed=1)").chunk_sizes, video.chunk_sizes)
+
+
+def test_generated_videos_have_ladders_of_their_own():
+    videos = [load_video(f"generated(seed={seed})") for seed in range(200)]
+    assert {(video.num_levels, video.num_chunks, video.chunk_sizes.shape) for video in videos} == {(6, 48, (48, 6))}
+    assert {video.chunk_duration_s for video in videos} == {2.0, 3.0, 4.0}
+    assert np.mean([video.chunk_duration_s == 4.0 for video in videos]) == pytest.approx(0.6, abs=0.1)
+    lowest, highest = (np.array([video.bitrates_kbps[end] for video in videos]) for end in (0, -1))
+    assert 150 <= lowest.min() < 180 and 600 < lowest.max() <= 700
+    assert 2000 <= highest.min() < 2300 and 7000 < highest.max() <= 8000
+    for video in videos:
+        nominal = video.bitrates_kbps * 125 * video.chunk_duration_s
+        assert video.chunk_sizes.mean(axis=0) == pytest.approx(nominal, rel=1e-3), "mean rates are the bitrates"
+        steps = np.diff(np.log(video.bitrates_kbps))
+        assert steps.min() > 0.3 * steps.mean() and steps.max() < 1.7 * steps.mean()
+    variation = np.array([np.log(video.chunk_sizes).std(axis=0).mean() for video in videos])
+    assert variation.min() < 0.08 and 0.25 < variation.max() < 0.4
+    between = [np.corrcoef(np.log(video.chunk_sizes.T)).min() for video in videos]
+    assert min(between) < 0.6 and max(between) > 0.9, "the scene decides more or less"
+    after = [np.corrcoef(scene[:-1], scene[1:])[0, 1] for scene in (np.log(v.chunk_sizes).mean(axis=1) for v in videos)]
+    assert np.mean(after) == pytest.approx(0.3, abs=0.1) and max(after) > 0.6
+
+
+def test_a_generated_video_depends_on_its_seed():
+    assert load_video("generated(seed=3)") == load_video("generated(seed=3)")
+    assert load_video("generated(seed=3)").bitrates_kbps.tolist() != load_video("generated").bitrates_kbps.tolist()
+
+
+@pytest.mark.parametrize("levels", [2, 20])
+def test_generated_ladders_have_the_levels_asked_for(levels):
+    ladders = [load_video(f"generated(seed={seed},levels={levels})").bitrates_kbps for seed in range(50)]
+    assert all(len(ladder) == levels and np.all(np.diff(ladder) > 0) for ladder in ladders)
+
+
+@pytest.mark.parametrize("levels", ["1", "21", "2.5"])
+def test_impossible_numbers_of_levels(levels):
+    with pytest.raises(ValueError, match=f"levels must be a whole number from 2 to 20, it is {levels}"):
+        load_video(f"generated(levels={levels})")

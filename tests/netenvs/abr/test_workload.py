@@ -272,7 +272,7 @@ def test_manifests_that_are_not_json(content, message, tmp_path):
         ("synthetic(sead=1)", "unknown option 'sead'; known: seed"),
         ("synthetic(seed=x)", r"video 'synthetic\(seed=x\)'"),
         ("a" * 300, "unknown video"),
-        (None, "video must be a name or a path"),
+        (None, "video must be a name, a path or a Video, not NoneType"),
     ],
 )
 def test_bad_video_names_are_one_line(spec, message):
