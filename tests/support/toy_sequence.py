@@ -1,0 +1,99 @@
+"""A task with two components and tokens of different numbers a step, and a backbone that is a GRU."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from agents.ragged import Ragged, offsets_of
+from agents.sequence.backbone import Backbone
+from agents.sequence.model import SequenceModel, Sequences
+from agents.sequence.task import TaskNet, Tokens
+
+
+class GRUCache:
+    def __init__(self, state):
+        self.state = state
+
+    def select(self, rows):
+        kept = self.state[:, rows.clamp(min=0)]
+        self.state = kept * (rows >= 0).to(kept.dtype)[None, :, None]
+
+
+class GRUBackbone(Backbone):
+    def __init__(self, d_model=16):
+        super().__init__()
+        self.d_model = d_model
+        self.gru = nn.GRU(d_model, d_model, batch_first=True)
+
+    def forward(self, embeddings, lengths=None):
+        return self.gru(embeddings)[0]
+
+    def init_cache(self, rows):
+        return GRUCache(torch.zeros(1, rows, self.d_model))
+
+    def step(self, embeddings, cache, lengths=None):
+        out, last = self.gru(embeddings, cache.state.contiguous())
+        if lengths is None:
+            cache.state = last
+        else:
+            rows = torch.arange(len(lengths))
+            cache.state = torch.where(lengths[:, None] > 0, out[rows, (lengths - 1).clamp(min=0)], cache.state[0])[None]
+        return out
+
+
+class ToyNet(TaskNet):
+    """Steps have 1 to 3 readings, a token each; components: one of 4, then one of 3, with a token between them."""
+
+    task = "toy"
+    components = 2
+
+    def __init__(self, d_model=16, tokenisation="fused", returns=False):
+        super().__init__(d_model, tokenisation, returns)
+        self.reading = nn.Linear(1, d_model)
+        self.before = nn.Linear(2, d_model)
+        self.to_go = nn.Linear(1, d_model)
+        self.between = nn.Embedding(4, d_model)
+        self.first, self.second = nn.Linear(d_model, 4), nn.Linear(d_model, 3)
+
+    def observe(self, observations, infos):
+        return {"readings": Ragged.from_padded(observations["readings"], observations["count"])}
+
+    def embed(self, steps, previous, returns):
+        readings = steps["readings"]
+        own = self.reading(torch.from_numpy(readings.flat.astype(np.float32))[:, None])
+        before = self.before(torch.from_numpy(previous.astype(np.float32)))
+        if returns is not None:
+            before = before + self.to_go(returns[:, None])
+        rows = len(previous)
+        parts = []
+        offsets = readings.offsets - readings.offsets[0]
+        for row in range(rows):
+            parts += [before[row : row + 1], own[offsets[row] : offsets[row + 1]]]
+        return Tokens(torch.cat(parts), torch.from_numpy(1 + readings.lengths))
+
+    def follow(self, component, memory, actions):
+        return Tokens(self.between(actions[:, 0]), torch.ones(len(actions), dtype=torch.int64))
+
+    def logits(self, component, hidden, memory, actions):
+        return self.first(hidden) if component == 0 else self.second(hidden)
+
+    def collected(self, observations, infos, before):
+        return np.where(np.isnan(before), 0.0, before + infos["reward"])
+
+
+def toy_model(returns=False, timesteps=0, context=0, seed=0, backbone=None):
+    torch.manual_seed(seed)
+    return SequenceModel(ToyNet(returns=returns), backbone or GRUBackbone(), timesteps, context)
+
+
+def toy_sequences(lengths, seed=0, returns=False):
+    rng = np.random.default_rng(seed)
+    size = int(np.sum(lengths))
+    counts = rng.integers(1, 4, size)
+    offsets = offsets_of(counts)
+    steps = {"readings": Ragged(rng.normal(size=offsets[-1]), offsets)}
+    previous = np.stack([rng.integers(0, 4, size), rng.integers(0, 3, size)], axis=1)
+    numbers = np.concatenate([np.arange(length) for length in lengths])
+    previous[numbers == 0] = -1
+    to_go = rng.normal(size=size).astype(np.float32) if returns else None
+    return Sequences(steps, np.array(lengths), previous, numbers, to_go)
