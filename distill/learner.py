@@ -184,7 +184,7 @@ class Learner:
                 targets = {
                     name: torch.from_numpy(values).to(accelerator.device) for name, values in batch.targets.items()
                 }
-                loss = self.source.loss(phase, [output.float() for output in outputs], targets).sum() / steps
+                loss = self.source.loss(phase, [_full(output) for output in outputs], targets).sum() / steps
                 accelerator.backward(loss * accelerator.num_processes)  # gradients are averaged over processes
             total += float(loss.detach())
         return total
@@ -215,6 +215,11 @@ class Learner:
         if self.optimisation.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.accelerator.device.type, torch.bfloat16)
+
+
+def _full(values: Tensor) -> Tensor:
+    """In single precision, if it is in half."""
+    return values.float() if values.dtype == torch.bfloat16 else values
 
 
 def phase_of(phases: Sequence[Phase], iteration: int) -> tuple[Phase, int]:

@@ -8,6 +8,8 @@ from agents.ragged import Ragged, offsets_of
 from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.task import TaskNet, Tokens
+from distill.labelled import Labelled
+from distill.source import Phase
 
 
 class GRUCache:
@@ -60,8 +62,8 @@ class ToyNet(TaskNet):
 
     def embed(self, steps, previous, returns):
         readings = steps["readings"]
-        own = self.reading(torch.from_numpy(readings.flat.astype(np.float32))[:, None])
-        before = self.before(torch.from_numpy(previous.astype(np.float32)))
+        own = self.reading(torch.from_numpy(readings.flat).to(self.reading.weight.dtype)[:, None])
+        before = self.before(torch.from_numpy(previous).to(self.reading.weight.dtype))
         if returns is not None:
             before = before + self.to_go(returns[:, None])
         rows = len(previous)
@@ -97,3 +99,44 @@ def toy_sequences(lengths, seed=0, returns=False):
     previous[numbers == 0] = -1
     to_go = rng.normal(size=size).astype(np.float32) if returns else None
     return Sequences(steps, np.array(lengths), previous, numbers, to_go)
+
+
+PHASES = (Phase("first", iterations=3, steps=4, keep=2, learning_rate=1e-2, warmup=3), Phase("last", 2, 3, 1, 3e-3))
+
+
+class ToySource:
+    """Sequences drawn anew in each iteration, with the policy's own choices as half of the targets."""
+
+    def __init__(self, stop_at=None):
+        self.stop_at = stop_at
+        self.phases = []
+
+    def gather(self, phase, iteration, policy):
+        if iteration == self.stop_at:
+            raise KeyboardInterrupt
+        self.phases.append((phase.name, iteration))
+        sequences = toy_sequences([5, 3, 6, 2, 4, 7], seed=iteration)
+        size = int(sequences.lengths.sum())
+        rng = np.random.default_rng(iteration)
+        wanted = np.stack([rng.integers(0, 4, size), rng.integers(0, 3, size)], axis=1)
+        with torch.inference_mode():
+            own = policy.model(sequences, wanted)[0].argmax(dim=1).numpy()
+        wanted[::2, 0] = own[::2]
+        return Labelled(sequences, {"action": wanted, "weight": rng.random(size).astype(np.float32)})
+
+    def loss(self, phase, outputs, targets):
+        action = targets["action"]
+        return targets["weight"] * sum(
+            nn.functional.cross_entropy(logits, action[:, number], reduction="none")
+            for number, logits in enumerate(outputs)
+        )
+
+    def validate(self, policy):
+        sequences = toy_sequences([6, 6], seed=99)
+        with torch.inference_mode():
+            logits = policy.model(sequences, np.zeros((12, 2), dtype=np.int64))
+        target = 0.0 if policy.target is None else policy.target
+        return {"valid": float(logits[0].std() - abs(target - 2.0)), "other": 1.0}
+
+    def targets(self):
+        return [1.0, 2.0, 3.0]
