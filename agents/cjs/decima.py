@@ -171,6 +171,8 @@ def main(args: Args) -> None:
     """Run the command line; bad input is a ``ValueError`` of one line."""
     from agents.cjs import decima_training  # imports torch-geometric
 
+    if args.test < 0:
+        raise ValueError(f"test must be 0 or more, not {args.test}")
     if args.choose:
         decima_training.choose(args.choose, args.out or SHIPPED, args.test)
         return
@@ -178,7 +180,7 @@ def main(args: Args) -> None:
         raise ValueError(f"jobs must be one number for each of {len(args.executors)} executors, not {len(args.jobs)}")
     settings = tuple(Setting(*setting) for setting in zip(args.executors, args.jobs, strict=True))
     common = {field.name: getattr(args, field.name) for field in fields(Plan) if field.name != "settings"}
-    command = command_line("agents.cjs.decima", args, hidden=("out", "choose", "test"))
+    command = command_line("agents.cjs.decima", args, hidden=("out", "choose"))
     folder = args.out or Path(f"runs/cjs-decima-{args.seed}")
     decima_training.run_training(Plan(settings=settings, **common), folder, command, args.test)
 

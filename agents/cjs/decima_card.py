@@ -50,14 +50,21 @@ def score(policies: dict[str, Policy], workload: str, episodes: int) -> dict[str
     figures: dict[str, dict[str, Any]] = {}
     tested = [(workload, setting) for setting in TESTED] + [("synthetic", setting) for setting in TESTED_ELSEWHERE]
     for jobs, setting in dict.fromkeys(tested) if episodes else ():
-        played = max(1, episodes // 2) if setting.num_jobs == MANY_JOBS else episodes
+        played = half(episodes) if setting.num_jobs == MANY_JOBS else episodes
         seeds = range(FIRST_TEST_SEED, FIRST_TEST_SEED + played)
+        heading = f"{jobs}: {setting.num_executors} executors, {setting.num_jobs} jobs"
+        print(f"scoring {heading}, {_episodes(played)} of {', '.join(policies)} ...", flush=True)
         found = {name: mean_jcts_s(policy, jobs, setting, seeds) for name, policy in policies.items()}
-        figures[f"{jobs}: {setting.num_executors} executors, {setting.num_jobs} jobs"] = {
+        figures[heading] = {
             name: {"mean_jct_s": round(float(values.mean()), 3), "to_fair": compare(values, found["fair"])}
             for name, values in found.items()
         }
     return figures
+
+
+def half(episodes: int) -> int:
+    """Episodes of those with 200 jobs."""
+    return max(1, episodes // 2)
 
 
 def write_card(folder: Path, training: dict[str, Any]) -> None:
@@ -67,11 +74,19 @@ def write_card(folder: Path, training: dict[str, Any]) -> None:
 
 
 def card(training: dict[str, Any]) -> str:
-    """Model card: what it is, data, commands, figures, curves."""
-    trainings = training["trainings"]
+    """Model card: what it is, data, commands, figures, curves.
+
+    ``training`` is what stands in ``training.json``: its ``test``, and that of each of its ``trainings``, is the number
+    of ``episodes`` that ``score`` was given.
+    """
+    trainings, test = training["trainings"], training["test"]
+    commands = dict.fromkeys([*(entry["command"] for entry in trainings), training["command"]])
+    seeds = [entry["plan"]["seed"] for entry in trainings]
     chosen = trainings[training["chosen"]]
     plan = chosen["plan"]
     clusters = " and ".join(f"{executors} executors with up to {jobs} jobs" for executors, jobs in plan["settings"])
+    several = len(trainings) > 1
+    chosen_there = "weights, decoding and the training that is shipped" if several else "weights and decoding"
     lines = [
         "---",
         "library_name: netenvs",
@@ -88,38 +103,45 @@ def card(training: dict[str, Any]) -> str:
         "## Data",
         "",
         f"Workload `{plan['workload']}`, jobs every 25 s on average, clusters of {clusters} side by side. Trained on "
-        "seeds from 100,000 up; weights, decoding and the training that is shipped chosen on seeds from 2000 up; the "
-        "figures below are of seeds from 100 up (40 episodes, 20 of those with 200 jobs), used for nothing else.",
+        f"seeds from 100,000 up; {chosen_there} chosen on seeds from 2000 up{_tested(test)}.",
         "",
         "## Commands",
         "",
         "```",
-        *[entry["command"] for entry in trainings],
-        training["command"],
+        *commands,
         "```",
         "",
-        "(with an `--out` each, where seeds are the same).",
-        "",
     ]
+    if len(set(seeds)) < len(seeds):
+        lines += ["(with an `--out` each, where seeds are the same).", ""]
     lines += _table(training["figures"]) if training["figures"] else []
     lines += [
         "## Trainings",
         "",
         "Validation: mean over the trained cluster sizes of the difference to `fair`, first before and then after.",
         "",
-        "| training | seed | validation | decoding | "
-        + " | ".join(training["figures"])
-        + " | decisions | CPU s | wall s |",
+        "| "
+        + " | ".join(
+            ["training", "seed", "validation", "decoding", *training["figures"], "decisions", "CPU s", "wall s"]
+        )
+        + " |",
         "|---|---|---|---|" + "---|" * len(training["figures"]) + "---|---|---|",
     ]
     for number, entry in enumerate(trainings):
-        name = _kind(entry) + (" (shipped)" if number == training["chosen"] else "")
+        name = _kind(entry) + (" (shipped)" if several and number == training["chosen"] else "")
+        if entry["test"] not in (0, test):
+            name += f", scored on {_episodes(entry['test'])}"
         before = min(entry["curve"][0][mode] for mode in MODES)
-        cells = " | ".join(_percent(entry["figures"][setting]["decima"]["to_fair"]) for setting in training["figures"])
-        lines.append(
-            f"| {name} | {entry['plan']['seed']} | {100 * before:.1f} % to {100 * entry['valid']:.1f} % "
-            f"| {entry['mode']} | {cells} | {entry['decisions']:,} | {entry['cpu_s']:,} | {entry['wall_s']:,} |"
-        )
+        own = entry["figures"]
+        cells = [
+            name,
+            str(entry["plan"]["seed"]),
+            f"{100 * before:.1f} % to {100 * entry['valid']:.1f} %",
+            entry["mode"],
+            *(_percent(own[heading]["decima"]["to_fair"]) if heading in own else "" for heading in training["figures"]),
+            *(f"{entry[cost]:,}" for cost in ("decisions", "cpu_s", "wall_s")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += [
         "",
         "## Curves",
@@ -134,6 +156,20 @@ def card(training: dict[str, Any]) -> str:
         )
         lines.append(f"| {_kind(entry)} | {entry['plan']['seed']} | {points} |")
     return "\n".join([*lines, ""])
+
+
+def _episodes(number: int) -> str:
+    return "1 episode" if number == 1 else f"{number} episodes"
+
+
+def _tested(test: int) -> str:
+    """What the figures were made on, to end a sentence; empty if there are none."""
+    if not test:
+        return ""
+    return (
+        f"; the figures below are of seeds from 100 up ({_episodes(test)}, {half(test)} of those with 200 jobs), used "
+        "for nothing else"
+    )
 
 
 def _kind(entry: dict[str, Any]) -> str:
@@ -160,12 +196,15 @@ def _beginnings(entry: dict[str, Any]) -> str:
 
 def _table(figures: dict[str, dict[str, Any]]) -> list[str]:
     names = list(next(iter(figures.values())))
-    lines = [
-        "## Mean job completion time, seconds, and difference to `fair` (95 % paired bootstrap interval)",
-        "",
+    released = [
         "Rows `released` are the published weights in the same player, where `greedy` and `sampled` decide as "
         "`decima-released` does.",
         "",
+    ]
+    lines = [
+        "## Mean job completion time, seconds, and difference to `fair` (95 % paired bootstrap interval)",
+        "",
+        *(released if any(name.startswith("released") for name in names) else []),
         "| scheduler | " + " | ".join(figures) + " |",
         "|---|" + "---|" * len(figures),
     ]

@@ -15,7 +15,7 @@ import torch
 
 from agents import pretrained
 from agents.cjs.capped_srpt import CappedSRPT
-from agents.cjs.decima import NAME, Decima
+from agents.cjs.decima import NAME, Args, Decima
 from agents.cjs.decima_card import score, write_card
 from agents.cjs.decima_network import MODES, DecimaNetwork, released_network
 from agents.cjs.decima_plan import Plan
@@ -76,22 +76,30 @@ def run_training(plan: Plan, folder: Path, command: str, test: int) -> None:
             "cpu_s": round(run.cpu_s),
             "wall_s": round(run.wall_s),
             "curve": run.curve,
+            "test": test,
         }
     pretrained.save(network, folder, NAME, {"mode": found["mode"]})
     entry["figures"] = score(
         {"fair": load_policy("fair", "cjs"), NAME: Decima(folder=str(folder))}, plan.workload, test
     )
-    _write(folder, [entry], 0, entry["figures"], command)
+    _write(folder, [entry], 0, entry["figures"], test, command)
 
 
 def choose(folders: Sequence[Path], out: Path, test: int) -> None:
-    """Write into ``out`` the weights of the training that did best in validation, and a card of all."""
+    """Write into ``out`` the weights of the training that did best in validation, and a card of all.
+
+    ``test``: episodes for each size in the figures of the card.
+    """
     entries: list[dict[str, Any]] = []
     for folder in folders:
         try:
-            entries += json.loads((folder / TRAINING).read_text(encoding="utf-8"))["trainings"]
+            found = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+            trainings, _ = found["trainings"], found["test"]
         except (OSError, ValueError, KeyError) as error:
             raise ValueError(f"{folder} is no folder of a finished training: no {TRAINING} there") from error
+        if len(trainings) != 1:
+            raise ValueError(f"{folder} is not the folder of a single training")
+        entries += trainings
     chosen = min(range(len(entries)), key=lambda number: entries[number]["valid"])
     network, _ = pretrained.load(DecimaNetwork, folders[chosen], NAME)
     pretrained.save(network, out, NAME, {"mode": network.mode})
@@ -101,13 +109,17 @@ def choose(folders: Sequence[Path], out: Path, test: int) -> None:
         policies |= {f"released, {mode}": Decima.of(released_network(), mode) for mode in MODES}
     figures = score(policies, entries[chosen]["plan"]["workload"], test)
     command = f"python -m agents.cjs.decima --choose {' '.join(map(str, folders))}"
-    _write(out, entries, chosen, figures, command)
+    if test != Args.test:
+        command += f" --test {test}"
+    _write(out, entries, chosen, figures, test, command)
 
 
-def _write(folder: Path, entries: list[dict[str, Any]], chosen: int, figures: dict[str, Any], command: str) -> None:
+def _write(
+    folder: Path, entries: list[dict[str, Any]], chosen: int, figures: dict[str, Any], test: int, command: str
+) -> None:
     versions = {name: importlib.metadata.version(name) for name in ("torch", "torch-geometric", "numpy")}
     training = {"command": command, "versions": versions, "mode": entries[chosen]["mode"], "chosen": chosen}
-    write_card(folder, {**training, "figures": figures, "trainings": entries})
+    write_card(folder, {**training, "test": test, "figures": figures, "trainings": entries})
 
 
 def initial_network(initial: str) -> DecimaNetwork:

@@ -13,7 +13,7 @@ import torch
 
 from agents import pretrained
 from agents.cjs import decima_rollout, decima_training
-from agents.cjs.decima import Args, Decima, main
+from agents.cjs.decima import SHIPPED, Args, Decima, main
 from agents.cjs.decima_graph import collate
 from agents.cjs.decima_network import MODES, DecimaNetwork
 from agents.cjs.decima_plan import Plan
@@ -253,15 +253,22 @@ def arguments(**changes):
     return Args(**{**options, "sequences": 2, "rollouts": 2, "validation": 2, "test": 1, **changes})
 
 
-def test_folders_of_trainings(tmp_path, monkeypatch):
+def test_folders_of_trainings(tmp_path, monkeypatch, capsys):
     from agents.cjs import decima_card
 
     monkeypatch.setattr(decima_card, "TESTED", (Setting(3, 6),))
     monkeypatch.setattr(decima_card, "TESTED_ELSEWHERE", (Setting(3, 6),))
     for seed in (0, 1):
         main(arguments(seed=seed, out=tmp_path / f"seed{seed}"))
+    capsys.readouterr()
     main(Args(choose=(tmp_path / "seed0", tmp_path / "seed1"), out=tmp_path / "shipped", test=2))
+    said = capsys.readouterr().out
+    assert "scoring synthetic: 3 executors, 6 jobs, 2 episodes of fair, capped-srpt, decima" in said
     card = (tmp_path / "shipped" / pretrained.CARD).read_text()
+    assert "seeds from 100 up (2 episodes, 1 of those with 200 jobs)" in card and card.count(" --test 2\n") == 1
+    assert card.count(", scored on 1 episode |") == 2
+    with pytest.raises(ValueError, match="shipped is not the folder of a single training"):
+        main(Args(choose=(tmp_path / "shipped",), out=tmp_path / "again", test=2))
     training = json.loads((tmp_path / "shipped" / pretrained.TRAINING).read_text())
     assert len(training["trainings"]) == 2
     best = min(range(2), key=lambda i: training["trainings"][i]["valid"])
@@ -274,9 +281,33 @@ def test_folders_of_trainings(tmp_path, monkeypatch):
     assert load_policy(str(tmp_path / "shipped")).name == "shipped"
 
 
+def test_card_of_one_training(tmp_path, monkeypatch):
+    from agents.cjs import decima_card
+
+    monkeypatch.setattr(decima_card, "TESTED", (Setting(3, 6),))
+    monkeypatch.setattr(decima_card, "TESTED_ELSEWHERE", ())
+    main(arguments(out=tmp_path / "scored", test=3))
+    card = (tmp_path / "scored" / pretrained.CARD).read_text()
+    assert card.count("python -m agents.cjs.decima") == 1 and " --test 3\n" in card and "with an `--out`" not in card
+    assert "(3 episodes, 1 of those with 200 jobs)" in card and "released" not in card and "shipped" not in card
+    main(arguments(out=tmp_path / "unscored", test=0))
+    card = (tmp_path / "unscored" / pretrained.CARD).read_text()
+    assert "seeds from 2000 up.\n" in card and "seeds from 100 up" not in card and "to `fair` (95 %" not in card
+    main(Args(choose=(tmp_path / "unscored",), out=tmp_path / "shipped", test=1))
+    assert "| `decima` |" in (tmp_path / "shipped" / pretrained.CARD).read_text()
+
+
+def test_shipped_card_says_what_its_training_says():
+    from agents.cjs import decima_card
+
+    training = json.loads((SHIPPED / pretrained.TRAINING).read_text())
+    assert (SHIPPED / pretrained.CARD).read_text() == decima_card.card(training)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"test": -1}, "test must be 0 or more"),
         ({"initial": "paper"}, "initial weights"),
         ({"seed": -1}, "seed must be 0 to 999"),
         ({"iterations": 0}, "iterations must be 1 or more"),
