@@ -316,15 +316,24 @@ def _build(cls: type[Policy], name: str, options: dict[str, Any]) -> Policy:
 
 
 def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Policy:
-    """A learned policy saved by ``save_pretrained``: ``config.json`` names its registered class."""
+    """A learned policy saved by ``agents.pretrained.save``.
+
+    ``config.json`` names its registered class as ``policy``, and its ``task`` where several have one of that name.
+    """
     config = folder / "config.json"
     if not config.is_file():
         raise PolicyError(f"policy {str(folder)!r}: a checkpoint folder has a config.json, this one has none")
     try:
-        name = json.loads(config.read_text(encoding="utf-8"))["policy"]
-    except (OSError, ValueError, KeyError, TypeError):
+        saved = json.loads(config.read_text(encoding="utf-8"))
+        name, own_task = str(saved["policy"]), saved.get("task")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise PolicyError(f"{config}: not a policy's config.json: it must name its 'policy'") from None
-    cls = _class_from_module(_find(str(name), task).target)
+    if own_task is not None and own_task not in list(REGISTRY):
+        raise PolicyError(f"{config}: {unknown_name('task', str(own_task), REGISTRY)}")
+    tasks = [own_task] if own_task else [known for known in REGISTRY if name in registered(known)]
+    if task and tasks and task not in tasks:
+        raise PolicyError(f"policy {str(folder)!r}: weights of {name}, a policy of {', '.join(tasks)}, not of {task}")
+    cls = _class_from_module(_find(name, task or own_task).target)
     load = getattr(cls, "from_pretrained", None)
     if load is None:
         raise PolicyError(f"policy {str(folder)!r}: {name} is a rule, it has no checkpoints")

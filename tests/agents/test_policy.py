@@ -222,6 +222,42 @@ def test_checkpoint_folders(tmp_path, monkeypatch):
             load_policy(str(folder))
 
 
+def test_checkpoint_folders_of_another_task(tmp_path, monkeypatch):
+    class Learned(Policy):
+        task = ""
+
+        @classmethod
+        def from_pretrained(cls, folder):
+            return cls()
+
+    classes = {task: type("Learned", (Learned,), {"task": task}) for task in ("abr", "cjs")}
+    for task, cls in classes.items():
+        monkeypatch.setattr(f"agents.{task}.simple.Learned", cls, raising=False)
+        monkeypatch.setitem(REGISTRY[task], "learned", Entry(f"agents.{task}.simple:Learned"))
+    folder = tmp_path / "run"
+    folder.mkdir()
+
+    def message(given, /, **config):
+        (folder / "config.json").write_text(json.dumps(config))
+        with pytest.raises(PolicyError) as caught:
+            load_policy(str(folder), given)
+        return str(caught.value)
+
+    other = f"policy {str(folder)!r}: weights of"
+    assert message("vp", policy="pensieve") == f"{other} pensieve, a policy of abr, not of vp"
+    assert message("vp", policy="learned") == f"{other} learned, a policy of abr, cjs, not of vp"
+    assert message(None, policy="learned") == "policy 'learned' exists for abr, cjs; say which task"
+    assert message("abr", policy="learned", task="cjs") == f"{other} learned, a policy of cjs, not of abr"
+    assert message(None, policy="pensieve", task="vp").startswith("unknown policy 'pensieve'")
+    for wrong in ("cjr", ["cjs"], 3):
+        assert message(None, policy="learned", task=wrong).startswith(f"{folder / 'config.json'}: unknown task")
+    for given in ("cjs", None):
+        (folder / "config.json").write_text('{"policy": "learned", "task": "cjs"}')
+        assert load_policy(str(folder), given).task == "cjs"
+    (folder / "config.json").write_text('{"policy": "learned"}')
+    assert load_policy(str(folder), "abr").task == "abr"
+
+
 # --- what goes wrong ---
 
 MANY = OWN + "\nclass Other(Policy):\n    pass\n"
