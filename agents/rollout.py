@@ -114,7 +114,8 @@ def play(
     episode ends, ``collect(env.unwrapped, row)`` is called, row 0 in the single environment, for the episode's
     ``collected``, then ``on_episode``. A ``witness`` sees every decision; policies are not told of
     the actions that it puts in place of theirs. Raises ``PolicyError`` (policy, episode, step, cause in one line) when
-    the policy raises or returns what is not an action, ``ValueError`` for bad environment options.
+    the policy raises or returns what is not an action, ``ValueError`` for bad environment options. What the witness
+    raises is not the policy's error, and comes as it is.
     """
     options = environment_options(policy, env_options)
     alone = policy.privileged or policy.sequential or binds(policy)
@@ -160,22 +161,27 @@ def _play_one(
     rewards: list[float] = []
     actions: list[Any] = []
     infos: list[dict[str, Any]] = []
-    try:
-        while True:
+    over = False
+    while not over:
+        try:
             action = policy.act(observation, info)
-            if witness is not None:
-                action = witness.decide(_one_decision(env, number, len(rewards), observation, info, action))[0]
+            decision = _one_decision(env, number, len(rewards), observation, info, action) if witness else None
+        except Exception as error:
+            raise _policy_error(policy, spec, len(rewards), error) from error
+        if witness is not None and decision is not None:
+            action = witness.decide(decision)[0]
+        try:
             observation, reward, terminated, truncated, info = env.step(action)
+            over = terminated or truncated
             rewards.append(float(reward))
             actions.append(action)
             infos.append({name: info[name] for name in _scalar_names(info)})  # before the policy can touch it
-            if terminated or truncated:
-                break
-        policy.finish(observation, info)
-        if witness is not None:
-            witness.end(number, observation)
-    except Exception as error:
-        raise _policy_error(policy, spec, len(rewards), error) from error
+            if over:
+                policy.finish(observation, info)
+        except Exception as error:
+            raise _policy_error(policy, spec, len(rewards), error) from error
+    if witness is not None:
+        witness.end(number, observation)
     columns = {name: np.array([step[name] for step in infos]) for name in infos[-1]}
     collected = collect(env.unwrapped, 0) if collect else None
     episode = Episode(spec, np.array(rewards), np.array(actions), columns, bool(truncated), collected)
@@ -225,6 +231,12 @@ def _play_batched(
                 raise _policy_error(policy, specs[playing[live[0]]], 0, error) from error
         return result
 
+    def blamed(live: np.ndarray, actions: np.ndarray, error: Exception) -> PolicyError:
+        """The error of the policy in the first live row whose action is none, else in the first."""
+        legal = env.single_action_space.contains
+        row = next((row for row in live if not legal(actions[row])), live[0])
+        return _policy_error(policy, specs[playing[row]], dropped + len(history) - int(begun[row]), error)
+
     try:
         observations, infos = begin(np.ones(rows, dtype=np.bool_))
         while True:
@@ -234,18 +246,16 @@ def _play_batched(
                 seen, columns = _rows(observations, live), _columns(infos, live)
                 chosen = policy.act_batch(seen, {**columns, **shared, "row": live})
                 actions[live] = _checked_actions(chosen, actions[live])
-                if witness is not None:
-                    steps_before = dropped + len(history) - begun[live]
-                    decisions = Decisions(
-                        env.unwrapped, live, playing[live], steps_before, seen, columns, actions[live]
-                    )
-                    actions[live] = witness.decide(decisions)
+            except Exception as error:
+                raise blamed(live, actions, error) from error
+            if witness is not None:
+                steps_before = dropped + len(history) - begun[live]
+                decisions = Decisions(env.unwrapped, live, playing[live], steps_before, seen, columns, actions[live])
+                actions[live] = witness.decide(decisions)
+            try:
                 observations, rewards, terminated, truncated, infos = env.step(actions)
             except Exception as error:
-                legal = env.single_action_space.contains  # blame the first row whose action is none, else the first
-                row = next((row for row in live if not legal(actions[row])), live[0])
-                step = dropped + len(history) - int(begun[row])
-                raise _policy_error(policy, specs[playing[row]], step, error) from error
+                raise blamed(live, actions, error) from error
             scalars = {k: v for k, v in infos.items() if _is_column(k, v) and v.ndim == 1}
             history.append((actions, rewards, scalars))
             over = terminated | truncated

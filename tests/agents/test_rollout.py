@@ -363,6 +363,28 @@ def test_failures_are_one_line(kind, behaviour, message):
     assert text.startswith("fails: trace ") and ", decision 3: " in text
 
 
+class Refuses:
+    """A witness that does not get on with what it sees."""
+
+    def __init__(self, at_end):
+        self.at_end = at_end
+
+    def decide(self, decisions):
+        if not self.at_end:
+            raise ValueError("refused")
+        return decisions.actions
+
+    def end(self, episode, observation):
+        raise ValueError("refused")
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+@pytest.mark.parametrize("policy", [ByBuffer(), Single(ByBuffer())], ids=["batched", "one by one"])
+def test_policies_are_not_blamed_for_what_a_witness_raises(policy, at_end):
+    with pytest.raises(ValueError, match=r"^refused$"):
+        play(policy, ABR, SPECS[:2], witness=Refuses(at_end))
+
+
 @pytest.mark.parametrize("kind", [0, 1], ids=["batched", "one by one"])
 def test_the_episode_with_the_bad_action_is_named(kind):
     policy = failing(lambda: 9)[kind]
