@@ -30,7 +30,10 @@ from distill.pool import (
 )
 from distill.records import ExtraColumn, record
 from distill.shards import PoolError, read_shard, sha256
-from netenvs.files import UNFINISHED
+from netenvs.files import UNFINISHED, only_one
+
+LOCK = ".lock"
+"""Held in the folder of a pool by who collects into it."""
 
 
 def collect(
@@ -67,8 +70,8 @@ def collect(
         command: kept in the manifest.
         on_episode: called as each episode ends.
 
-    Raises ``PoolError`` for a folder that holds something else or another environment, ``PolicyError`` for a policy
-    that fails, ``ValueError`` for bad options; each is one line.
+    Raises ``PoolError`` for a folder that holds something else or another environment, or that another process collects
+    into, ``PolicyError`` for a policy that fails, ``ValueError`` for bad options; each is one line.
     """
     folder, extra_columns = Path(folder), dict(extra_columns or {})
     if not policies or not episodes:
@@ -94,40 +97,46 @@ def collect(
         "versions": _versions(),
         "command": command,
     }
-    present = prepare(folder)
-    if present is not None:
-        check_same({**head, "columns": present["columns"]}, present, folder)
-        if any(done["id"] == identity for done in present["collections"]):
-            return Pool(folder)
+    prepare(folder)
+    with only_one(folder / LOCK) as alone:
+        if not alone:
+            raise PoolError(f"{folder}: another process is collecting into it; wait until it is done")
+        for left in folder.glob(f".*{UNFINISHED}"):  # by a collection that was killed while it wrote
+            left.unlink()
+        present = prepare(folder)
+        if present is not None:
+            check_same({**head, "columns": present["columns"]}, present, folder)
+            if any(done["id"] == identity for done in present["collections"]):
+                return Pool(folder)
 
-    entries: list[dict[str, Any]] = []
-    for part, (number, chosen) in enumerate(_parts(policies, len(episodes), episodes_per_shard)):
-        path = folder / f"{identity[:12]}-{part:05d}.safetensors"
-        metadata = {"collection": identity, "part": part}
-        entry = _finished(path, metadata)
-        if entry is None:
-            records = record(
-                policies[number],
-                env_id,
-                [episodes[i] for i in chosen],
-                options,
-                number=number,
-                first_episode=chosen.start,
-                noise=noise,
-                seed=seed,
-                extra_columns=extra_columns,
-                num_envs=num_envs,
-                on_episode=on_episode,
-            )
-            columns = describe(records, env_id, {name: extra.unit for name, extra in extra_columns.items()})
-            for known in [present, *entries[:1]]:
-                if known is not None:
-                    check_same({**head, "columns": columns}, {**head, "columns": known["columns"]}, folder)
-            metadata["columns"] = columns
-            entry = {**write_records(path, records, metadata), "columns": columns}
-        entries.append(entry)
-    commit(folder, head, collection, entries)
-    return Pool(folder)
+        entries: list[dict[str, Any]] = []
+        for part, (number, chosen) in enumerate(_parts(policies, len(episodes), episodes_per_shard)):
+            path = folder / f"{identity[:12]}-{part:05d}.safetensors"
+            metadata = {"collection": identity, "part": part}
+            entry = _finished(path, metadata)
+            if entry is None:
+                records = record(
+                    policies[number],
+                    env_id,
+                    [episodes[i] for i in chosen],
+                    options,
+                    number=number,
+                    first_episode=chosen.start,
+                    noise=noise,
+                    seed=seed,
+                    extra_columns=extra_columns,
+                    num_envs=num_envs,
+                    on_episode=on_episode,
+                )
+                columns = describe(records, env_id, {name: extra.unit for name, extra in extra_columns.items()})
+                for known in [present, *entries[:1]]:
+                    if known is not None:
+                        check_same({**head, "columns": columns}, {**head, "columns": known["columns"]}, folder)
+                metadata["columns"] = columns
+                entry = {**write_records(path, records, metadata), "columns": columns}
+            entries.append(entry)
+        commit(folder, head, collection, entries)
+        return Pool(folder)
 
 
 def joint_options(policies: Sequence[Policy], env_options: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -199,7 +208,8 @@ def prepare(folder: Path) -> dict[str, Any] | None:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / MANIFEST).exists():
             return read_manifest(folder)
-        foreign = sorted(path.name for path in folder.iterdir() if not path.name.endswith((".safetensors", UNFINISHED)))
+        ours = (LOCK, ".safetensors", UNFINISHED)
+        foreign = sorted(path.name for path in folder.iterdir() if not path.name.endswith(ours))
     except FileExistsError:
         raise PoolError(f"{folder}: there is a file of that name; give a folder") from None
     except OSError as error:

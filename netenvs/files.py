@@ -1,11 +1,13 @@
-"""Files that are there completely or not at all."""
+"""Files that are there completely or not at all, and locks."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +40,56 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], Any]) -
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[bool]:
+    """Hold the lock file ``path``, unless another process or call does: yields whether it is held.
+
+    The file is removed at the end. What a killed process leaves of it is no lock any more.
+    """
+    while True:
+        with path.open("a+b") as file:
+            held = lock(file.fileno(), wait=False)
+            if held and not _is(path, file.fileno()):
+                continue  # who held it has just removed it
+            try:
+                yield held
+            finally:
+                if held:
+                    with contextlib.suppress(OSError):  # an open file cannot be removed on Windows
+                        path.unlink()
+            return
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    """Whether the open file is the one at ``path``."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def lock(descriptor: int, wait: bool) -> bool:
+        """Lock an open file until it is closed or the process ends, however it ends; False if another one holds it."""
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        while True:
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+                return True
+            except OSError:  # LK_LOCK gives up after ten seconds
+                if not wait:
+                    return False
+else:
+    import fcntl
+
+    def lock(descriptor: int, wait: bool) -> bool:
+        """Lock an open file until it is closed or the process ends, however it ends; False if another one holds it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True

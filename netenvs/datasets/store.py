@@ -19,6 +19,7 @@ from typing import Any
 from netenvs.datasets import sources
 from netenvs.datasets.entries import Dataset, Files
 from netenvs.datasets.errors import DatasetError
+from netenvs.files import lock
 
 RECORD = "dataset.json"
 _TEMPORARY = ".tmp-"
@@ -195,33 +196,10 @@ def _locked(say: Say) -> Iterator[None]:
     """Hold the store's lock; the system releases it when the process ends, however it ends."""
     root().mkdir(parents=True, exist_ok=True)
     with (root() / _LOCK).open("a+b") as file:
-        if not _lock(file.fileno(), wait=False):
+        if not lock(file.fileno(), wait=False):
             say(f"waiting for another process to finish with {root()}")
-            _lock(file.fileno(), wait=True)
+            lock(file.fileno(), wait=True)
         yield  # closing the file releases the lock
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int, wait: bool) -> bool:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        while True:
-            try:
-                msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
-                return True
-            except OSError:  # LK_LOCK gives up after ten seconds
-                if not wait:
-                    return False
-else:
-    import fcntl
-
-    def _lock(descriptor: int, wait: bool) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            return False
-        return True
 
 
 @contextlib.contextmanager

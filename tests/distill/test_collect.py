@@ -220,6 +220,26 @@ def test_half_a_shard_is_never_there(tmp_path, monkeypatch):
     assert sorted(path.suffix for path in (tmp_path / "pool").iterdir()) == [".json", ".safetensors"]
 
 
+def test_two_do_not_collect_into_one_pool_at_once(tmp_path):
+    refused = []
+
+    def again(episode):
+        with pytest.raises(PoolError) as caught:
+            collect(tmp_path / "pool", ABR, [ByBuffer()], traces(1))
+        refused.append(str(caught.value))
+
+    assert len(collect(tmp_path / "pool", ABR, [ByBuffer()], traces(1), on_episode=again)) == 1
+    assert refused == [f"{tmp_path / 'pool'}: another process is collecting into it; wait until it is done"]
+    assert len(collect(tmp_path / "pool", ABR, [load_policy("bba")], traces(1))) == 2
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".shard.safetensors.0f.part").write_bytes(b"half")
+    collect(tmp_path, ABR, [ByBuffer()], traces(1))
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".safetensors"]
+
+
 def test_shards_can_be_read_by_whom_any_file_can(tmp_path):
     collect(tmp_path / "pool", ABR, [ByBuffer()], traces(1))
     (tmp_path / "plain").touch()

@@ -1,11 +1,13 @@
-"""Atomic writes."""
+"""Atomic writes and locks."""
 
 import os
+import signal
 
 import pytest
 import safetensors.numpy
 
-from netenvs.files import write_atomically
+from netenvs import files
+from netenvs.files import only_one, write_atomically
 
 
 @pytest.mark.parametrize("content", ["new", b"new", lambda path: path.write_text("new")], ids=["text", "bytes", "call"])
@@ -66,3 +68,42 @@ def test_two_who_write_one_file_at_once_do_not_mix(tmp_path):
 
     write_atomically(tmp_path / "file", slow)
     assert (tmp_path / "file").read_text() == "first"
+
+
+def test_a_lock_is_held_once(tmp_path):
+    path = tmp_path / "lock"
+    with only_one(path) as first:
+        with only_one(path) as second:
+            assert first and not second
+        with only_one(path) as third:
+            assert not third and path.exists()
+    assert not path.exists()
+    with only_one(path) as after:
+        assert after
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked process")
+def test_who_is_killed_holds_no_lock(tmp_path):
+    path = tmp_path / "lock"
+    child = os.fork()
+    if child == 0:
+        with only_one(path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert path.exists()
+    with only_one(path) as held:
+        assert held
+
+
+def test_a_lock_file_that_is_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    path, locks = tmp_path / "lock", []
+
+    def removed_before_the_first(descriptor, wait, lock=files.lock):
+        locks.append(descriptor)
+        if len(locks) == 1:
+            path.unlink()
+        return lock(descriptor, wait)
+
+    monkeypatch.setattr(files, "lock", removed_before_the_first)
+    with only_one(path) as held, only_one(path) as other:
+        assert held and not other and len(locks) == 3
