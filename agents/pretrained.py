@@ -41,20 +41,30 @@ def save(model: Pretrained, folder: Path, policy: str, config: Mapping[str, Any]
             write_atomically(folder / name, functools.partial(shutil.copyfile, Path(made) / name))
 
 
-def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, int]:
-    """The network of a folder and the size of its weights in bytes; ``ValueError``, one line, says what is wrong.
+def read_config(folder: Path, policy: str) -> dict[str, Any]:
+    """What ``config.json`` of a folder of trained weights holds; ``ValueError``, one line, if it is no such folder.
 
-    ``model_class`` is a ``Pretrained``; ``policy`` the registered name that the folder must have been saved with.
+    ``policy`` is the registered name that the folder must have been saved with.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is no folder of trained weights: it has no {name}")
     try:
-        named = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["policy"]
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        named = config["policy"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG}: not a policy's config.json: it must name its 'policy'") from error
     if named != policy:
         raise ValueError(f"{folder} holds weights of {named!r}, not of {policy!r}")
+    return config
+
+
+def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, int]:
+    """The network of a folder and the size of its weights in bytes; ``ValueError``, one line, says what is wrong.
+
+    ``model_class`` is a ``Pretrained``; ``policy`` the registered name that the folder must have been saved with.
+    """
+    read_config(folder, policy)
     hub_class: Any = model_class
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # the hub announces local folders

@@ -1,0 +1,130 @@
+"""Folders of sequence models: what was trained, and where the rest of it comes from.
+
+``model.safetensors`` holds encoders, heads and what the backbone calls its own: the LoRA adapter of a pretrained one,
+all of one from scratch. ``config.json`` holds what makes the model again; a pretrained backbone is named there, with
+its shape, and looked up when the folder is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from agents.pretrained import CONFIG, WEIGHTS, read_config
+from agents.sequence.model import SequenceModel
+from netenvs.files import write_atomically
+
+BACKBONES = {
+    "scratch": "agents.netllm.load:restore_backbone",
+    "pretrained": "agents.netllm.load:restore_backbone",
+}
+"""By ``kind`` of a backbone's ``config()``: the function that makes it of that, a name or folder that replaces the
+one in it (or None), and a device. A backbone to be saved has ``config()``, JSON, and ``shared()``, the names in its
+``state_dict`` that are not saved."""
+TASKS = {
+    "abr": "agents.sequence.abr:ABRNet",
+    "cjs": "agents.sequence.cjs:CJSNet",
+    "vp": "agents.sequence.vp:VPNet",
+}
+"""Encoders and heads by task."""
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def save_policy(
+    model: SequenceModel, folder: Path, policy: str, settings: Mapping[str, Any] | None = None, dtype: str = "float32"
+) -> None:
+    """Write ``config.json`` and ``model.safetensors``, each of them completely or not at all.
+
+    Arguments:
+        model: its backbone is of a kind in ``BACKBONES``.
+        folder: made if need be.
+        policy: registered name.
+        settings: what else a policy that plays the model wants to know, as JSON; ``load_policy_model`` returns it.
+        dtype: of the numbers in the file, one of ``DTYPES``.
+
+    ``ValueError``, one line, if a weight is not finite, or not in ``dtype``.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
+    backbone: Any = model.backbone
+    config = {"policy": policy, **model.config(), "backbone": backbone.config(), "settings": dict(settings or {})}
+    text = json.dumps(config, indent=2) + "\n"
+    own = _own(model)
+    stored = {}
+    for name, value in own.items():
+        stored[name] = value.detach().to("cpu", DTYPES[dtype] if value.is_floating_point() else None, copy=True)
+        if not stored[name].isfinite().all():
+            wider = "train it anew" if not value.isfinite().all() else "store it in bfloat16 or float32"
+            raise ValueError(f"{name} is not finite in {dtype}: {wider}")
+    stored = {name: value.contiguous() for name, value in stored.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / WEIGHTS, lambda path: save_file(stored, path, metadata={"format": "pt"}))
+    write_atomically(folder / CONFIG, text)
+
+
+def load_policy_model(
+    folder: Path, policy: str, backbone: str | None = None, device: str = "cpu"
+) -> tuple[SequenceModel, dict[str, Any], int]:
+    """The model of a folder in evaluation mode, the ``settings`` saved with it, and the size of its weights in bytes.
+
+    Its own weights are float32, whatever they are stored in. ``ValueError``, one line, says what is wrong.
+
+    Arguments:
+        folder: made by ``save_policy``.
+        policy: registered name that it must have been saved with.
+        backbone: folder or name of the pretrained backbone, if it is not where it was; it must be the same model.
+        device: as torch calls it.
+    """
+    config = read_config(folder, policy)
+    try:
+        kind, task = config["backbone"]["kind"], config["task"]
+        if kind not in BACKBONES or task not in TASKS:
+            raise ValueError(f"its {CONFIG} is of another version: kind {kind!r}, task {task!r}")
+        base = _named(BACKBONES[kind])(config["backbone"], backbone, device)
+        net = _named(TASKS[task])(base.d_model, **config["net"])
+        model = SequenceModel(net, base, config["timesteps"], config["context"]).to(device)
+        settings = dict(config["settings"])
+    except ValueError as error:
+        hint = "" if backbone is not None or "backbone" not in str(error) else " (option backbone=FOLDER)"
+        raise ValueError(f"{folder}: {error}{hint}") from error
+    except Exception as error:
+        raise ValueError(f"{folder / CONFIG}: no model can be made of it: {error!r}") from error
+    _fill(model, folder / WEIGHTS)
+    return model.eval(), settings, (folder / WEIGHTS).stat().st_size
+
+
+def _own(model: SequenceModel) -> dict[str, torch.Tensor]:
+    """What is saved of a model, by name."""
+    backbone: Any = model.backbone
+    shared = {f"backbone.{name}" for name in backbone.shared()}
+    return {name: value for name, value in model.state_dict().items() if name not in shared}
+
+
+def _fill(model: SequenceModel, path: Path) -> None:
+    own = _own(model)
+    try:
+        stored = load_file(path)
+    except Exception as error:
+        raise ValueError(f"{path}: no safetensors file, train or install it anew: {error}") from error
+    if other := sorted(own.keys() ^ stored.keys()):
+        where = "is missing" if other[0] in own else "is not the model's"
+        raise ValueError(f"{path}: not the weights of this {CONFIG}: {other[0]} {where}")
+    for name, value in own.items():
+        if stored[name].shape != value.shape:
+            shapes = f"{tuple(stored[name].shape)}, not {tuple(value.shape)}"
+            raise ValueError(f"{path}: not the weights of this {CONFIG}: {name} is {shapes}")
+        if not stored[name].isfinite().all():
+            raise ValueError(f"{path}: not all weights are finite, train or install them anew")
+    model.load_state_dict(stored, strict=False)
+
+
+def _named(target: str) -> Any:
+    """What ``module:name`` stands for."""
+    module, _, name = target.partition(":")
+    return getattr(importlib.import_module(module), name)

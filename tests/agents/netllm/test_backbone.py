@@ -1,0 +1,179 @@
+"""Backbones of every family: causal, blind to padding, and the same in steps as at once."""
+
+import pytest
+import torch
+from torch import nn
+
+from agents.netllm.backbone import FAMILIES, HFBackbone
+from agents.netllm.load import ScratchBackbone, load_backbone, small_llama
+
+LENGTH = 40
+CASES = [
+    *((family, {}) for family in FAMILIES),
+    ("mistral", {"sliding_window": None}),
+    ("phi3", {"sliding_window": 5}),
+    ("qwen3", {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2}),
+]
+
+
+def stirred(backbone: HFBackbone) -> HFBackbone:
+    """In evaluation mode, with an adapter that does something."""
+    for name, weight in backbone.named_parameters():
+        if "lora_B" in name:
+            nn.init.normal_(weight, std=0.3)
+    return backbone.eval()
+
+
+@pytest.fixture
+def load(make_model):
+    return lambda family, **changes: stirred(load_backbone(str(make_model(family, **changes)), lora_rank=2))
+
+
+@torch.no_grad()
+def whole(backbone, embeddings):
+    return backbone(embeddings)
+
+
+@pytest.mark.parametrize(("family", "changes"), CASES)
+def test_states_are_causal_and_padding_is_not_seen(load, family, changes):
+    backbone = load(family, **changes)
+    embeddings = torch.randn(3, LENGTH, backbone.d_model)
+    states = whole(backbone, embeddings)
+    lengths = torch.tensor([LENGTH, 25, 1])
+    padded = embeddings.clone()
+    for row, length in enumerate(lengths):
+        padded[row, length:] = 1000 * torch.randn(LENGTH - int(length), backbone.d_model)
+    with torch.no_grad():
+        found = backbone(padded, lengths)
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(found[row, :length], states[row, :length], atol=1e-5, rtol=0)
+    changed = embeddings.clone()
+    changed[:, 20, 0] += 1
+    moved = (whole(backbone, changed) - states).abs().amax(dim=2)
+    assert float(moved[:, :20].max()) < 1e-5
+    assert float(moved[:, 20:23].amax(dim=0).min()) > 1e-3  # later states do see it
+
+
+@pytest.mark.parametrize(("family", "changes"), CASES)
+def test_steps_give_the_states_of_the_whole(load, family, changes):
+    """Chunks of random lengths, also none; rows begin anew, are dropped, added and put in another order."""
+    backbone = load(family, **changes)
+    draw = torch.Generator().manual_seed(0)
+    sequences = torch.randn(15, LENGTH, backbone.d_model, generator=draw)
+    states = whole(backbone, sequences)
+    rows = [0, 1, 2]  # which sequence each row of the cache holds
+    at = [0, 0, 0]
+    fresh = 3
+    cache = backbone.init_cache(3)
+    compared = 0
+    for turn in range(30):
+        if turn in (6, 12, 18):
+            new = [[2, -1, 0], [1, 0], [-1, 1, -1, 0]][turn // 6 - 1]
+            cache.select(torch.tensor(new))
+            rows = [fresh + k if old < 0 else rows[old] for k, old in enumerate(new)]
+            at = [0 if old < 0 else at[old] for old in new]
+            fresh += 4
+        n = int(torch.randint(1, 6, (1,), generator=draw))
+        counts = torch.randint(0, n + 1, (len(rows),), generator=draw)
+        counts = torch.minimum(counts, LENGTH - torch.tensor(at))
+        chunk = 100 * torch.randn(len(rows), n, backbone.d_model, generator=draw)
+        for row, count in enumerate(counts.tolist()):
+            chunk[row, :count] = sequences[rows[row], at[row] : at[row] + count]
+        found = backbone.step(chunk, cache, counts)
+        for row, count in enumerate(counts.tolist()):
+            expected = states[rows[row], at[row] : at[row] + count]
+            torch.testing.assert_close(found[row, :count], expected, atol=1e-4, rtol=0)
+            at[row] += count
+            compared += count
+    assert compared > 100
+    assert max(at) > 24
+
+
+def test_a_cache_is_no_longer_than_its_longest_row(load):
+    backbone = load("llama")
+    cache = backbone.init_cache(2)
+    for _ in range(5):
+        backbone.step(torch.randn(2, 4, 32), cache, torch.tensor([4, 1]))
+    cache.select(torch.tensor([1, -1]))
+    found = backbone.step(torch.randn(2, 1, 32), cache)
+    assert found.shape == (2, 1, 32)
+    assert cache.positions.tolist() == [6, 1]
+    assert cache.slots == 6
+
+
+def test_a_cache_can_lose_all_its_rows_and_get_new_ones(load):
+    backbone = load("qwen3")
+    cache = backbone.init_cache(2)
+    embeddings = torch.randn(3, 4, 32)
+    backbone.step(embeddings[:2], cache)
+    cache.select(torch.tensor([], dtype=torch.int64))
+    cache.select(torch.tensor([-1, -1, -1]))
+    torch.testing.assert_close(backbone.step(embeddings, cache), whole(backbone, embeddings), atol=1e-4, rtol=0)
+
+
+def test_the_table_of_positions_ends_with_one_line(load):
+    backbone = load("gpt2")
+    assert backbone.max_tokens == 64
+    message = "a sequence of 65 tokens is too long for a gpt2 model with 64 positions; .*context"
+    with pytest.raises(ValueError, match=message):
+        backbone(torch.randn(1, 65, 32))
+    cache = backbone.init_cache(2)
+    backbone.step(torch.randn(2, 60, 32), cache)
+    # padding may hang over the end of the table, tokens may not
+    backbone.step(torch.randn(2, 6, 32), cache, torch.tensor([4, 2]))
+    with pytest.raises(ValueError, match=message):
+        backbone.step(torch.randn(2, 1, 32), cache)
+
+
+def test_rotary_frequencies_that_depend_on_length_end_the_sequence_where_they_begin_to(load):
+    dynamic = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10000.0}
+    assert load("llama", rope_parameters=dynamic).max_tokens == 64
+    assert load("llama").max_tokens is None
+
+
+def test_bfloat16_weights_take_and_give_float32(make_model):
+    """Weights as stored are bfloat16 (transformers 5 keeps them so); encoders and heads are not."""
+    backbone = load_backbone(str(make_model("llama", torch.bfloat16)), lora_rank=2)
+    assert backbone.dtype is torch.bfloat16
+    embeddings = torch.randn(2, 6, 32, requires_grad=True)
+    states = backbone(embeddings)
+    assert states.dtype is torch.float32
+    states.sum().backward()
+    assert embeddings.grad is not None and embeddings.grad.dtype is torch.float32
+    assert {weight.dtype for weight in backbone.parameters() if weight.requires_grad} == {torch.float32}
+    streamed = backbone.eval().step(embeddings.detach(), backbone.init_cache(2))
+    torch.testing.assert_close(streamed, backbone(embeddings), atol=0.05, rtol=0.05)
+
+
+def test_activations_computed_twice_give_the_same_gradients(make_model):
+    folder = str(make_model("llama"))
+
+    def gradients(twice):
+        torch.manual_seed(0)
+        backbone = stirred(load_backbone(folder, lora_rank=2, lora_dropout=0)).train()
+        if twice:
+            backbone.checkpoint_activations()
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.numel()) or x, lambda x: x):
+            states = backbone(torch.ones(1, 8, 32, requires_grad=True).cumsum(dim=1))
+        states.square().sum().backward()
+        return [weight.grad for weight in backbone.parameters() if weight.requires_grad], sum(kept)
+
+    (once, kept_once), (twice, kept_twice) = gradients(False), gradients(True)
+    for ours, theirs in zip(once, twice, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert kept_twice < kept_once / 2
+
+
+def test_the_embedded_llama_has_the_stated_size_and_learns_all_of_it():
+    backbone = small_llama()
+    assert sum(weight.numel() for weight in backbone.parameters()) == 6_426_880
+    assert all(weight.requires_grad for weight in backbone.parameters())
+    assert backbone.d_model == 256
+
+
+def test_a_shape_that_makes_no_network_is_one_line():
+    with pytest.raises(ValueError, match=r"no backbone can be made of .*'model_type': 'bert'.*llama"):
+        ScratchBackbone({"model_type": "bert", "hidden_size": 32})
+    with pytest.raises(ValueError, match="no backbone can be made of"):
+        ScratchBackbone({"hidden_size": 33, "num_attention_heads": 4})
