@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     import tyro
 
+    from distill.arguments import WrongArguments
+
     module, _, name = COMMANDS[words[0]][0].partition(":")
     command = getattr(importlib.import_module(module), name)
     try:
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(stop.code or 0)
     except (ValueError, OSError, PolicyError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WrongArguments) else 1
     except KeyboardInterrupt:
         print("interrupted; all pools are as they were, and the same command goes on", file=sys.stderr)
         return 130

@@ -47,13 +47,16 @@ class Collect:
 
         from agents.policy import load_policy
         from distill import tasks
+        from distill.arguments import checking
         from distill.collect import collect, joint_options
         from netenvs.spec import split_specs
 
-        policies = [load_policy(spec, self.task) for spec in split_specs(self.policies)]
-        options = tasks.environment_of(self.task, self.dataset, self.options)
-        episodes = tasks.episodes_of(self.task, joint_options(policies, options), self.episodes, self.seed)
-        labels = tasks.labels_of(self.task, options, self.expert_values)
+        with checking():
+            tasks.check_noise(self.task, self.noise)
+            policies = [load_policy(spec, self.task) for spec in split_specs(self.policies)]
+            options = tasks.environment_of(self.task, self.dataset, self.options)
+            episodes = tasks.episodes_of(self.task, joint_options(policies, options), self.episodes, self.seed)
+            labels = tasks.labels_of(self.task, options, self.expert_values)
         before = len(Pool(self.out)) if (self.out / MANIFEST).exists() else 0
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task("episodes", total=len(policies) * len(episodes))

@@ -60,6 +60,12 @@ def environment_of(task: str, dataset: str | None, pairs: Sequence[str]) -> dict
     return options
 
 
+def check_noise(task: str, noise: float) -> None:
+    """``ValueError`` for a probability that is none, and for random actions of a task that has no choices."""
+    if check_probability(noise) and task == "vp":
+        raise ValueError(f"--noise {noise:g}: random actions are for discrete choices, not for the paths of vp")
+
+
 def episodes_of(task: str, options: dict[str, Any], count: int | None, seed: int) -> list[EpisodeSpec]:
     """The episodes of a collection: the traces or windows of the split in order (again from the first), or seeds."""
     if count is not None and count < 1:

@@ -45,7 +45,7 @@ class Teach:
     task: Literal["abr", "cjs", "vp"]
     """What it is to do."""
     pool: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
-    """Pools of python -m distill collect to learn from first; may be repeated. Recipe netllm learns from nothing else."""
+    """Pools of python -m distill collect, learned from first; may be repeated. Recipe netllm has nothing else."""
     recipe: Literal["expert", "netllm"] = "expert"
     """expert: it acts, and an expert labels; netllm: the paper's imitation of a pool."""
     backbone: str = ""
