@@ -77,8 +77,6 @@ def collect(
     if not policies or not episodes:
         raise ValueError("a pool needs at least one policy and one episode")
     names = [policy.name for policy in policies]
-    if len(set(names)) < len(names):
-        raise ValueError(f"two policies have the same name: {', '.join(names)}")
     options = joint_options(policies, env_options)
     head = {**_head(env_id, options, noise), "policies": [_about(policy) for policy in policies]}
     collection = {
@@ -140,7 +138,13 @@ def collect(
 
 
 def joint_options(policies: Sequence[Policy], env_options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Options of the one environment that all policies play in: those given, and what the policies observe."""
+    """Options of the one environment that all policies play in: those given, and what the policies observe.
+
+    ``ValueError`` for policies that cannot be in one pool: of the same name, or that observe different things.
+    """
+    names = [policy.name for policy in policies]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two policies have the same name: {', '.join(names)}")
     options, origin = dict(env_options or {}), dict.fromkeys(env_options or {}, "the options given")
     for policy in policies:
         environment_options(policy, options)  # refuses what would change more than the observation

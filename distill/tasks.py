@@ -10,6 +10,7 @@ import numpy as np
 from agents.policy import ENV_IDS
 from agents.rollout import EpisodeSpec
 from distill.collect import make
+from distill.noise import check_probability
 from distill.records import ExtraColumn
 from distill.units import unit_of
 from netenvs.spec import parse_settings

@@ -326,7 +326,7 @@ def test_policies_of_a_pool_see_the_same():
     wide, narrow = ByBuffer(), ByBuffer()
     wide.observation_options, narrow.observation_options = {"history": 8}, {"history": 6}
     narrow.name = "narrow"
-    assert joint_options([wide, ByBuffer()], {"qoe": "log"}) == {"qoe": "log", "history": 8}
+    assert joint_options([wide, load_policy("bba")], {"qoe": "log"}) == {"qoe": "log", "history": 8}
     with pytest.raises(ValueError, match="narrow needs history=6, ByBuffer needs 8"):
         joint_options([wide, narrow], {})
     with pytest.raises(ValueError, match="ByBuffer needs history=8, the options given 6"):

@@ -46,8 +46,11 @@ def test_viewports_are_those_of_the_training_split(tmp_path, capsys):
     assert pool.env_options == {"split": "train"} and pool.episodes["reset/window"].tolist() == [0, 1, 2]
     assert pool.column("actual_path").shape == (3, 20, 3)
     capsys.readouterr()
-    assert main([*common, str(tmp_path / "more"), "--episodes", "1000000"]) == 1
+    assert main([*common, str(tmp_path / "more"), "--episodes", "1000000"]) == 2
     assert ", train has 4000" in capsys.readouterr().err
+    assert main([*common, str(tmp_path / "more"), "--noise", "0.1"]) == 2
+    assert "--noise 0.1: random actions are for discrete choices" in capsys.readouterr().err
+    assert not (tmp_path / "more").exists()
 
 
 @pytest.mark.parametrize(
@@ -62,13 +65,29 @@ def test_viewports_are_those_of_the_training_split(tmp_path, capsys):
         (["--set", "quality=3"], "unexpected keyword argument 'quality'"),
         (["--dataset", "nowhere"], "nowhere"),
         (["--policies", "bbba"], "did you mean 'bba'"),
+        (["--policies", "bba,bba"], "two policies have the same name"),
     ],
 )
 def test_wrong_options_are_one_line(words, message, tmp_path, capsys):
-    assert collect(tmp_path, *words) == 1
+    assert collect(tmp_path, *words) == 2
     said = capsys.readouterr().err
     assert message in said and said.startswith("error: ") and said.count("\n") == 1
     assert not (tmp_path / "pool").exists()
+
+
+def test_policies_that_fail_are_no_wrong_arguments(tmp_path, capsys):
+    (tmp_path / "own.py").write_text(
+        "from agents.policy import Policy\nclass Own(Policy):\n    def act(self, *seen):\n        return 9\n"
+    )
+    assert collect(tmp_path, "--episodes", "1", policies=str(tmp_path / "own.py")) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: Own: trace 0, seed 0, decision 0: ") and said.count("\n") == 1
+
+
+def test_folders_of_something_else_are_no_wrong_arguments(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert collect(tmp_path, "--episodes", "1", name=".") == 1
+    assert "not empty (notes.txt)" in capsys.readouterr().err
 
 
 def test_wrong_pools_are_one_line(tmp_path, capsys):
@@ -108,5 +127,5 @@ def test_expert_values(tmp_path, capsys):
     assert np.all(values.max(axis=1) > rewards - 1) and values[0].max() > rewards[0]
     np.testing.assert_allclose(values[-1, pool.episode(0)["action"][-1]], rewards[-1], atol=1e-9)
     words = ["collect", "--task", "cjs", "--policies", "fair", "--out", str(tmp_path / "jobs"), "--expert-values"]
-    assert main(words) == 1
+    assert main(words) == 2
     assert "--expert-values: there is no oracle of cjs, only of abr" in capsys.readouterr().err
