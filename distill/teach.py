@@ -189,7 +189,7 @@ class Lesson:
         ).to(device)
         scale = returns_scale(pools) if net.returns and pools else (0.0, 1.0)
         source = module.make_source(net, pools, args.seed, options)
-        phases = module.phases(options) if hasattr(module, "phases") else module.PHASES
+        phases = module.phases(options, pools) if hasattr(module, "phases") else module.PHASES
         learned = "what the policies in the pools did" if clone else module.describe(options, pools)
         if clone:
             source, phases = Cloning(pools, net, scale, model.context, source.validate), cloning_phases(pools)
