@@ -32,7 +32,7 @@ from distill.from_pool import returns_scale
 from distill.learner import Best, Learner, Optimisation
 from distill.pool import Pool
 from distill.source import Phase, Source
-from netenvs.spec import check_option_types, parse_settings, unknown_name
+from netenvs.spec import check_option_types, parse_settings, parse_value, unknown_name
 
 POLICY = "netllm"
 TIMESTEPS = 100  # rows of the table of step numbers in the paper's recipe (NetLLM: max_ep_len + 1 of its videos)
@@ -246,6 +246,8 @@ def _options(kind: type[Any], pairs: Sequence[str]) -> Any:
     for name in given:
         if name not in known:
             raise ValueError(f"--set: {unknown_name('option', name, known)}")
+        if isinstance(kind.__dataclass_fields__[name].default, tuple):  # 10,50
+            given[name] = tuple(parse_value(part.strip()) for part in str(given[name]).split(","))
     check_option_types(kind, given)
     return kind(**given)
 
