@@ -51,7 +51,7 @@ class Mixture:
     """What a training plays. ``ValueError``, one line, for values that make no sense."""
 
     space: str = "udr3"
-    """Configuration space, one of ``GENET_SPACES``."""
+    """Configuration space, from the narrowest to the widest: udr1, udr2 or udr3 (Genet's own)."""
     pool: int = 2000
     """Traces of the whole space; a configuration that is found has a tenth as many."""
     real_share: float = 0.3

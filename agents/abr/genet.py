@@ -275,6 +275,6 @@ def _difference_row(label: str, differences: Sequence[np.ndarray]) -> str:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args))
+        main(tyro.cli(Args, prog="python -m agents.abr.genet"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -301,6 +301,6 @@ def main(args: Args) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args))
+        main(tyro.cli(Args, prog="python -m agents.abr.stochastic_mpc"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

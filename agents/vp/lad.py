@@ -122,7 +122,7 @@ def main(args: Args) -> None:
 def command() -> None:
     """The command line; errors in one line."""
     try:
-        main(tyro.cli(Args))
+        main(tyro.cli(Args, prog="python -m agents.vp.lad"))
     except ValueError as error:
         sys.exit(f"error: {error}")
 

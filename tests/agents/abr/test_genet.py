@@ -7,6 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+import tyro
 from safetensors.torch import load_file
 
 from agents.abr import curriculum, genet, ppo
@@ -279,6 +280,13 @@ def test_traces_that_the_rule_cannot_play_choose_no_weights():
 
 
 # --- what is shipped ---
+
+
+def test_help_names_the_spaces(capsys):
+    with pytest.raises(SystemExit):
+        tyro.cli(Args, args=["--help"])
+    text = capsys.readouterr().out
+    assert all(space in text for space in GENET_SPACES)
 
 
 @pytest.mark.parametrize("policy_class", [Genet, UDR])
