@@ -10,6 +10,7 @@ the same yaw turns the prediction; mirroring everything mirrors it, because the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,43 @@ class ViewersConfig:
     def __post_init__(self) -> None:
         if min(self.hidden, self.width, self.heads) < 1 or not 0 <= self.dropout < 1:
             raise ValueError(f"hidden, width and heads must be 1 or more, dropout in [0, 1): {self}")
+
+
+class Surroundings(NamedTuple):
+    """Where k viewers and v previous viewers of each look and go, in degrees; only levels are absolute."""
+
+    past: Tensor
+    """float32 (k, 9, 3): own samples from the last one."""
+    viewer_past: Tensor
+    """float32 (k, v, 9, 3): a previous viewer's samples from its own of the same moment."""
+    movement: Tensor
+    """float32 (k, v, 20, 3): and those of the next 4 s."""
+    relative: Tensor
+    """float32 (k, v, 30, 2): pitch and yaw of a previous viewer from the own last sample."""
+    apart: Tensor
+    """float32 (k, v, 10, 3): own minus previous viewer's samples of the same moments."""
+    pitch: Tensor
+    """float32 (k, v): a previous viewer's, absolute."""
+
+    @property
+    def position(self) -> Tensor:
+        """float32 (k, v, 20, 2): ``relative`` of the next 4 s, cut off where a previous viewer attracts no more."""
+        limits = self.relative.new_tensor([PITCH_LIMIT_DEG, YAW_LIMIT_DEG])
+        return torch.maximum(torch.minimum(self.relative[:, :, HISTORY:], limits), -limits)
+
+
+def surroundings(history: Tensor, viewers: Tensor) -> Surroundings:
+    """Of own samples (k, 10, 3) and those of previous viewers (k, v, 30, 3), in degrees."""
+    last = history[:, -1]
+    viewer_last = viewers[:, :, HISTORY - 1 : HISTORY]
+    return Surroundings(
+        past=wrap(history[:, :-1] - last[:, None]),
+        viewer_past=wrap(viewers[:, :, : HISTORY - 1] - viewer_last),
+        movement=wrap(viewers[:, :, HISTORY:] - viewer_last),
+        relative=wrap(viewers - last[:, None, None])[..., 1:],
+        apart=wrap(history[:, None] - viewers[:, :, :HISTORY]),
+        pitch=viewers[:, :, HISTORY - 1, 1],
+    )
 
 
 class ViewersNet(nn.Module):
@@ -77,16 +115,9 @@ class ViewersNet(nn.Module):
             viewers: float32 (k, v, 30, 3) degrees: previous viewers' samples of the same 2 s and the next 4 s.
             present: bool (k, v): False for a viewer to be left out; its samples may be anything finite.
         """
-        last = history[:, -1]
-        past = wrap(history[:, :-1] - last[:, None])
-        viewer_last = viewers[:, :, HISTORY - 1 : HISTORY]
-        viewer_past = wrap(viewers[:, :, : HISTORY - 1] - viewer_last)
-        movement = wrap(viewers[:, :, HISTORY:] - viewer_last)
-        relative = wrap(viewers - last[:, None, None])[..., 1:]  # pitch and yaw
-
-        own = self.dropout(relu(self.own(own_features(history, past))))
-        apart = wrap(history[:, None] - viewers[:, :, :HISTORY])
-        features = viewer_features(past, viewers, viewer_past, movement, relative, apart)
+        around = surroundings(history, viewers)
+        own = self.dropout(relu(self.own(own_features(history, around.past))))
+        features = viewer_features(around)
         token = relu(self.token(relu(self.viewer(features) + self.viewer_given_own(own)[:, None])))
         logits = self.attention(token).masked_fill(~present[..., None], -torch.inf)
         weights = torch.cat([logits, self.nobody(own)[:, None]], dim=1).softmax(dim=1)
@@ -98,22 +129,20 @@ class ViewersNet(nn.Module):
                 torch.einsum("kvh,kvw->khw", weights, token).flatten(1),
                 torch.einsum("kv,kvw->kw", shares, token),
                 nobody,
-                yaw_histogram(relative[:, :, HISTORY:, 1], shares),
+                yaw_histogram(around.relative[:, :, HISTORY:, 1], shares),
             ],
             dim=1,
         )
         state = self.dropout(relu(self.first(summary)))
         state = self.dropout(relu(self.second(state)))
 
-        limits = relative.new_tensor([PITCH_LIMIT_DEG, YAW_LIMIT_DEG])
-        position = torch.maximum(torch.minimum(relative[:, :, HISTORY:], limits), -limits)
-        copied_movement = torch.einsum("kvh,kvsc->khsc", weights, movement)
-        copied_position = torch.einsum("kvh,kvsc->khsc", weights, position)
+        copied_movement = torch.einsum("kvh,kvsc->khsc", weights, around.movement)
+        copied_position = torch.einsum("kvh,kvsc->khsc", weights, around.position)
         movement_gate = self.movement_gate(state).view(copied_movement.shape)
         position_gate = self.position_gate(state).view(copied_position.shape)
         attracted = (position_gate * copied_position).sum(dim=1)
         return (
-            torch.einsum("ktc,cts->ksc", past, self.history_weight)
+            torch.einsum("ktc,cts->ksc", around.past, self.history_weight)
             + OUTPUT_SCALE_DEG * self.correction(state).view(-1, HORIZON, 3)
             + (movement_gate * copied_movement).sum(dim=1)
             + nn.functional.pad(attracted, (1, 0))
@@ -137,28 +166,22 @@ def own_features(history: Tensor, past: Tensor) -> Tensor:
     )
 
 
-def viewer_features(
-    past: Tensor, viewers: Tensor, viewer_past: Tensor, movement: Tensor, relative: Tensor, apart: Tensor
-) -> Tensor:
-    """float32 (k, v, 66): where each previous viewer looks and goes, and how alike the two histories are.
-
-    ``viewer_past`` (k, v, 9, 3), ``movement`` (k, v, 20, 3) are from the viewer's own sample of the last moment,
-    ``relative`` (k, v, 30, 2) pitch and yaw from the own last sample, ``apart`` (k, v, 10, 3) own minus viewer's.
-    """
-    pitch, yaw = relative[:, :, HISTORY - 1].unbind(dim=-1)
+def viewer_features(around: Surroundings) -> Tensor:
+    """float32 (k, v, 66): where each previous viewer looks and goes, and how alike the two histories are."""
+    pitch, yaw = around.relative[:, :, HISTORY - 1].unbind(dim=-1)
     radians = torch.deg2rad(yaw)
-    distance = apart[..., 1:].square().sum(dim=-1).sqrt()
-    unlike = (past[:, None] - viewer_past)[..., 1:].square().sum(dim=-1).sqrt()
+    distance = around.apart[..., 1:].square().sum(dim=-1).sqrt()
+    unlike = (around.past[:, None] - around.viewer_past)[..., 1:].square().sum(dim=-1).sqrt()
     distances = torch.stack([distance.mean(dim=-1), distance[:, :, -4:].mean(dim=-1), unlike.mean(dim=-1)], dim=-1)
-    ahead = relative[:, :, HISTORY:][:, :, FUTURE_INSTANTS, :]
+    ahead = around.relative[:, :, HISTORY:][:, :, FUTURE_INSTANTS, :]
     return torch.cat(
         [
-            compress(viewer_past[:, :, PAST_INSTANTS]).flatten(2),
-            torch.stack([radians.sin(), radians.cos(), yaw / 45, pitch / 15, viewers[:, :, HISTORY - 1, 1] / 15], -1),
+            compress(around.viewer_past[:, :, PAST_INSTANTS]).flatten(2),
+            torch.stack([radians.sin(), radians.cos(), yaw / 45, pitch / 15, around.pitch / 15], -1),
             torch.log1p(distances),
             torch.exp(-distances / 10),
             torch.exp(-distances / 5),
-            compress(movement[:, :, FUTURE_INSTANTS]).flatten(2),
+            compress(around.movement[:, :, FUTURE_INSTANTS]).flatten(2),
             (ahead[..., 0] / 30).clamp(-2, 2),
             (ahead[..., 1] / 45).clamp(-2, 2),
         ],
@@ -171,6 +194,6 @@ def yaw_histogram(yaw: Tensor, shares: Tensor) -> Tensor:
 
     A viewer counts as a Gaussian of 12 degrees with its share (k, v).
     """
-    centres = torch.arange(HISTOGRAM_BINS, dtype=yaw.dtype) * (360 / HISTOGRAM_BINS) - 180
+    centres = torch.arange(HISTOGRAM_BINS, dtype=yaw.dtype, device=yaw.device) * (360 / HISTOGRAM_BINS) - 180
     away = wrap(yaw[:, :, HISTOGRAM_INSTANTS, None] - centres) / HISTOGRAM_SIGMA_DEG
     return torch.einsum("kv,kvib->kib", shares, torch.exp(-away.square() / 2)).flatten(1)
