@@ -150,6 +150,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),
         "genet": Entry("agents.abr.genet:Genet"),
         "udr": Entry("agents.abr.genet:UDR"),
+        "netllm": Entry("agents.netllm.policies:NetLLMABR"),
     },
     "cjs": {
         "random": Entry("agents.cjs.simple:Random", baseline=False),
@@ -163,6 +164,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "capped-srpt": Entry("agents.cjs.capped_srpt:CappedSRPT"),
         "decima-released": Entry("agents.cjs.decima_released:DecimaReleased", dataset="decima-weights"),
         "decima": Entry("agents.cjs.decima:Decima"),
+        "netllm": Entry("agents.netllm.policies:NetLLMCJS"),
     },
     "vp": {
         "static": Entry("agents.vp.static:Static"),
@@ -176,6 +178,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "saliency-peak": Entry("agents.vp.saliency_peak:SaliencyPeak"),
         "track": Entry("agents.vp.track:Track"),
         "viewers": Entry("agents.vp.viewers:Viewers"),
+        "netllm": Entry("agents.netllm.policies:NetLLMVP"),
     },
     "vp-streaming": {
         "random-tiles": Entry("agents.vp_streaming.simple:RandomTiles", baseline=False),
