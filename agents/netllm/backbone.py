@@ -113,8 +113,7 @@ class HFBackbone(Backbone):
         self.max_tokens = _max_tokens(config, self.family)
         self._model_type = config.model_type
         self._window: int | None = getattr(config, "sliding_window", None)
-        without_words: Any = network
-        without_words.set_input_embeddings(None)
+        network.set_input_embeddings(nn.Identity())  # of words, which there are none of
         self.network: nn.Module = network
 
     @property
@@ -151,7 +150,7 @@ class HFBackbone(Backbone):
         places = cache.open(n)
         out = self.network(
             inputs_embeds=embeddings.to(self.dtype),
-            attention_mask=self._mask(places, cache.slots),
+            attention_mask=self.mask(places, cache.slots),
             position_ids=places if self.max_tokens is None else places.clamp(max=self.max_tokens - 1),
             past_key_values=cache,
             use_cache=True,
@@ -159,7 +158,7 @@ class HFBackbone(Backbone):
         cache.positions = cache.positions + added
         return out.last_hidden_state.float()
 
-    def _mask(self, places: Tensor, slots: int) -> Tensor | dict[str, Tensor]:
+    def mask(self, places: Tensor, slots: int) -> Tensor | dict[str, Tensor]:
         """bool (rows, 1, n, slots): what the tokens at ``places`` attend to, or such masks by type of layer."""
         distance = places[:, None, :, None] - torch.arange(slots, device=places.device)
         causal = distance >= 0

@@ -76,9 +76,14 @@ class AdaptedBackbone(HFBackbone):
     """A pretrained model whose frozen weights are looked up where it came from; its own are those of a LoRA adapter.
 
     Made by ``load_backbone``. Adapter weights are float32 whatever the dtype of the frozen ones.
+
+    Arguments:
+        network: see ``HFBackbone``.
+        source: where it came from: ``name``, ``revision`` and ``fingerprint``.
+        lora: ``rank``, ``alpha``, ``targets`` and ``dropout`` of the adapter; None: there is none.
     """
 
-    def __init__(self, network: PreTrainedModel, source: dict[str, Any], lora: dict[str, Any] | None):
+    def __init__(self, network: PreTrainedModel, source: Mapping[str, Any], lora: Mapping[str, Any] | None):
         super().__init__(network)
         network.requires_grad_(False)
         self._config = {
@@ -86,12 +91,13 @@ class AdaptedBackbone(HFBackbone):
             **source,
             "dtype": str(network.dtype).removeprefix("torch."),
             "model": network_config(network.config),
-            "fingerprint": fingerprint(network),
-            "lora": lora,
+            "lora": None if lora is None else dict(lora),
         }
         self._merged = False
         if lora is not None:
-            self.network = _with_adapter(network, lora)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under a name that will change
+                self.network = _with_adapter(network, lora)
 
     def config(self) -> dict[str, Any]:
         """What makes it again, as JSON; ``ValueError`` once it is merged."""
@@ -148,10 +154,9 @@ def load_backbone(
     network = _read(name, folder, dtype)
     targets = list(lora_targets if lora_targets is not None else family_of(network.config).lora)
     settings = {"rank": lora_rank, "alpha": lora_alpha, "targets": targets, "dropout": lora_dropout}
+    source = {"name": name, "revision": commit, "fingerprint": fingerprint(network)}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers under a name that will change
-            backbone = AdaptedBackbone(network, {"name": name, "revision": commit}, settings if lora_rank else None)
+        backbone = AdaptedBackbone(network, source, settings if lora_rank else None)
     except ValueError as error:
         raise ValueError(f"backbone {name!r}: {error}") from error
     return _to(backbone, device)
@@ -263,7 +268,7 @@ def _to(backbone: Placed, device: str) -> Placed:
         raise ValueError(f"device {device!r}: {_one_line(error)}") from error
 
 
-def _with_adapter(network: PreTrainedModel, lora: dict[str, Any]) -> nn.Module:
+def _with_adapter(network: PreTrainedModel, lora: Mapping[str, Any]) -> nn.Module:
     linear = {name.rpartition(".")[2] for name, module in network.named_modules() if _is_linear(module)}
     if unknown := [target for target in lora["targets"] if target not in linear]:
         known = ", ".join(sorted(linear))
