@@ -20,8 +20,7 @@ import torch
 import tyro
 
 from agents.netllm.checkpoint import TASKS, save_policy
-from agents.netllm.load import load_backbone, small_llama
-from agents.sequence.backbone import Backbone
+from agents.netllm.load import AdaptedBackbone, ScratchBackbone, load_backbone, small_llama
 from agents.sequence.model import SequenceModel
 from agents.training import Run
 from distill import card
@@ -60,6 +59,8 @@ class Teach:
     """Of its inputs."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of a pretrained backbone's frozen weights; auto: as they are stored."""
+    recompute: bool = False
+    """Compute the activations within layers twice instead of keeping them: less memory, a third more time."""
     tokenisation: Literal["", "fused", "netllm"] = ""
     """One token a step, or one a modality; default: the recipe's."""
     options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
@@ -211,7 +212,7 @@ class Lesson:
             "recipe": args.recipe,
             "options": asdict(options),
             "pools": [_identity_of(pool) for pool in pools],
-            "model": {**model.config(), "backbone": backbone.config()},  # type: ignore[operator]
+            "model": {**model.config(), "backbone": backbone.config()},
             "phases": [asdict(phase) for phase in phases],
             **asdict(optimisation),
         }
@@ -252,11 +253,16 @@ def _options(kind: type[Any], pairs: Sequence[str]) -> Any:
     return kind(**given)
 
 
-def _backbone(args: Teach, device: str) -> Backbone:
-    if not args.backbone:
-        return small_llama()
-    targets = list(args.lora_targets) or None
-    return load_backbone(args.backbone, args.dtype, args.lora_rank, args.lora_alpha, targets, args.lora_dropout, device)
+def _backbone(args: Teach, device: str) -> ScratchBackbone | AdaptedBackbone:
+    backbone: ScratchBackbone | AdaptedBackbone = small_llama()
+    if args.backbone:
+        targets = list(args.lora_targets) or None
+        backbone = load_backbone(
+            args.backbone, args.dtype, args.lora_rank, args.lora_alpha, targets, args.lora_dropout, device
+        )
+    if args.recompute:
+        backbone.checkpoint_activations()
+    return backbone
 
 
 def _limited(phase: Phase, args: Teach) -> Phase:
