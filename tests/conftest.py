@@ -1,7 +1,7 @@
 """Fixtures shared by all tests."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,14 @@ import pytest
 from netenvs import datasets
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where stable-baselines3 makes a folder for each training, if it is not told of another logger."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("SB3_LOGDIR", str(tmp_path_factory.mktemp("logs")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ class SumOfMessages(MessagePassing):
 
     def __init__(self) -> None:
         super().__init__(aggr="sum")
+        _remove_generated(type(self))
 
     def forward(self, messages: Tensor, edges: Tensor, size: int) -> Tensor:
         """(p, 16), see ``decima_network.SumByParent``."""
@@ -28,6 +32,16 @@ class SumOfMessages(MessagePassing):
 
     def message(self, x_j: Tensor) -> Tensor:
         return x_j
+
+
+def _remove_generated(layer: type[MessagePassing]) -> None:
+    """Remove the temporary file that torch-geometric has written code of the class into, imported, and left there.
+
+    Outside of the class, in whose source torch-geometric looks for the arguments of ``propagate``.
+    """
+    written = Path(sys.modules[layer.propagate.__module__].__file__ or "")
+    if written.parent == Path(tempfile.gettempdir()):
+        written.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
 """Decima's network for many clusters: the same as the one for a single cluster, whatever is played together."""
 
+import os
+import subprocess
+import sys
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -93,6 +97,14 @@ def test_message_passing_equals_plain_sums(network, engine):
     messages, edges = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([[0, 2, 1], [0, 0, 1]])
     assert SumOfMessages()(messages, edges, 3).tolist() == [[5.0], [2.0], [0.0]]
     assert sum_by_parent(messages, edges, 3).tolist() == [[5.0], [2.0], [0.0]]
+
+
+def test_message_passing_leaves_no_files(tmp_path):
+    code = "from agents.cjs.decima_ppo import SumOfMessages; print(SumOfMessages().propagate.__module__)"
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "agents.cjs.decima_ppo_SumOfMessages_propagate"  # code made by torch-geometric
+    assert not list(tmp_path.glob("*.py"))
 
 
 @pytest.mark.parametrize("rows", [[3], [5, 0, 2], [4, 4]])
