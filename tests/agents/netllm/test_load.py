@@ -1,11 +1,8 @@
 """Pretrained models: where they are looked for, what is refused, what of them learns."""
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -97,30 +94,20 @@ def test_weights_are_told_apart_whatever_dtype_they_are_loaded_in(make_model):
     assert same[0]["model"] == other["model"]
 
 
-def test_a_name_is_found_in_the_local_cache_of_the_hub(make_model, tmp_path):
-    """The cache is laid out as ``hf download`` leaves it; a fresh process, as its place is read at import."""
+def test_a_name_is_found_in_the_local_cache_of_the_hub(make_model, tmp_path, monkeypatch, no_network):
+    """The cache is laid out as ``hf download`` leaves it."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     model = tmp_path / "cache" / "models--someone--tiny"
     shutil.copytree(make_model("llama"), model / "snapshots" / commit)
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text(commit)
-    program = (
-        "import os, socket\n"
-        "def refuse(*a, **k): os._exit(9)\n"
-        "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from agents.netllm.load import load_backbone, restore_backbone\n"
-        "config = load_backbone('someone/tiny', lora_rank=2).config()\n"
-        "assert restore_backbone(config).config() == config\n"
-        "print(config['name'], config['revision'])\n"
-        "try: restore_backbone({**config, 'revision': 'f' * 40})\n"
-        "except ValueError as error: print(error)\n"
-    )
-    environment = {**os.environ, "HF_HUB_CACHE": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found, missing = done.stdout.splitlines()
-    assert found == f"someone/tiny {commit}"
-    assert f"`hf download someone/tiny --revision {'f' * 40}`" in missing
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    config = load_backbone("someone/tiny", lora_rank=2).config()
+    assert (config["name"], config["revision"]) == ("someone/tiny", commit)
+    assert restore_backbone(config).config() == config
+    other = "f" * 40
+    with pytest.raises(ValueError, match=f"`hf download someone/tiny --revision {other}`"):
+        restore_backbone({**config, "revision": other})
 
 
 def test_a_missing_model_says_at_once_how_to_fetch_it(no_network):
