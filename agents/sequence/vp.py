@@ -118,7 +118,7 @@ class VPNet(TaskNet):
         self.look_at_viewers = tokenisation == "fused"
         """False: predict without previous viewers, even where there are some."""
         self.previous_viewers: PreviousViewers | None = None
-        """Those of the data set at hand, which ``observe`` refreshes: ``embed`` looks their paths up."""
+        """Those of the data set at hand, the last that ``observe`` was shown: ``embed`` looks their paths up."""
         self.history_weight = nn.Parameter(torch.zeros(3, HISTORY - 1, HORIZON))
         if tokenisation == "fused":
             self.own = nn.Linear(OWN_FEATURES, hidden)
@@ -171,8 +171,10 @@ class VPNet(TaskNet):
         steps = len(history)
         if history.shape[1] < HISTORY:
             raise ValueError(f"it reads {HISTORY} observed samples, not {history.shape[1]}: set history={HISTORY}")
-        self.previous_viewers = infos.get("previous_viewers")
-        sees = self.look_at_viewers and self.previous_viewers is not None
+        viewers = infos.get("previous_viewers")
+        if viewers is not None:
+            self.previous_viewers = viewers
+        sees = self.look_at_viewers and viewers is not None
         columns: Steps = {
             "history": history[:, -HISTORY:],
             "index": playback_index(np.asarray(observations["time_s"]).reshape(-1)),

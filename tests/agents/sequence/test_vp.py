@@ -94,9 +94,10 @@ def test_yaw_rotation_turns_the_prediction(layout, turn):
     recordings, model = make_recordings(), make_model(**layout)
     saliency = layout.get("saliency", False)
     expected, _ = predicted(model, *seen(recordings, saliency=saliency))
-    turned, _ = predicted(model, *seen(changed(recordings, recordings.angles_deg + [0, 0, turn]), saliency=saliency))
+    by = np.array([0.0, 0.0, turn])
+    turned, _ = predicted(model, *seen(changed(recordings, recordings.angles_deg + by), saliency=saliency))
     # heat maps are drawn on a grid of 10 degrees, which both turns are multiples of
-    close(turned, expected + [0, 0, turn], 0.02 if saliency else 2e-3)
+    close(turned, expected + by, 0.02 if saliency else 2e-3)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
