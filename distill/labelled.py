@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from agents.ragged import Column, Ragged
 from agents.sequence.model import Sequences, rows_of
-from agents.training import write_atomically
+from netenvs.files import write_atomically
 
 OFFSETS, STEP, TARGET = ":offsets", "step/", "target/"
 
