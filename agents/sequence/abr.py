@@ -50,13 +50,17 @@ class Memory(NamedTuple):
     """float32 (S, l, LEVEL): of the l levels of the longest ladder among them."""
     exists: Tensor
     """bool (S, l)."""
+    token: Tensor
+    """float32 (S, d_model): the fused token; of modalities the last one."""
 
 
 class ABRNet(TaskNet):
     """One step of a session as tokens; a score for each level of the ladder.
 
     ``fused``: one token. Each level is encoded by itself and scored by itself, with weights shared by all levels, so
-    that ladders may differ in their number. The action before is the last bitrate, which is encoded anyway.
+    that ladders may differ in their number. The action before is the last bitrate, which is encoded anyway. Scores are
+    read from the token itself, too: hidden states count nothing at first, so that encoder and head can be trained
+    alone before there is anything to be learned about the past.
 
     ``netllm``: the action, (the return to go,) last bitrate, buffer, past throughputs, past download times, next sizes
     and chunks left, a token each, from the environment's own scales; a linear head (Wu et al., *NetLLM*, SIGCOMM 2024;
@@ -86,7 +90,9 @@ class ABRNet(TaskNet):
             half, quarter = max(width // 2, 1), max(width // 4, 1)
             self.level_encoder = _dense(LEVEL, quarter, quarter)
             self.encoder = _dense(SESSION + 3 * quarter + returns, width, width, d_model)
-            self.from_hidden, self.from_level = nn.Linear(d_model, half), nn.Linear(LEVEL, half)
+            self.from_token, self.from_level = nn.Linear(d_model, half), nn.Linear(LEVEL, half)
+            self.from_hidden = nn.Linear(d_model, half, bias=False)
+            nn.init.zeros_(self.from_hidden.weight)
             self.scorer = nn.Sequential(nn.ReLU(), _dense(half, quarter, 1))
         else:
             self.action = nn.Linear(1, d_model)
@@ -140,17 +146,18 @@ class ABRNet(TaskNet):
     def embed(self, steps: Steps, previous: np.ndarray, returns: Tensor | None) -> Tokens:
         inputs = inputs_of(steps)
         longest = max(int(inputs.exists.sum(axis=1).max(initial=0)), 1)  # what no ladder has need not be computed
-        memory = Memory(self._tensor(inputs.levels[:, :longest]), self._tensor(inputs.exists[:, :longest]))
+        levels, exists = self._tensor(inputs.levels[:, :longest]), self._tensor(inputs.exists[:, :longest])
         if self.tokenisation == "fused":
-            tokens = self._fused(inputs, memory, returns)[:, None]
+            tokens = self._fused(inputs, levels, exists, returns)[:, None]
         else:
             tokens = self._modalities(steps, previous, returns)
         counts = torch.full((len(tokens),), tokens.shape[1], dtype=torch.int64, device=self.device)
-        return Tokens(tokens.flatten(0, 1), counts, memory)
+        return Tokens(tokens.flatten(0, 1), counts, Memory(levels, exists, tokens[:, -1]))
 
     def logits(self, component: int, hidden: Tensor, memory: Memory, actions: Tensor) -> Tensor:
         if self.tokenisation == "fused":
-            scores = self.scorer(self.from_hidden(hidden)[:, None] + self.from_level(memory.levels))[:, :, 0]
+            session = self.from_token(memory.token) + self.from_hidden(hidden)
+            scores = self.scorer(session[:, None] + self.from_level(memory.levels))[:, :, 0]
         else:
             scores = self.head(hidden)[:, : memory.exists.shape[1]]
         scores = scores.masked_fill(~memory.exists, MASKED)
@@ -173,12 +180,12 @@ class ABRNet(TaskNet):
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.device)
 
-    def _fused(self, inputs: Inputs, memory: Memory, returns: Tensor | None) -> Tensor:
+    def _fused(self, inputs: Inputs, levels: Tensor, exists: Tensor, returns: Tensor | None) -> Tensor:
         """float32 (S, d_model)."""
-        each = self.level_encoder(memory.levels)
-        exists = memory.exists[:, :, None]
-        mean = (each * exists).sum(dim=1) / exists.sum(dim=1)
-        highest = each.masked_fill(~exists, MASKED).amax(dim=1)
+        each = self.level_encoder(levels)
+        there = exists[:, :, None]
+        mean = (each * there).sum(dim=1) / there.sum(dim=1)
+        highest = each.masked_fill(~there, MASKED).amax(dim=1)
         last = each[torch.arange(len(each), device=self.device), self._tensor(inputs.last)]
         parts = [self._tensor(inputs.session), mean, highest, last]
         return self.encoder(torch.cat([*parts, *([] if returns is None else [returns[:, None]])], dim=1))

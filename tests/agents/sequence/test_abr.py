@@ -227,13 +227,20 @@ def test_levels_that_are_not_there_are_never_chosen(tokenisation):
     assert logits.shape == (1, 10) and (logits[:, 3:] == MASKED).all() and (logits[:, :3] > MASKED / 2).all()
 
 
-def test_a_level_is_scored_by_what_it_is_and_by_the_hidden_state():
-    net = ABRNet(16, width=8)
-    hidden = torch.randn(2, 16, generator=torch.Generator().manual_seed(0))
+def test_a_level_is_scored_by_what_it_is_by_the_token_and_in_time_by_the_hidden_state():
+    torch.manual_seed(0)
+    net, hidden = ABRNet(16, width=8), torch.randn(2, 16)
     _, found = tokens(net, a_step(levels=10))
-    one, other = (net.logits(0, row[None], found.memory, torch.zeros(1, 1))[0, :6] for row in hidden)
-    assert not torch.allclose(one - one.mean(), other - other.mean(), atol=1e-4), "the hidden state reorders levels"
-    assert len(one.unique()) == 6
+
+    def scores(row, token=found.memory.token):
+        levels = net.logits(0, hidden[row : row + 1], found.memory._replace(token=token), torch.zeros(1, 1))[0, :6]
+        return levels - levels.mean()
+
+    assert len(scores(0).unique()) == 6
+    assert torch.equal(scores(0), scores(1)), "it has to be learned what the hidden state says"
+    assert not torch.allclose(scores(0), scores(0, token=found.memory.token + 1), atol=1e-4)
+    torch.nn.init.normal_(net.from_hidden.weight)
+    assert not torch.allclose(scores(0), scores(1), atol=1e-4)
 
 
 def test_the_configuration_makes_the_same_network():
@@ -253,6 +260,8 @@ def test_impossible_sizes(sizes):
 def test_play_equals_the_parallel_forward(tokenisation, returns):
     torch.manual_seed(0)
     net = ABRNet(16, tokenisation, returns, levels=6, width=8)
+    if tokenisation == "fused":
+        torch.nn.init.normal_(net.from_hidden.weight, std=0.3)
     model = SequenceModel(net, GRUBackbone(16), timesteps=50)
     policy = SequencePolicy(model, "sampled", target=1.0 if returns else None, scale=(0.0, 100.0))
     env = gym.make_vec("netenvs/ABR-v0", num_envs=3, autoreset_mode="disabled")
