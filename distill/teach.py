@@ -22,7 +22,7 @@ import tyro
 from agents.netllm.checkpoint import TASKS, save_policy
 from agents.netllm.load import AdaptedBackbone, ScratchBackbone, load_backbone, small_llama
 from agents.sequence.model import SequenceModel
-from agents.training import Run
+from agents.training import CHECKPOINT, Run
 from distill import card
 from distill.cloning import CONTEXT as CLONING_CONTEXT
 from distill.cloning import Cloning
@@ -110,8 +110,8 @@ class Teach:
         torch.set_num_threads(self.threads)
         torch.manual_seed(self.seed)
         device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        lesson = Lesson.of(self, device)
         folder = self.out or Path(f"runs/{self.task}-{POLICY}-{self.seed}")
+        lesson = Lesson.of(self, device, begins=not (folder / CHECKPOINT).exists())
         total = sum(phase.iterations for phase in lesson.phases)
         with Run(folder, lesson.identity, total, "iterations") as run:
             learner = Learner(
@@ -164,8 +164,8 @@ class Lesson:
     device: str
 
     @classmethod
-    def of(cls, args: Teach, device: str) -> Lesson:
-        """Raises ``ValueError``, one line, for impossible arguments."""
+    def of(cls, args: Teach, device: str, begins: bool) -> Lesson:
+        """``begins``: there is no checkpoint to read weights from. ``ValueError``, one line, for impossible arguments."""
         module = importlib.import_module(f"distill.teach_{args.task}")
         options = _options(module.Options, args.options)
         pools = [Pool(folder) for folder in args.pool]
@@ -194,7 +194,7 @@ class Lesson:
         learned = "what the policies in the pools did" if clone else module.describe(options, pools)
         if clone:
             source, phases = Cloning(pools, net, scale, model.context, source.validate), cloning_phases(pools)
-        elif hasattr(module, "initialise"):
+        elif begins and hasattr(module, "initialise"):
             module.initialise(net, options)
         phases = tuple(_limited(phase, args) for phase in phases)
         chosen = {name: value for name, value in (("batch", args.batch),) if value is not None}

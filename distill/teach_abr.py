@@ -69,7 +69,7 @@ class Options:
     regret: float = 0.3
     """Weight of the mean regret in mixed."""
     warm_up: int = 80
-    """Iterations for encoder and head alone, before the backbone joins; repeated when a training goes on."""
+    """Iterations for encoder and head alone, before the backbone joins."""
     iterations: int = 40
     """Of imitation, one world each."""
     improve: int = 24
