@@ -165,7 +165,7 @@ class Lesson:
 
     @classmethod
     def of(cls, args: Teach, device: str, begins: bool) -> Lesson:
-        """``begins``: there is no checkpoint to read weights from. ``ValueError``, one line, for impossible arguments."""
+        """``begins``: no checkpoint holds the weights. ``ValueError``, one line, for impossible arguments."""
         module = importlib.import_module(f"distill.teach_{args.task}")
         options = _options(module.Options, args.options)
         pools = [Pool(folder) for folder in args.pool]
