@@ -11,8 +11,9 @@ from __future__ import annotations
 import importlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -111,9 +112,11 @@ class Teach:
         torch.manual_seed(self.seed)
         device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         folder = self.out or Path(f"runs/{self.task}-{POLICY}-{self.seed}")
-        lesson = Lesson.of(self, device, begins=not (folder / CHECKPOINT).exists())
+        lesson = Lesson.of(self, device)
         total = sum(phase.iterations for phase in lesson.phases)
         with Run(folder, lesson.identity, total, "iterations") as run:
+            if not (folder / CHECKPOINT).exists():
+                lesson.initialise()
             learner = Learner(
                 lesson.model, lesson.source, lesson.phases, lesson.optimisation, run, device, lesson.scale
             )
@@ -162,10 +165,12 @@ class Lesson:
     data: str
     summary: str
     device: str
+    initialise: Callable[[], None]
+    """What comes before the first iteration."""
 
     @classmethod
-    def of(cls, args: Teach, device: str, begins: bool) -> Lesson:
-        """``begins``: no checkpoint holds the weights. ``ValueError``, one line, for impossible arguments."""
+    def of(cls, args: Teach, device: str) -> Lesson:
+        """``ValueError``, one line, for impossible arguments."""
         module = importlib.import_module(f"distill.teach_{args.task}")
         options = _options(module.Options, args.options)
         pools = [Pool(folder) for folder in args.pool]
@@ -191,11 +196,12 @@ class Lesson:
         scale = returns_scale(pools) if net.returns and pools else (0.0, 1.0)
         source = module.make_source(net, pools, args.seed, options)
         phases = module.phases(options, pools) if hasattr(module, "phases") else module.PHASES
+        initialise: Callable[[], None] = _nothing
         learned = "what the policies in the pools did" if clone else module.describe(options, pools)
         if clone:
             source, phases = Cloning(pools, net, scale, model.context, source.validate), cloning_phases(pools)
-        elif begins and hasattr(module, "initialise"):
-            module.initialise(net, options)
+        elif hasattr(module, "initialise"):
+            initialise = partial(module.initialise, net, options)
         phases = tuple(_limited(phase, args) for phase in phases)
         chosen = {name: value for name, value in (("batch", args.batch),) if value is not None}
         optimisation = Optimisation(
@@ -221,7 +227,11 @@ class Lesson:
             + (f"`{args.backbone}` with a LoRA adapter" if args.backbone else "a small Llama trained from scratch")
             + f", recipe `{args.recipe}`. Assumptions, design and comparison: docs/netllm.md."
         )
-        return cls(model, source, phases, optimisation, scale, identity, learned, summary, device)
+        return cls(model, source, phases, optimisation, scale, identity, learned, summary, device, initialise)
+
+
+def _nothing() -> None:
+    """A recipe without anything before its first iteration."""
 
 
 def rows(task: str, folder: Path, device: str) -> dict[str, Any]:
