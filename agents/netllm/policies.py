@@ -10,7 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
+import torch
+
 from agents.netllm.checkpoint import load_policy_model
+from agents.netllm.load import AdaptedBackbone
 from agents.pretrained import CHECKPOINTS
 from agents.sequence.policy import SequencePolicy
 
@@ -36,6 +39,8 @@ class NetLLM(SequencePolicy):
         model, settings, self.bytes = load_policy_model(path, self.registered, backbone or None, device)
         if model.task.task != self.task:
             raise ValueError(f"{path} holds weights for {model.task.task}, not for {self.task}")
+        if isinstance(model.backbone, AdaptedBackbone) and model.backbone.dtype == torch.float32:
+            model.backbone.merge()  # for speed; in half precision it would change decisions
         super().__init__(model, mode, settings.get("target"), tuple(settings.get("scale", (0.0, 1.0))))
         self.settings = settings
         """What was saved with the weights."""
