@@ -14,7 +14,7 @@ from distill.__main__ import main
 from distill.learner import Learner
 
 SETTINGS = {
-    "abr": [],
+    "abr": ["warm_up=1", "traces=2", "sessions=8", "validation=4"],
     "cjs": ["workload=synthetic", "sizes=4x3,6x3", "episodes=4", "validation=2"],
     "vp": ["dataset=synthetic", "step=20"],
 }
