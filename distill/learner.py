@@ -16,8 +16,10 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 
+from agents.ragged import Column, Ragged
 from agents.sequence.model import SequenceModel
 from agents.sequence.policy import SequencePolicy
+from agents.sequence.task import MASKED
 from agents.training import Run
 from distill.labelled import Labelled
 from distill.source import Phase, Source
@@ -181,9 +183,7 @@ class Learner:
             with nullcontext() if last else accelerator.no_sync(self._learning):
                 with self._autocast():
                     outputs = self._learning(batch.sequences, batch.targets.get("action"))
-                targets = {
-                    name: torch.from_numpy(values).to(accelerator.device) for name, values in batch.targets.items()
-                }
+                targets = {name: _tensor(column, accelerator.device) for name, column in batch.targets.items()}
                 loss = self.source.loss(phase, [_full(output) for output in outputs], targets).sum() / steps
                 accelerator.backward(loss * accelerator.num_processes)  # gradients are averaged over processes
             total += float(loss.detach())
@@ -215,6 +215,16 @@ class Learner:
         if self.optimisation.precision == "fp32":
             return nullcontext()
         return torch.autocast(self.accelerator.device.type, torch.bfloat16)
+
+
+def _tensor(column: Column, device: torch.device) -> Tensor:
+    """A target; a ragged one with ``MASKED`` after its values, as wide as the longest of the batch."""
+    if not isinstance(column, Ragged):
+        return torch.from_numpy(column).to(device)
+    lengths = column.lengths
+    padded = np.full((len(column), int(lengths.max(initial=0)), *column.values.shape[1:]), MASKED, column.values.dtype)
+    padded[np.arange(padded.shape[1]) < lengths[:, None]] = column.flat
+    return torch.from_numpy(padded).to(device)
 
 
 def _full(values: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 from toy_sequence import PHASES, ToySource, toy_model
 
+from agents.ragged import Ragged
+from agents.sequence.task import MASKED
 from agents.training import Run
 from distill.labelled import Labelled
 from distill.learner import Average, Learner, Optimisation, learning_rate, phase_of
@@ -103,11 +105,16 @@ def test_the_average_follows_closely_at_first():
 
 def test_sequences_survive_the_file_to_the_bit(tmp_path):
     labelled = ToySource().gather(PHASES[0], 0, type("Policy", (), {"model": toy_model()}))
+    steps = len(labelled.targets["weight"])
+    ragged = Ragged(np.arange(2.0 * steps, dtype=np.float32), 2 * np.arange(steps + 1))
+    labelled = Labelled(labelled.sequences, {**labelled.targets, "logits": ragged})
     labelled.save(tmp_path / "a" / "0.safetensors")
     again = Labelled.load(tmp_path / "a" / "0.safetensors")
     assert again.targets.keys() == labelled.targets.keys()
-    for name, values in labelled.targets.items():
-        assert np.array_equal(values, again.targets[name])
+    for name in ("action", "weight"):
+        assert np.array_equal(labelled.targets[name], again.targets[name])
+    assert np.array_equal(labelled.targets["logits"].values, again.targets["logits"].values)
+    assert np.array_equal(labelled.targets["logits"].offsets, again.targets["logits"].offsets)
     one, other = labelled.sequences, again.sequences
     assert np.array_equal(one.steps["readings"].values, other.steps["readings"].values)
     assert np.array_equal(one.steps["readings"].offsets, other.steps["readings"].offsets)
@@ -131,6 +138,25 @@ def test_impossible_settings_are_refused(options, message, tmp_path):
         train(tmp_path, **options)
 
 
+def test_ragged_targets_are_padded_with_what_cannot_be_chosen(tmp_path):
+    class Wide(ToySource):
+        def gather(self, phase, iteration, policy):
+            found = super().gather(phase, iteration, policy)
+            lengths = 1 + np.arange(len(found.targets["weight"])) % 3
+            offsets = np.concatenate([[0], np.cumsum(lengths)])
+            logits = Ragged(np.ones(offsets[-1], dtype=np.float32), offsets)
+            return Labelled(found.sequences, {**found.targets, "logits": logits})
+
+        def loss(self, phase, outputs, targets):
+            logits = targets["logits"]
+            assert logits.shape == (len(outputs[0]), 3)
+            assert set(logits.unique().tolist()) == {1.0, MASKED}
+            assert (logits[:, 0] == 1).all()
+            return super().loss(phase, outputs, targets)
+
+    train(tmp_path, Wide())
+
+
 def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
     class Broken(ToySource):
         def loss(self, phase, outputs, targets):
@@ -149,6 +175,8 @@ torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 import toy_sequence
 from toy_sequence import PHASES, ToySource, toy_model
+from agents.ragged import Ragged
+from agents.sequence.task import MASKED
 from agents.training import Run
 from distill.learner import Learner, Optimisation
 from safetensors.torch import save_file
