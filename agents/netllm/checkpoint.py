@@ -23,6 +23,7 @@ from netenvs.files import write_atomically
 BACKBONES = {
     "scratch": "agents.netllm.load:restore_backbone",
     "pretrained": "agents.netllm.load:restore_backbone",
+    "hybrid": "agents.mamba4net.hybrid:restore_backbone",
 }
 """By ``kind`` of a backbone's ``config()``: the function that makes it of that, a name or folder that replaces the
 one in it (or None), and a device. A backbone to be saved has ``config()``, JSON, and ``shared()``, the names in its

@@ -1,0 +1,202 @@
+"""Hybrids: causal, blind to padding, the same in steps as at once, and stored and found again."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+from toy_sequence import ToyNet
+
+from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig, restore_backbone
+from agents.netllm import checkpoint
+from agents.netllm.load import small_llama
+from agents.sequence.model import SequenceModel
+
+LENGTH = 40
+CASES = [
+    {},
+    {"kv_heads": 2},
+    {"kv_heads": 1, "ngroups": 4},
+    {"ngroups": 2, "d_conv": 3},
+    {"pattern": "MMM"},
+    {"pattern": "*-*-"},
+    {"bias": False, "conv_bias": False, "mlp_bias": True, "dt_min": 0.01},
+]
+
+
+@pytest.mark.parametrize("changes", CASES)
+@torch.no_grad()
+def test_states_are_causal_and_padding_is_not_seen(make_hybrid, changes):
+    backbone = make_hybrid(**changes)
+    embeddings = torch.randn(3, LENGTH, backbone.d_model)
+    states = backbone(embeddings)
+    lengths = torch.tensor([LENGTH, 25, 1])
+    padded = embeddings.clone()
+    for row, length in enumerate(lengths):
+        padded[row, length:] = 1000 * torch.randn(LENGTH - int(length), backbone.d_model)
+    found = backbone(padded, lengths)
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(found[row, :length], states[row, :length], atol=1e-5, rtol=0)
+    changed = embeddings.clone()
+    changed[:, 20, 0] += 1
+    moved = (backbone(changed) - states).abs().amax(dim=2)
+    assert float(moved[:, :20].max()) < 1e-5
+    assert float(moved[:, 20:23].amax(dim=0).min()) > 1e-3  # later states do see it
+
+
+@pytest.mark.parametrize("changes", CASES)
+@torch.no_grad()
+def test_steps_give_the_states_of_the_whole(make_hybrid, changes):
+    """Chunks of random lengths, also none; rows begin anew, are dropped, added and put in another order."""
+    backbone = make_hybrid(**changes)
+    draw = torch.Generator().manual_seed(0)
+    sequences = torch.randn(15, LENGTH, backbone.d_model, generator=draw)
+    states = backbone(sequences)
+    rows = [0, 1, 2]  # which sequence each row of the cache holds
+    at = [0, 0, 0]
+    fresh = 3
+    cache = backbone.init_cache(3)
+    compared = 0
+    for turn in range(30):
+        if turn in (6, 12, 18):
+            new = [[2, -1, 0], [1, 0], [-1, 1, -1, 0]][turn // 6 - 1]
+            cache.select(torch.tensor(new))
+            rows = [fresh + k if old < 0 else rows[old] for k, old in enumerate(new)]
+            at = [0 if old < 0 else at[old] for old in new]
+            fresh += 4
+        n = int(torch.randint(1, 6, (1,), generator=draw))
+        counts = torch.randint(0, n + 1, (len(rows),), generator=draw)
+        counts = torch.minimum(counts, LENGTH - torch.tensor(at))
+        chunk = 100 * torch.randn(len(rows), n, backbone.d_model, generator=draw)
+        for row, count in enumerate(counts.tolist()):
+            chunk[row, :count] = sequences[rows[row], at[row] : at[row] + count]
+        found = backbone.step(chunk, cache, counts)
+        for row, count in enumerate(counts.tolist()):
+            expected = states[rows[row], at[row] : at[row] + count]
+            torch.testing.assert_close(found[row, :count], expected, atol=1e-5, rtol=1e-5)
+            at[row] += count
+            compared += count
+        assert cache.positions == at
+    assert compared > 100
+    assert max(at) > 24
+
+
+@torch.no_grad()
+def test_rows_of_one_length_step_without_lengths(make_hybrid):
+    backbone = make_hybrid(kv_heads=2)
+    embeddings = torch.randn(2, LENGTH, backbone.d_model)
+    cache = backbone.init_cache(2)
+    parts, begin = [], 0
+    for n in (3, 1, 1, 8, 1, 26):
+        parts.append(backbone.step(embeddings[:, begin : begin + n], cache))
+        begin += n
+    torch.testing.assert_close(torch.cat(parts, dim=1), backbone(embeddings), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_row_of_another_length_does_not_change_the_others(make_hybrid):
+    backbone = make_hybrid()
+    embeddings = torch.randn(3, LENGTH, backbone.d_model)
+    whole = backbone(embeddings)
+    cache = backbone.init_cache(3)
+    backbone.step(embeddings[:, :10], cache, torch.tensor([10, 10, 4]))
+    cache.select(torch.tensor([0, 1]))
+    torch.testing.assert_close(backbone.step(embeddings[:2, 10:11], cache)[:, 0], whole[:2, 10], atol=1e-5, rtol=1e-5)
+    cache.select(torch.tensor([1, -1]))
+    again = torch.stack([embeddings[1, 11:14], embeddings[2, :3]])
+    expected = torch.stack([whole[1, 11:14], whole[2, :3]])
+    torch.testing.assert_close(backbone.step(again, cache), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_cache_can_lose_all_its_rows_and_get_new_ones(make_hybrid):
+    backbone = make_hybrid()
+    cache = backbone.init_cache(2)
+    embeddings = torch.randn(3, 4, backbone.d_model)
+    backbone.step(embeddings[:2], cache)
+    cache.select(torch.tensor([], dtype=torch.int64))
+    cache.select(torch.tensor([-1, -1, -1]))
+    torch.testing.assert_close(backbone.step(embeddings, cache), backbone(embeddings), atol=1e-5, rtol=1e-5)
+
+
+def test_all_weights_get_gradients(make_hybrid):
+    backbone = make_hybrid(mlp_bias=True).train()
+    backbone(torch.randn(2, 9, backbone.d_model)).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().max() > 0 for weight in backbone.parameters())
+
+
+@torch.no_grad()
+def test_bfloat16_weights_take_and_give_single_precision(make_hybrid):
+    backbone = make_hybrid()
+    embeddings = torch.randn(2, 12, backbone.d_model)
+    exact = backbone(embeddings)
+    backbone.to(torch.bfloat16)
+    cache = backbone.init_cache(2)
+    stepped = torch.cat([backbone.step(embeddings[:, :7], cache), backbone.step(embeddings[:, 7:], cache)], dim=1)
+    for states in (backbone(embeddings), stepped):
+        assert states.dtype == torch.float32
+        assert float((states - exact).abs().max()) < 0.1 * float(exact.abs().max())
+    assert cache.ssm.dtype == torch.float32
+
+
+def weights_of(backbone):
+    return sum(weight.numel() for weight in backbone.parameters())
+
+
+def test_presets_have_the_size_that_they_are_for():
+    """``paper`` that of the paper's student; ``small`` at most 5.48 % of the embedded teacher's backbone."""
+    assert weights_of(HybridBackbone(PRESETS["paper"])) == 22_860_416
+    assert weights_of(HybridBackbone(PRESETS["medium"])) == 1_055_296
+    assert weights_of(HybridBackbone(PRESETS["small"])) < 0.0548 * weights_of(small_llama())
+    for config in PRESETS.values():
+        assert HybridBackbone(config).layers[0].mixer.aligned  # causal-conv1d can be used
+
+
+def test_its_config_makes_it_again(make_hybrid):
+    backbone = make_hybrid(kv_heads=2, ngroups=2)
+    stored = json.loads(json.dumps(backbone.config()))
+    again = restore_backbone(stored)
+    assert again.shape == backbone.shape
+    again.load_state_dict(backbone.state_dict())
+    assert checkpoint.BACKBONES[stored["kind"]] == "agents.mamba4net.hybrid:restore_backbone"
+
+
+def test_a_policy_on_it_is_saved_and_loaded(make_hybrid, tmp_path, monkeypatch):
+    monkeypatch.setitem(checkpoint.TASKS, "toy", "toy_sequence:ToyNet")
+    backbone = make_hybrid()
+    model = SequenceModel(ToyNet(backbone.d_model), backbone)
+    checkpoint.save_policy(model, tmp_path, "mamba4net")
+    loaded, _, size = checkpoint.load_policy_model(tmp_path, "mamba4net")
+    assert size > 0
+    assert loaded.backbone.shape == backbone.shape
+    assert all(torch.equal(value, loaded.state_dict()[name]) for name, value in model.state_dict().items())
+    with pytest.raises(ValueError, match="these weights need no pretrained backbone"):
+        checkpoint.load_policy_model(tmp_path, "mamba4net", backbone="gpt2")
+    config = json.loads((tmp_path / "config.json").read_text())
+    for entry, value, message in [("depth", 3, "entry 'depth'"), ("kv_heads", 3, "kv_heads must divide")]:
+        changed = {**config, "backbone": {**config["backbone"], entry: value}}
+        (tmp_path / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(ValueError, match=message) as caught:
+            checkpoint.load_policy_model(tmp_path, "mamba4net")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pattern": ""}, r"pattern must consist of M, \* and -, not ''"),
+        ({"pattern": "MMX"}, "pattern must consist of"),
+        ({"d_model": 0}, "d_model must be 1 or more, not 0"),
+        ({"d_model": 2.5}, "d_model must be of type int, not 2.5"),
+        ({"bias": 1}, "bias must be of type bool, not 1"),
+        ({"ngroups": 3}, "ngroups must divide nheads, but 3 does not divide 16"),
+        ({"kv_heads": 5}, "kv_heads must divide attention_heads"),
+        ({"d_conv": 1}, "d_conv must be 2 or more"),
+        ({"eps": 0}, "eps must be above 0"),
+        ({"dt_min": float("nan")}, "dt_min 0 or more, not 1e-05 and nan"),
+    ],
+)
+def test_impossible_sizes_are_refused_in_one_line(changes, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        dataclasses.replace(HybridConfig(), **changes)
+    assert "\n" not in str(caught.value)
