@@ -24,11 +24,13 @@ def divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Te
     Choices that the teacher cannot make count nothing, even if the student could.
 
     Arguments:
-        student, teacher: logits (S, choices), ``MASKED`` or less where there is no choice; rows of at least one.
+        student, teacher: logits (S, choices), ``MASKED`` or less where there is no choice; each row has one. The
+            teacher's may lack columns at the end where it has none.
         temperature: above 1, what the teacher thinks of the less likely choices counts more.
     """
     if not temperature > 0:
         raise ValueError(f"temperature must be positive, not {temperature}")
+    teacher = functional.pad(teacher, (0, student.shape[1] - teacher.shape[1]), value=MASKED)
     there = teacher > MASKED / 2
     theirs = functional.log_softmax(teacher / temperature, dim=1)
     ours = functional.log_softmax(student / temperature, dim=1)
@@ -84,7 +86,7 @@ def alignment(student: Tensor, teacher: Tensor, basis: Tensor) -> Tensor:
     return 1 - functional.cosine_similarity(student, teacher @ basis, dim=1)
 
 
-def supervised(task_loss: Tensor, divergence: Tensor, alpha: float) -> Tensor:
+def supervised(task_loss: Tensor, divergence: Tensor, alpha: float | Tensor) -> Tensor:
     """The supervised objective, (S,): the loss on the labels plus alpha times the divergence from the teacher."""
     return task_loss + alpha * divergence
 
