@@ -68,13 +68,13 @@ class Options:
     squared error of regrets."""
     regret: float = 0.3
     """Weight of the mean regret in mixed."""
-    warm_up: int = 80
+    warm_up: int = 60
     """Iterations for encoder and head alone, before the backbone joins."""
     iterations: int = 40
     """Of imitation, one world each."""
     improve: int = 24
     """Iterations of reinforcement learning after it."""
-    known: float = 0.5
+    known: float = 0.7
     """Share of the worlds with video1; the others have generated videos."""
     traces: int = 16
     """Of a world."""
