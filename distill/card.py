@@ -45,23 +45,30 @@ class Training:
         return Scores(**self.scores[setting][policy])
 
 
-def write(folder: Path, policy: str, task: str, summary: str, trainings: Sequence[Training], **more: Any) -> None:
+def write(
+    folder: Path,
+    policy: str,
+    task: str,
+    summary: str,
+    trainings: Sequence[Training],
+    shipped: int = 0,
+    command: str = "",
+) -> None:
     """Write ``training.json`` and the card of a folder with the weights of ``trainings[shipped]``.
 
     Arguments:
         folder: has ``config.json`` and ``model.safetensors``.
         policy: registered name; the trained policies are the rows of the scores that begin with it.
         summary: what it is, for people.
-        more: ``shipped``, number of the training that the weights are of; ``notes``, Markdown that follows the scores;
-            ``command`` that filled the folder, where no single training did.
+        shipped: which of the trainings the weights are of.
+        command: what filled the folder, where no single training did.
     """
     found = {
         "policy": policy,
         "task": task,
         "summary": summary,
-        "shipped": more.get("shipped", 0),
-        "notes": more.get("notes", ""),
-        "command": more.get("command", ""),
+        "shipped": shipped,
+        "command": command,
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "transformers", "numpy")},
         "trainings": [asdict(training) for training in trainings],
     }
@@ -80,7 +87,7 @@ def read(folder: Path) -> tuple[dict[str, Any], list[Training]]:
     return found, trainings
 
 
-def ship(folders: Sequence[Path], out: Path, notes: str, command: str) -> int:
+def ship(folders: Sequence[Path], out: Path, command: str) -> int:
     """Fill ``out`` with the trained folder, one for each seed, that is best in validation; which one it was.
 
     ``ValueError``, one line, before anything is written, for folders that differ in more than the seed.
@@ -98,7 +105,7 @@ def ship(folders: Sequence[Path], out: Path, notes: str, command: str) -> int:
     for name in (CONFIG, WEIGHTS):
         shutil.copyfile(folders[best] / name, out / name)
     found = pairs[best][0]
-    write(out, found["policy"], found["task"], found["summary"], trainings, shipped=best, notes=notes, command=command)
+    write(out, found["policy"], found["task"], found["summary"], trainings, best, command)
     return best
 
 
@@ -131,12 +138,11 @@ def card(found: dict[str, Any]) -> str:
         f"## Scores: {measure.name}",
         "",
         f"With 95 % bootstrap intervals over {measure.item}; differences are paired, `{policy}`{seed} minus the row"
-        + (", in percent of the row's mean." if measure.relative else "."),
+        + (", in percent of the row's mean." if measure.relative else ".")
+        + (f" {measure.note}" if measure.note else ""),
     ]
     for setting in shipped.scores:
         lines += _setting(policy, trainings, found["shipped"], setting, measure.relative)
-    if found["notes"]:
-        lines += ["", found["notes"].strip()]
     lines += ["", "## Cost", "", "| seed | iterations | kept | processor s | wall s |", "|---|---|---|---|---|"]
     for training in trainings:
         last = training.curve[-1]["step"] if training.curve else 0

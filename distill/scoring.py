@@ -26,12 +26,19 @@ class Measure:
     """Registered names of what a policy is compared with."""
     relative: bool = False
     """Whether differences are given in percent."""
+    note: str = ""
+    """What tables must say."""
 
 
 MEASURES = {
     "abr": Measure("QoE per chunk", "traces", ("robust-mpc", "stochastic-mpc")),
     "cjs": Measure("mean JCT, s", "seeds", ("fair", "decima-released", "capped-srpt", "decima"), relative=True),
-    "vp": Measure("mean absolute error, degrees", "pairs of a viewer and a video", ("static", "lad", "viewers")),
+    "vp": Measure(
+        "mean absolute error, degrees",
+        "pairs of a viewer and a video",
+        ("static", "lad", "viewers"),
+        note="`netllm` and `viewers` assume at least 10 logged viewers of the same video, `viewers=false` and others do not.",
+    ),
 }
 
 

@@ -35,6 +35,7 @@ from distill.source import Phase, Source
 from netenvs.spec import check_option_types, parse_settings, parse_value, unknown_name
 
 POLICY = "netllm"
+TITLES = {"abr": "adaptive bitrate", "cjs": "cluster job scheduling", "vp": "viewport prediction"}
 TIMESTEPS = 100  # rows of the table of step numbers in the paper's recipe (NetLLM: max_ep_len + 1 of its videos)
 
 
@@ -104,7 +105,7 @@ class Teach:
 
         out = self.out or CHECKPOINTS / f"{self.task}-{POLICY}"
         command = shlex.join(["python", "-m", "distill", "teach", "--task", self.task, "--ship", *map(str, self.ship)])
-        best = card.ship(self.ship, out, "", command)
+        best = card.ship(self.ship, out, command)
         print(f"{self.ship[best]} is best in validation; written to {out}")
 
     def _train(self) -> None:
@@ -223,7 +224,7 @@ class Lesson:
             **asdict(optimisation),
         }
         summary = (
-            f"A sequence policy for {args.task} around "
+            f"A sequence policy for {TITLES[args.task]} around "
             + (f"`{args.backbone}` with a LoRA adapter" if args.backbone else "a small Llama trained from scratch")
             + f", recipe `{args.recipe}`. Assumptions, design and comparison: docs/netllm.md."
         )
