@@ -37,7 +37,7 @@ MEASURES = {
         "mean absolute error, degrees",
         "pairs of a viewer and a video",
         ("static", "lad", "viewers"),
-        note="`netllm` and `viewers` assume at least 10 logged viewers of the same video, `viewers=false` and others do not.",
+        note="`netllm` and `viewers` assume at least 10 logged viewers of the same video; the others do not.",
     ),
 }
 
