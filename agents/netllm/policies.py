@@ -16,6 +16,8 @@ from agents.netllm.checkpoint import load_policy_model
 from agents.netllm.load import AdaptedBackbone
 from agents.pretrained import CHECKPOINTS
 from agents.sequence.policy import SequencePolicy
+from agents.sequence.vp import VPNet
+from agents.vp.predictor import PREVIOUS_VIEWERS
 
 
 class NetLLM(SequencePolicy):
@@ -61,3 +63,26 @@ class NetLLMCJS(NetLLM):
     """Schedules by a sequence model of the last decisions."""
 
     task = "cjs"
+
+
+class NetLLMVP(NetLLM):
+    """Viewports by a sequence model that sees the last 2 s and, if there are any, previous viewers of the same video.
+
+    Arguments:
+        folder, mode, backbone, device: see ``NetLLM``.
+        viewers: False: predict without previous viewers, even where there are some.
+    """
+
+    task = "vp"
+
+    def __init__(
+        self, folder: str = "", mode: str = "greedy", backbone: str = "", device: str = "cpu", viewers: bool = True
+    ):
+        super().__init__(folder, mode, backbone, device)
+        net = self.model.task
+        assert isinstance(net, VPNet)
+        net.look_at_viewers = net.look_at_viewers and viewers
+        if net.look_at_viewers or net.saliency:
+            self.assumption = PREVIOUS_VIEWERS
+        if net.saliency:
+            self.observation_options = {"saliency": True}

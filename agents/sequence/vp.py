@@ -6,6 +6,7 @@ yaw, and differences of angles are wrapped, in training and at play by the same 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -78,8 +79,8 @@ class VPNet(TaskNet):
     viewers (of the data set, or with ``look_at_viewers = False``) the same weights go by the own history.
 
     ``netllm``: each of the last 10 viewports is a token (Wu et al., *NetLLM*, SIGCOMM 2024;
-    github.com/duowuyms/NetLLM, ``viewport_prediction``), but in displacements instead of scaled absolute angles, with
-    the mean absolute error instead of the squared one, and with all steps predicted at once: no previous viewers.
+    github.com/duowuyms/NetLLM, ``viewport_prediction``), but in displacements instead of scaled absolute angles, and
+    with all steps predicted at once instead of one after the other. It sees no previous viewers.
 
     Both layouts put a token of the frame's image features in front of all, and one of heat maps of previous viewers,
     if asked for. Each decision stands alone: predictions change nothing, so the model is played with context 1.
@@ -229,7 +230,7 @@ class VPNet(TaskNet):
                 moved = moved + self._copied(state, memory.copied)
             if not self.training:
                 moved = self.shrink[memory.sees.long()] * moved
-            log_scale = self.log_scale(state).view(-1, HORIZON, 3) + float(np.log(SCALE_DEG))
+            log_scale = self.log_scale(state).view(-1, HORIZON, 3) + math.log(SCALE_DEG)
             # turned over twice is as it was
             return wrap((memory.last[:, None] + moved) * memory.turn[:, None]), log_scale
 

@@ -26,12 +26,14 @@ def predict_windows(
             "history": np.ascontiguousarray(windows.history[rows]),
             "time_s": windows.time_s[rows, None].astype(np.float32),
         }
+        episodes = np.arange(len(observations["history"]))
+        policy.reset_rows(episodes, [None] * len(episodes))  # each window is an episode
         infos = {
             "video": windows.video[rows],
             "user": windows.user[rows],
             "horizon": horizon,
             "previous_viewers": previous_viewers,
-            "row": np.arange(len(observations["history"])),
+            "row": episodes,
         }
         paths.append(policy.act_batch(observations, infos))
     return np.concatenate(paths) if paths else np.empty((0, horizon, 3), dtype=np.float32)

@@ -139,7 +139,7 @@ def centred(maps: Tensor, yaw_deg: Tensor) -> Tensor:
     shift = yaw_deg / CELL_DEG
     whole = shift.floor()
     part = (shift - whole)[:, None, None, None]
-    columns = torch.arange(COLUMNS) + whole.long()[:, None]
+    columns = torch.arange(COLUMNS, device=maps.device) + whole.long()[:, None]
     left = _columns(maps, columns)
     return left + part * (_columns(maps, columns + 1) - left)
 
