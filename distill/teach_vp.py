@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,7 +52,19 @@ class Options:
     alone: float = 0.25
     """Share of training windows that do not see previous viewers."""
     features: str = ""
-    """File of image features, for nets that read them; with pools, theirs."""
+    """File of image features to read, see python -m agents.vp.features; with pools, theirs."""
+    saliency: bool = False
+    """Whether to read heat maps of previous viewers; with pools, whether they hold them."""
+
+
+def net_arguments(options: Options, pools: Sequence[Pool]) -> dict[str, Any]:
+    """Arguments of ``VPNet`` that follow from the data."""
+    data = _environment(options, pools)
+    size = 0
+    if data.features:
+        known = load_recordings(data.dataset).video[:1].astype(np.int64)
+        size = load_features(data.features, known).values.shape[1]
+    return {"features": size, "saliency": data.saliency}
 
 
 def make_source(net: TaskNet, pools: Sequence[Pool], seed: int, options: Options) -> VPSource:
@@ -63,7 +75,7 @@ def make_source(net: TaskNet, pools: Sequence[Pool], seed: int, options: Options
 
 def describe(options: Options, pools: Sequence[Pool]) -> str:
     """What is learned from and what chooses the weights, for the model card."""
-    dataset = _environment(options, pools)[0]
+    dataset = _environment(options, pools).dataset
     learned = "pools of its windows" if pools else f"windows every {options.step / 5:g} s"
     return (
         f"`{dataset}`, published splits: training users and videos ({learned}, a share of {options.alone:g} without "
@@ -74,10 +86,11 @@ def describe(options: Options, pools: Sequence[Pool]) -> str:
     )
 
 
-def initialise(net: TaskNet, options: Options) -> None:
+def initialise(net: TaskNet, options: Options, pools: Sequence[Pool] = ()) -> None:
     """Set the linear path to the least absolute deviations fit: the network starts as that predictor."""
     assert isinstance(net, VPNet)
-    cut = _whole(windows(load_recordings(options.dataset), "train", step=options.step * FIT_STEP, trim_head=HISTORY))
+    recordings = load_recordings(_environment(options, pools).dataset)
+    cut = _whole(windows(recordings, "train", step=options.step * FIT_STEP, trim_head=HISTORY))
     start_linear(net, cut.history, cut.future)
 
 
@@ -109,17 +122,19 @@ class VPSource:
     def __init__(self, net: VPNet, pools: Sequence[Pool], seed: int, options: Options):
         if options.step < 1 or not 0 <= options.alone <= 1:
             raise ValueError(f"step must be 1 or more and alone from 0 to 1, not {options.step} and {options.alone}")
-        dataset, features = _environment(options, pools)
-        if net.features and not features:
+        data = _environment(options, pools)
+        if net.features and not data.features:
             raise ValueError("the net reads image features: give --set features=FILE, or a pool that was collected so")
         self._net, self._pools, self._seed, self._options = net, pools, seed, options
-        self._recordings: Recordings = load_recordings(dataset)
+        self._recordings: Recordings = load_recordings(data.dataset)
         self._viewers = PreviousViewers(self._recordings)
-        self._features = load_features(features, np.unique(self._recordings.video)) if net.features else None
+        self._features = load_features(data.features, np.unique(self._recordings.video)) if net.features else None
         self._windows: Labelled | None = None
         self._valid = _whole(windows(self._recordings, "valid", step=VALIDATION_STEP))
         if not len(self._valid.user):
-            raise ValueError(f"data set {dataset!r} has no whole windows in its validation split: recordings too short")
+            raise ValueError(
+                f"data set {data.dataset!r} has no whole windows in its validation split: recordings too short"
+            )
         net.previous_viewers = self._viewers
 
     def gather(self, phase: Phase, iteration: int, policy: SequencePolicy) -> Labelled:
@@ -211,14 +226,23 @@ class VPSource:
         return observations, {"video": cut.video, "user": cut.user, "horizon": HORIZON, "previous_viewers": viewers}
 
 
-def _environment(options: Options, pools: Sequence[Pool]) -> tuple[str, str | None]:
-    """Data set and file of image features."""
+class _Data(NamedTuple):
+    dataset: str
+    features: str | None
+    saliency: bool
+
+
+def _environment(options: Options, pools: Sequence[Pool]) -> _Data:
+    """Where recordings and image features are, and whether there are heat maps."""
     if not pools:
-        return options.dataset, options.features or None
-    found = {(pool.env_options.get("dataset", "synthetic"), pool.env_options.get("features")) for pool in pools}
+        return _Data(options.dataset, options.features or None, options.saliency)
+    found = {
+        _Data(given.get("dataset", "synthetic"), given.get("features"), bool(given.get("saliency", False)))
+        for given in (pool.env_options for pool in pools)
+    }
     if len(found) > 1:
         names = ", ".join(str(pool.folder) for pool in pools)
-        raise PoolError(f"{names}: of several data sets or files of image features; learn from one at a time")
+        raise PoolError(f"{names}: of several data sets, or not with the same image features and heat maps")
     return found.pop()
 
 

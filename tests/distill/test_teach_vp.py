@@ -182,6 +182,11 @@ def test_pools_are_learned_from(pool):
     np.testing.assert_array_equal(steps_of(data)["history"], pool.column("obs/history"))
     assert np.isfinite(source.validate(policy)["valid"])
     assert DATASET in teach_vp.describe(Options(), [pool])
+    assert teach_vp.net_arguments(Options(), [pool]) == {"features": 0, "saliency": False}
+    fitted = VPNet(16, **SIZE)
+    initialise(fitted, Options(step=15), [pool])  # not of the default data set
+    initialise(source._net, Options(dataset=DATASET, step=15))
+    assert torch.equal(fitted.history_weight, source._net.history_weight)
 
 
 def test_pools_of_two_data_sets_are_refused(pool, tmp_path):
@@ -195,8 +200,11 @@ def test_image_features_come_from_a_file_and_are_not_turned_over(tmp_path):
     rng = np.random.default_rng(0)
     videos = np.unique(load_recordings(DATASET).video)
     np.savez(tmp_path / "f.npz", rate=5.0, **{str(v): rng.normal(size=(50, 4)).astype(np.float32) for v in videos})
-    model = SequenceModel(VPNet(16, **SIZE, features=4, saliency=True), GRUBackbone(16), context=1)
-    source = VPSource(model.task, (), 0, Options(dataset=DATASET, step=15, features=str(tmp_path / "f.npz")))
+    options = Options(dataset=DATASET, step=15, features=str(tmp_path / "f.npz"), saliency=True)
+    read = teach_vp.net_arguments(options, [])
+    assert read == {"features": 4, "saliency": True}
+    model = SequenceModel(VPNet(16, **SIZE, **read), GRUBackbone(16), context=1)
+    source = VPSource(model.task, (), 0, options)
     policy = SequencePolicy(model)
     steps = steps_of(source.gather(PHASE, 0, policy))
     assert steps["features"].shape == (len(steps["video"]), 4) and (steps["turn"] == 1).all()
