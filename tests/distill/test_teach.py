@@ -162,4 +162,4 @@ def test_weights_of_another_task_are_refused(backbone, tmp_path):
 
 def test_commands_of_cards_do_not_name_folders(monkeypatch):
     monkeypatch.setattr("sys.argv", ["distill", "teach", "--task", "vp", "--out", "/somewhere", "--seed", "3"])
-    assert teach.command_of(teach.Teach("vp")) == "python -m distill teach --task vp --seed 3"
+    assert teach.Teach("vp")._command() == "python -m distill teach --task vp --seed 3"
