@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from gymnasium.utils.seeding import np_random
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from agents.cjs.capped_srpt import CappedSRPT
 from agents.cjs.decima_rollout import Setting
 from agents.cjs.rollout_expert import RolloutExpert, variants
 from agents.ragged import concatenate, take
+from agents.sequence.cjs import CJSNet
 from agents.sequence.model import Sequences
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED, Steps, TaskNet
@@ -35,6 +37,8 @@ FIRST_SEED, FIRST_VALIDATION_SEED = 100_000, 2000
 SEEDS_PER_TRAINING, SEEDS_PER_ITERATION = 1_000_000, 1000
 SHARPEN = 2.0
 """Imitation fits logits divided by this, so that the policy which then plays is less random than what was fitted."""
+WARM_UP_SEED, WARM_UP_RATE, WARM_UP_BATCH = 1, 3e-3, 256
+"""Of ``initialise``: decisions of a step, and its highest learning rate."""
 MOST = 11
 """Decisions that are compared in one state."""
 
@@ -45,24 +49,26 @@ class Options:
 
     workload: str = "tpch"
     """Job templates, see docs/cjs_workloads.md."""
-    improve: int = 12
+    improve: int = 8
     """Iterations of one-step rollouts on top of capped-srpt, which follow the imitation of it; 0: none."""
-    samples: int = 8
+    samples: int = 4
     """Imagined futures of each decision in them."""
-    judged: int = 20
+    judged: int = 40
     """Stretches of decisions that they judge in an iteration, about, for each size of clusters."""
     sizes: str = "10x20,50x50"
     """Executors of clusters x jobs of their episodes."""
     episodes: int = 32
     """Of each size in an iteration."""
+    warm_up: int = 1200
+    """Steps in which encoders and heads learn before the backbone does."""
     validation: int = 20
     """Episodes of each size in validation."""
 
     def __post_init__(self) -> None:
         if any(min(setting) < 1 for setting in self.settings):
             raise ValueError(f"sizes must be numbers from 1 up, such as 10x20,50x50, not {self.sizes!r}")
-        if self.improve < 0:
-            raise ValueError(f"improve must be 0 or more, not {self.improve}")
+        if min(self.improve, self.warm_up) < 0:
+            raise ValueError(f"improve and warm_up must be 0 or more, not {self.improve} and {self.warm_up}")
         for name in ("judged", "samples", "episodes", "validation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
@@ -78,11 +84,47 @@ class Options:
 
 def phases(options: Options, pools: Sequence[Pool]) -> tuple[Phase, ...]:
     """What a training consists of."""
-    found = [Phase(IMITATE, iterations=6, steps=150, keep=0, learning_rate=6e-4, warmup=50, last_rate=0.05)]
+    found = [Phase(IMITATE, iterations=5, steps=120, keep=0, learning_rate=6e-4, warmup=50, last_rate=0.1)]
     for done in range(0, options.improve, 2):  # none of them learns from what the imitation has gathered
         number, rate = min(2, options.improve - done), 1e-4 * (1 - 0.9 * done / options.improve)
-        found.append(Phase(IMPROVE, number, steps=40, keep=done + 1, learning_rate=rate, warmup=10, last_rate=1.0))
+        found.append(Phase(IMPROVE, number, steps=25, keep=done + 1, learning_rate=rate, warmup=5, last_rate=1.0))
     return tuple(found)
+
+
+def initialise(net: TaskNet, options: Options) -> None:
+    """Have the encoders and heads imitate the rule where it plays, while the backbone says nothing.
+
+    A backbone needs small steps, with which sharp comparisons take long to learn; without one that is a minute's work.
+    The heads listen to the backbone from the first step of the training on, to which it is nothing at first.
+    """
+    assert isinstance(net, CJSNet)
+    source = JobSequences(net, [], 0, options)
+    parts = []
+    for number, setting in enumerate(options.settings):
+        rng = np.random.default_rng([WARM_UP_SEED, number])
+        seeds = FIRST_SEED - SEEDS_PER_ITERATION + np.arange(options.episodes)
+        parts.append(_play(None, source._start(setting, seeds), net, rng, labels=True).imitation(net))
+    data = Labelled.concatenate(parts)
+    steps, action = data.sequences.steps, data.targets["action"]
+    optimiser = torch.optim.AdamW(net.parameters(), WARM_UP_RATE)
+    rng = np.random.default_rng(WARM_UP_SEED)
+    for step in range(options.warm_up):
+        for group in optimiser.param_groups:
+            group["lr"] = WARM_UP_RATE * min(1.0, (step + 1) / 30) * (1 - 0.95 * step / options.warm_up)
+        rows = rng.integers(len(action), size=WARM_UP_BATCH)
+        chosen = torch.from_numpy(action[rows]).to(net.device)
+        before = data.sequences.previous[rows]
+        memory = net.embed({name: take(column, rows) for name, column in steps.items()}, before, None).memory
+        nothing = torch.zeros(len(rows), net.d_model, device=net.device)
+        outputs = [net.logits(component, nothing, memory, chosen) for component in range(net.components)]
+        optimiser.zero_grad()
+        _imitation_loss(outputs, chosen).mean().backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+    optimiser.zero_grad()
+    with torch.no_grad():
+        for head in (net.stage_head, net.executor_head):
+            head.hidden.weight.zero_()
 
 
 def make_source(net: TaskNet, pools: Sequence[Pool], seed: int, options: Options) -> JobSequences:
@@ -126,25 +168,22 @@ class JobSequences:
             rng = np.random.default_rng([self.seed, iteration, number])
             if phase.name == IMITATE:
                 seeds = np.arange(first, first + self.options.episodes)
-                played = _play(policy, self._start(setting, seeds), rng, labels=True, rule_acts=iteration == 0)
+                acting = None if iteration == 0 else policy
+                played = _play(acting, self._start(setting, seeds), self.net, rng, labels=True)
                 parts.append(played.imitation(self.net))
             else:
                 seeds = np.arange(first, first + -(-self.options.episodes // 2))
                 engine = self._start(setting, seeds, record_tasks=True)
                 share = self.options.judged * CONTEXT / (DECISIONS_PER_JOB * setting.num_jobs * len(seeds))
                 judge = Judge(engine, self.options.samples, share, rng)
-                parts.append(_play(policy, engine, rng, judge=judge).judgements(self.net))
+                parts.append(_play(policy, engine, self.net, rng, judge=judge).judgements(self.net))
         return Labelled.concatenate([part.windows(CONTEXT) for part in parts])
 
     def loss(self, phase: Phase, outputs: list[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """float32 (S,): minus the log-probability of the rule's decision, or minus the gain that is expected."""
         action = targets["action"]
         if phase.name == IMITATE:
-            log_prob = [
-                -nn.functional.cross_entropy(logits / SHARPEN, action[:, component], reduction="none")
-                for component, logits in enumerate(outputs)
-            ]
-            return -log_prob[0] - log_prob[1] * (action[:, 0] > 0)
+            return _imitation_loss(outputs, action)
         stage, executors = (
             expected_gain(logits, targets[f"{name}_choice"], targets[f"{name}_gain"])
             for name, logits in zip(("stage", "executors"), outputs, strict=True)
@@ -159,7 +198,7 @@ class JobSequences:
         figures = {}
         for setting, reference in zip(self.options.settings, self._reference, strict=True):
             engine = self._start(setting, seeds)
-            _play(policy, engine)
+            _play(policy, engine, self.net)
             figures[f"n{setting.num_executors}"] = 100 * (float(engine.outcomes["mean_jct_s"].mean()) / reference - 1)
         return {"valid": -float(np.mean(list(figures.values()))), **figures}
 
@@ -187,6 +226,15 @@ class JobSequences:
         while not engine.outcomes["terminated"].all():
             engine.step(engine.decide(CappedSRPT().rule(setting.num_executors)), False)
         return float(engine.outcomes["mean_jct_s"].mean())
+
+
+def _imitation_loss(outputs: Sequence[Tensor], action: Tensor) -> Tensor:
+    """float32 (S,): minus the log-probability, flattened, of decisions int64 (S, 2)."""
+    stage, executors = (
+        nn.functional.cross_entropy(logits / SHARPEN, action[:, component], reduction="none")
+        for component, logits in enumerate(outputs)
+    )
+    return stage + executors * (action[:, 0] > 0)
 
 
 def expected_gain(logits: Tensor, choices: Tensor, gains: Tensor) -> Tensor:
@@ -232,6 +280,7 @@ class Judge:
         """
         begins = live[numbers % CONTEXT == 0]
         self._judges[begins] = self._rng.random(len(begins)) < self.share
+        self._judges[0] |= numbers[0] == 0 and live[0] == 0  # there is always one
         candidates = np.full((len(live), MOST, 2), -1)
         gains_s = np.zeros((len(live), MOST), np.float32)
         judged = np.flatnonzero(self._judges[live])
@@ -278,41 +327,41 @@ class Played(NamedTuple):
 def judged_targets(net: TaskNet, steps: Steps, candidates: np.ndarray, gains_s: np.ndarray) -> dict[str, np.ndarray]:
     """What ``expected_gain`` needs of the decisions judged, (S, MOST, 2) of the environment, in units of their spread.
 
-    ``action`` is the best one. Of each stage (``stage_choice``, int64 (S, MOST), and ``stage_gain``, float32) the gain
-    is that of the best number of executors tried; numbers of executors (``executors_...``) are those of the best stage.
+    ``action`` is the rule's. Of each stage that was tried (``stage_choice``, int64 (S, MOST), and ``stage_gain``,
+    float32) the gain is that of its first decision, and numbers of executors (``executors_...``) are those of the
+    rule's stage: the best of several would look better than it is.
     """
     judged = candidates[:, :, 0] >= 0
     components = np.stack([net.from_env(candidates[:, i], steps) for i in range(MOST)], axis=1)
-    gains = np.where(judged, gains_s / max(float(gains_s[judged].std()) if judged.any() else 0.0, 1e-6), -np.inf)
-    rows = np.arange(len(gains))
-    action = components[rows, gains.argmax(axis=1)]
+    gains = gains_s / max(float(gains_s[judged].std()) if judged.any() else 0.0, 1e-6)
+    action = components[:, 0]
     targets: dict[str, np.ndarray] = {"action": action}
     usable = {"stage": judged, "executors": judged & (components[:, :, 0] == action[:, :1])}
     for component, (name, kept) in enumerate(usable.items()):
         choice = components[:, :, component]
         same = (choice[:, :, None] == choice[:, None, :]) & kept[:, None, :]
-        best = np.where(same, gains[:, None, :], -np.inf).max(axis=2)  # of those with the same choice
         first = kept & (same.argmax(axis=2) == np.arange(MOST))
         targets[f"{name}_choice"] = np.where(first, choice, -1)
-        targets[f"{name}_gain"] = np.where(first, best, 0.0).astype(np.float32)
+        targets[f"{name}_gain"] = np.where(first, gains, 0.0).astype(np.float32)
     return targets
 
 
 def _play(
-    policy: SequencePolicy,
+    policy: SequencePolicy | None,
     engine: FastEngine,
+    net: TaskNet,
     rng: np.random.Generator | None = None,
     labels: bool = False,
-    rule_acts: bool = False,
     judge: Judge | None = None,
 ) -> Played:
-    """Play all rows to their ends, by the policy or by what it imitates.
+    """Play all rows to their ends, by the policy or, without one, by what it is to imitate.
 
     With ``rng``, which draws the policy's seeds, everything is kept that is learned from.
     """
     rows, rule = engine.rows, rule_of(engine.options.num_executors)
-    policy.reset_rows(np.arange(rows), [None] * rows if rng is None else rng.integers(2**32, size=rows).tolist())
-    net, before, numbers = policy.model.task, np.full((rows, 2), -1), np.zeros(rows, np.int64)
+    if policy is not None:
+        policy.reset_rows(np.arange(rows), [None] * rows if rng is None else rng.integers(2**32, size=rows).tolist())
+    before, numbers = np.full((rows, 2), -1), np.zeros(rows, np.int64)
     parts: list[tuple[np.ndarray, ...]] = []
     steps: list[Steps] = []
     while True:
@@ -320,13 +369,14 @@ def _play(
         if not len(live):
             break
         seen = {name: part[live] for name, part in engine.observation._asdict().items()}
-        wanted = engine.decide(rule)[live] if labels or rule_acts else np.full((len(live), 2), -1)
-        acted = wanted if rule_acts else policy.act_batch(seen, {"row": live})
+        infos = {"row": live, "clusters": engine}
+        wanted = engine.decide(rule)[live] if labels or policy is None else np.full((len(live), 2), -1)
+        acted = wanted if policy is None else policy.act_batch(seen, infos)
         candidates, gains_s = np.full((len(live), MOST, 2), -1), np.zeros((len(live), MOST), np.float32)
         if judge is not None:
             candidates, gains_s = judge.judge(live, numbers[live], acted)
         if rng is not None:
-            steps.append(net.observe(seen, {}))
+            steps.append(net.observe(seen, infos))
             parts.append((live, before[live], wanted, candidates, gains_s))
         actions = np.zeros((rows, 2), np.int64)
         actions[live] = acted

@@ -14,9 +14,11 @@ from agents.observations import to_columns
 from agents.ragged import Column, Ragged
 from agents.sequence.task import MASKED, Steps, TaskNet, Tokens
 
-STAGE_FEATURES, JOB_FEATURES, CLUSTER_FEATURES, COUNT_FEATURES, PREVIOUS_FEATURES = 11, 13, 8, 10, 5
+STAGE_FEATURES, JOB_FEATURES, CLUSTER_FEATURES, COUNT_FEATURES, PREVIOUS_FEATURES = 13, 15, 12, 14, 5
 TASKS, WORK_S, RECENT_S, AGE_S = 200, 100, 10, 100
 """Units of the observation of ``netenvs/CJS-v0``."""
+AIMS, AIM, HIGHEST = 3, 3.0, 6.0
+"""Logarithms among the features of counts; differences of them count ``AIM`` times, and at most exp(``HIGHEST``)."""
 SUMMANDS = 4.0
 """Sums over stages and jobs are divided by this: a typical number of them."""
 
@@ -42,21 +44,25 @@ class Graph(NamedTuple):
     """The clusters of S steps: n incomplete stages of j jobs with e edges, end to end."""
 
     stages: Tensor
-    """float32 (n, 11)."""
+    """float32 (n, 13)."""
     stage_job: Tensor
     """int64 (n,): place of each stage's job."""
     edges: Tensor
     """int64 (2, e): parents and their children."""
     jobs: Tensor
-    """float32 (j, 13)."""
+    """float32 (j, 15)."""
     job_step: Tensor
     """int64 (j,)."""
     clusters: Tensor
-    """float32 (S, 8)."""
+    """float32 (S, 12)."""
     sizes: Tensor
     """float32 (S,): executors of each cluster."""
-    supply: Tensor
-    """float32 (j,): executors that each job has or will get."""
+    offered: Tensor
+    """float32 (S,): of them on offer."""
+    wanted: Tensor
+    """float32 (S,): of those in the pool on offer, what its job needs for stages that are not ready."""
+    own: Tensor
+    """float32 (j,): executors that each job has or will get, but for those on offer."""
     can_decline: Tensor
     """bool (S,)."""
     choice_step: Tensor
@@ -106,7 +112,7 @@ class CJSNet(TaskNet):
         returns: bool = False,
         width: int = 32,
         rounds: int = 2,
-        hidden: int = 64,
+        hidden: int = 128,
     ):
         super().__init__(d_model, tokenisation, returns)
         self.width, self.rounds, self.hidden = width, rounds, hidden
@@ -116,7 +122,7 @@ class CJSNet(TaskNet):
         self.update_stage = nn.ModuleList(_perceptron(3 * width, width, width) for _ in range(rounds))
         self.encode_job = _perceptron(JOB_FEATURES + width, width, width)
         self.encode_cluster = _perceptron(CLUSTER_FEATURES + width, width, width)
-        context = STAGE_FEATURES + JOB_FEATURES + 3 * width
+        context = STAGE_FEATURES + JOB_FEATURES + CLUSTER_FEATURES + 3 * width
         if tokenisation == "fused":
             self.embed_step = nn.Linear(CLUSTER_FEATURES + width + PREVIOUS_FEATURES + returns, d_model)
         else:
@@ -133,15 +139,23 @@ class CJSNet(TaskNet):
         return {**super().config(), "width": self.width, "rounds": self.rounds, "hidden": self.hidden}
 
     def observe(self, observations: Any, infos: Mapping[str, Any]) -> Steps:
-        """The padded observations as ragged columns (``agents.observations``), with each cluster's size and jobs.
+        """The padded observations as ragged columns (``agents.observations``), and int64 (S,) besides.
 
-        ``num_executors`` and ``jobs_in_system`` are int64 (S,).
+        ``num_executors``, ``jobs_in_system``, and ``source_executors``: those in the pool on offer, promised ones
+        included, which schedulers see (``ClusterView``); where ``infos`` do not tell, those on offer.
         """
         steps: Steps = dict(to_columns(observations))
         executors = observations["action_mask"].shape[1] - 1 - observations["stages"].shape[1]
-        steps["num_executors"] = np.full(len(observations["cluster"]), executors, dtype=np.int64)
         jobs = observations["cluster"][:, 1] * observations["job_mask"].shape[1]
+        if "clusters" in infos and "row" in infos:  # at play; not in a pool
+            source = infos["clusters"].outcomes["source_executors"][infos["row"]]
+        elif "view" in infos:
+            source = np.array([infos["view"].source_executors])
+        else:
+            source = np.rint(observations["cluster"][:, 0] * executors)
+        steps["num_executors"] = np.full(len(jobs), executors, dtype=np.int64)
         steps["jobs_in_system"] = np.rint(jobs).astype(np.int64)
+        steps["source_executors"] = source.astype(np.int64)
         return steps
 
     def embed(self, steps: Steps, previous: np.ndarray, returns: Tensor | None) -> Tokens:
@@ -151,7 +165,8 @@ class CJSNet(TaskNet):
         with torch.autocast(device.type, enabled=False):  # sums over stages need the precision
             stages, jobs, clusters = self._embeddings(graph)
             job = graph.stage_job
-            features = [graph.stages, graph.jobs[job], stages, jobs[job], clusters[graph.job_step[job]]]
+            step = graph.job_step[job]
+            features = [graph.stages, graph.jobs[job], graph.clusters[step], stages, jobs[job], clusters[step]]
             memory = Memory(graph, torch.cat(features, dim=1))
             if self.tokenisation == "fused":
                 parts = [graph.clusters, clusters, before]
@@ -215,8 +230,10 @@ class CJSNet(TaskNet):
         most, stage = graph.choice_most[choice], graph.choice_stage[choice]
         place = torch.arange(len(step), device=hidden.device).repeat_interleave(most)
         index = torch.arange(len(place), device=hidden.device) - (most.cumsum(0) - most)[place]
+        own = graph.own[graph.stage_job[stage]]
+        at = step[place]
         counts = _count_features(
-            index + 1, most[place], graph.supply[graph.stage_job[stage]][place], graph.sizes[step][place]
+            index + 1, most[place], own[place], graph.sizes[at], graph.offered[at], graph.wanted[at]
         )
         scores = self.executor_head(hidden[step], place, memory.contexts[stage], counts)
         table = hidden.new_full((len(hidden), int(most.max()) if len(most) else 1), MASKED)
@@ -263,13 +280,17 @@ class CJSNet(TaskNet):
 
 
 class _Scores(nn.Module):
-    """A perceptron that scores choices from a hidden state, what is known of each, and features of counts."""
+    """A perceptron that scores choices from a hidden state, what is known of each, and features of counts.
+
+    With counts it also aims at values of their first features: what is nearest to them scores best.
+    """
 
     def __init__(self, d_model: int, context: int, hidden: int, counts: int = 0):
         super().__init__()
         self.hidden = nn.Linear(d_model, hidden)
         self.context = nn.Linear(context, hidden)
         self.counts = nn.Linear(counts, hidden, bias=False) if counts else None
+        self.aim = nn.Sequential(nn.SiLU(), nn.Linear(hidden, 2 * AIMS)) if counts else None
         self.score = nn.Sequential(nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, 1))
 
     def forward(self, hidden: Tensor, place: Tensor, contexts: Tensor, counts: Tensor | None = None) -> Tensor:
@@ -277,12 +298,14 @@ class _Scores(nn.Module):
 
         There is a row of ``contexts`` for each choice, or, with ``counts``, for each of ``hidden``.
         """
-        if self.counts is None or counts is None:
-            inner = self.hidden(hidden)[place] + self.context(contexts)
-        else:
-            inner = (self.hidden(hidden) + self.context(contexts))[place] + self.counts(counts)
-        scores: Tensor = self.score(inner)[:, 0]
-        return scores
+        if self.counts is None or self.aim is None or counts is None:
+            scores: Tensor = self.score(self.hidden(hidden)[place] + self.context(contexts))[:, 0]
+            return scores
+        known = self.hidden(hidden) + self.context(contexts)
+        aims, sharpness = self.aim(known)[place].chunk(2, dim=1)
+        misses = (AIM * (counts[:, :AIMS] - aims)).square()
+        scores = self.score(known[place] + self.counts(counts))[:, 0]
+        return scores - (sharpness.clamp(max=HIGHEST).exp() * misses).sum(dim=1)
 
 
 def choices_of(steps: Steps) -> Choices:
@@ -322,13 +345,18 @@ def _graph(steps: Steps) -> Graph:
 
     waiting, running = seen[:, 0] * TASKS, seen[:, 1] * size[stage_step]
     demand, recent, path = seen[:, 2] * size[stage_step], seen[:, 3] * (RECENT_S / WORK_S), seen[:, 5]
-    schedulable = seen[:, 6] > 0
+    schedulable, ready = seen[:, 6] > 0, demand > 0
+    ready[edge[demand[edge[:, 0]] > 0, 1]] = False  # a parent needs executors
     after = np.zeros_like(path)
     np.maximum.at(after, edge[:, 0], path[edge[:, 1]])
     duration = np.maximum(path - after, 0.0)
     work = (waiting + 0.5 * running) * duration
     stage_features = [np.log1p(waiting), np.log1p(running), np.log1p(demand), _log(duration), _log(recent), _log(work)]
     stage_features += [_log(seen[:, 4]), _log(path), schedulable, seen[:, 7], seen[:, 2]]
+    longest = np.full(len(seen_jobs), 1e-3, dtype=np.float32)
+    np.maximum.at(longest, job[schedulable], path[schedulable])
+    shorter = np.log(longest[job] + 1e-3) - _log(path)
+    stage_features += [shorter, _log(np.maximum(shorter, 0.0))]
 
     def per_job(values: np.ndarray) -> np.ndarray:
         return np.bincount(job, values, len(seen_jobs))
@@ -337,13 +365,18 @@ def _graph(steps: Steps) -> Graph:
     jobs_in_system = np.log(np.maximum(_array(steps["jobs_in_system"]), 1))
     job_work = per_job(work)
     job_features = [_log(job_work), np.log1p(supply), np.log1p(limit), *seen_jobs[:, :3].T, np.log1p(seen_jobs[:, 3])]
-    job_features += [np.log1p(per_job(demand * schedulable)), np.log1p(per_job(demand * ~schedulable))]
+    job_features += [np.log1p(per_job(demand * schedulable)), np.log1p(per_job(demand * ~ready))]
     job_features += [per_job(schedulable) > 0, np.log1p(per_job(np.ones_like(demand)))]
     job_features += [np.log(size)[job_step], jobs_in_system[job_step]]
+    job_features += _order(_log(job_work), per_job(schedulable) > 0, job_step, number)
 
     total_work, choices = np.bincount(job_step, job_work, number), np.bincount(stage_step, schedulable, number)
     cluster_features = [np.log(size), jobs_in_system, np.log1p(cluster[:, 0] * size), cluster[:, 0], cluster[:, 2]]
     cluster_features += [can_decline_now, _log(total_work), np.log1p(choices)]
+    later = np.bincount(job_step, seen_jobs[:, 2] * per_job(demand * ~ready), number)  # of the source's job
+    offered, source = cluster[:, 0] * size, _array(steps["source_executors"]).astype(np.float32)
+    wanted = np.minimum(later, source).astype(np.float32)
+    cluster_features += [np.log1p(later), np.log1p(source), np.log1p(wanted), wanted / size]
 
     choice = choices_of(steps)
     return Graph(
@@ -354,7 +387,9 @@ def _graph(steps: Steps) -> Graph:
         torch.from_numpy(job_step),
         _floats(cluster_features),
         torch.from_numpy(size),
-        torch.from_numpy(supply),
+        torch.from_numpy(offered),
+        torch.from_numpy(wanted),
+        torch.from_numpy(np.maximum(supply - seen_jobs[:, 2] * (cluster[:, 0] * size)[job_step], 0.0)),
         torch.from_numpy(can_decline_now),
         torch.from_numpy(choice.step),
         torch.from_numpy(choice.stage),
@@ -364,6 +399,23 @@ def _graph(steps: Steps) -> Graph:
     )
 
 
+def _order(size: np.ndarray, counts: np.ndarray, step: np.ndarray, steps: int) -> list[np.ndarray]:
+    """Two features of each job, (j,), that tell nearly equal sizes apart.
+
+    The logarithms of what its ``size`` is above the least in its step, and of the number of smaller jobs there; jobs
+    count for others where ``counts``, bool (j,). ``step`` is int64 (j,), ascending, of ``steps``.
+    """
+    least = np.full(steps, np.inf)
+    np.minimum.at(least, step[counts], size[counts])
+    above = np.maximum(size - least[step], 0.0, where=np.isfinite(least[step]), out=np.zeros(len(size)))
+    order = np.lexsort((size, step))
+    smaller = np.cumsum(counts[order]) - counts[order]
+    first = np.searchsorted(step[order], np.arange(steps))
+    rank = np.empty(len(size))
+    rank[order] = smaller - smaller[np.minimum(first, max(len(size) - 1, 0))][step[order]] if len(size) else 0
+    return [np.log(above + 1e-2), np.log1p(rank)]
+
+
 def _previous_features(previous: np.ndarray, size: np.ndarray) -> np.ndarray:
     """float32 (S, 5) of the action before: whether there was one, whether it declined, its executors, its row."""
     executors = np.where(previous[:, 0] > 0, previous[:, 1] + 1, 0)
@@ -371,12 +423,18 @@ def _previous_features(previous: np.ndarray, size: np.ndarray) -> np.ndarray:
     return np.stack([*columns, np.maximum(previous[:, 0], 0) / 100], axis=1).astype(np.float32)
 
 
-def _count_features(count: Tensor, most: Tensor, supply: Tensor, size: Tensor) -> Tensor:
-    """float32 (k, 10) of giving ``count`` executors, of ``most``, to a stage whose job has ``supply`` of ``size``."""
-    given, left = count.float(), (most - count).float()
-    then = supply + given
-    columns = [given / size, given.log(), then / size, then.log(), then.log() - size.log(), given / most]
+def _count_features(count: Tensor, most: Tensor, own: Tensor, size: Tensor, offered: Tensor, wanted: Tensor) -> Tensor:
+    """float32 (k, 14) of giving ``count`` executors, of ``most``, to a stage whose job has ``own`` of ``size`` others.
+
+    The first are logarithms: of what the job has then, of what is given and of what is left over. Of those
+    ``offered`` the source's job has use for ``wanted`` later on.
+    """
+    given, left, rest = count.float(), (most - count).float(), offered - count
+    then = own + given
+    columns = [then.log(), given.log(), rest.clamp(min=0).log1p(), given / size, then / size, then.log() - size.log()]
+    columns += [given / most, own / size]
     columns += [(left == 0).float(), left.clamp(max=8) / 8, 1 / given, (count == 1).float()]
+    columns += [rest / size, rest / (wanted + 1)]
     return torch.stack(columns, dim=1)
 
 

@@ -1,6 +1,7 @@
 """Encoders and heads of job scheduling: what they see, what may be chosen, and what the choice depends on."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import gymnasium as gym
 import numpy as np
@@ -79,8 +80,8 @@ def test_it_knows_the_remaining_work_of_jobs_from_the_critical_paths():
     graph = net.embed(steps, np.full((len(views), 2), -1), None).memory.graph
     expected = np.concatenate([remaining_work_ms(view) for view in views]) / 100_000
     assert np.exp(graph.jobs[:, 0].numpy()) - 1e-3 == pytest.approx(expected, rel=1e-3, abs=1e-4)
-    supply = [job.supply for view in views for job in view.jobs]
-    assert graph.supply.tolist() == pytest.approx(supply)
+    own = [job.supply - (view.committable if job is view.source else 0) for view in views for job in view.jobs]
+    assert graph.own.tolist() == pytest.approx(np.maximum(own, 0), abs=1e-5)
     assert graph.sizes.tolist() == [10] * len(views)
     assert steps["jobs_in_system"].tolist() == [len(view.jobs) for view in views]
 
@@ -342,3 +343,20 @@ def test_clusters_of_different_sizes_stand_side_by_side():
         parts[: len(first), : first.shape[1]] = first
         parts[len(first) :, : second.shape[1]] = second
         assert joint.numpy() == pytest.approx(parts.numpy(), rel=1e-4, abs=1e-5)
+
+
+def test_the_pool_on_offer_is_seen_as_schedulers_see_it():
+    net = a_net()
+    differs = False
+    for observations, infos, views, _ in played()[::7]:
+        expected = [view.source_executors for view in views]
+        clusters = SimpleNamespace(outcomes=np.zeros(9, [("source_executors", np.int64)]))
+        clusters.outcomes["source_executors"][[8, 2, 5, 3]] = expected
+        told = {**infos, "clusters": clusters, "row": np.array([8, 2, 5, 3])}
+        assert net.observe(observations, told)["source_executors"].tolist() == expected
+        one = {name: part[:1] for name, part in observations.items()}
+        assert net.observe(one, {"view": views[0]})["source_executors"].tolist() == expected[:1]
+        on_offer = [view.committable for view in views]
+        assert net.observe(observations, {"clusters": clusters})["source_executors"].tolist() == on_offer
+        differs |= on_offer != expected
+    assert differs
