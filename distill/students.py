@@ -1,0 +1,172 @@
+"""``python -m distill distill``: a small hybrid Mamba student that follows a teacher.
+
+Mamba4Net (arXiv 2510.17147) distils NetLLM's decoder into Mamba layers. Recipe ``on-policy``, the default: first the
+teacher acts, then the student, and in both the teacher and the task's expert label every step (``distill.following``);
+at last the student learns from its own returns, and the teacher counts less and less. Recipe ``paper`` learns what the
+policies of a pool did and what the teacher says of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from agents.mamba4net.hybrid import PRESETS, HybridBackbone
+from agents.policy import load_policy
+from agents.sequence.model import SequenceModel
+from agents.sequence.policy import SequencePolicy
+from agents.sequence.vp import VPNet
+from distill import cloning
+from distill.following import Following, Weights
+from distill.lesson import TITLES, Lesson, Training
+from distill.pool import Pool
+from distill.source import Phase, Source
+from distill.weight_reuse import reuse
+
+INITS = {"random": "random", "cwr": "principled", "cwr-literal": "literal"}
+"""Arms of ``distill.weight_reuse`` by the name of an option."""
+OFFLINE, ON_POLICY, IMPROVE = "offline", "on-policy", "improve"
+RECIPES: dict[str, tuple[Phase, ...]] = {
+    "abr": (
+        Phase(OFFLINE, iterations=8, steps=24, keep=0, learning_rate=1e-3, warmup=30, last_rate=1.0),
+        Phase(ON_POLICY, iterations=40, steps=24, keep=8, learning_rate=1e-3, last_rate=0.02),
+        Phase(IMPROVE, iterations=24, steps=8, keep=1, learning_rate=4e-4, warmup=10, last_rate=0.02),
+    ),
+    "cjs": (
+        Phase(OFFLINE, iterations=1, steps=180, keep=0, learning_rate=1e-3, warmup=50, last_rate=1.0),
+        Phase(ON_POLICY, iterations=7, steps=180, keep=0, learning_rate=1e-3, last_rate=0.05),
+    ),
+    "vp": (Phase(ON_POLICY, iterations=5, steps=283, keep=1, learning_rate=1e-3, warmup=100),),
+}
+"""By task; paths depend on nobody's actions, so that there is one phase."""
+INNER = {
+    "abr": {OFFLINE: "imitate", ON_POLICY: "imitate", IMPROVE: "improve"},
+    "cjs": {OFFLINE: "imitate", ON_POLICY: "imitate"},
+    "vp": {ON_POLICY: "regress"},
+}
+"""What the task's own source calls the phases."""
+CLONE = "clone"
+ALPHA, BETA = 1.0, 0.3
+"""What the divergence from the teacher counts beside labels, and beside returns at first."""
+
+
+class Renamed:
+    """A task's source under other names of phases; a ``Source``."""
+
+    def __init__(self, source: Source, names: Mapping[str, str]):
+        self.source, self.names = source, names
+        self.validate, self.targets = source.validate, source.targets
+
+    def gather(self, phase: Phase, iteration: int, policy: SequencePolicy) -> Any:
+        """See ``Source``."""
+        return self.source.gather(self._inner(phase), iteration, policy)
+
+    def loss(self, phase: Phase, outputs: Any, targets: Any) -> Any:
+        """See ``Source``."""
+        return self.source.loss(self._inner(phase), outputs, targets)
+
+    def _inner(self, phase: Phase) -> Phase:
+        return replace(phase, name=self.names.get(phase.name, phase.name))
+
+
+@dataclass(frozen=True)
+class Distill(Training):
+    """Train a small hybrid Mamba student that follows a teacher, and score it."""
+
+    command: ClassVar[str] = "distill"
+    policy: ClassVar[str] = "mamba4net"
+
+    teacher: str = "netllm"
+    """Registered name of a sequence policy, or the folder of one."""
+    size: Literal["small", "medium", "paper"] = "small"
+    """0.26, 1.05 or 22.8 million weights behind the encoders."""
+    init: Literal["cwr", "cwr-literal", "random"] = "cwr"
+    """First weights: the teacher's, cut down as suits the task's tokens; as the paper cuts them; none of its."""
+    recipe: Literal["on-policy", "paper"] = "on-policy"
+    """on-policy: the student acts, teacher and expert label; paper: imitation of pools with the teacher's help."""
+    alpha: float = ALPHA
+    """Weight of the divergence from the teacher beside labels; 0: there is no teacher."""
+    beta: float = BETA
+    """The same beside returns, at first; it falls to a hundredth."""
+    temperature: float = 1.0
+    """Of the divergence between choices."""
+
+    def lesson(self, device: str) -> Lesson:
+        if min(self.alpha, self.beta) < 0 or not self.temperature > 0:
+            raise ValueError("alpha and beta must be 0 or more, temperature above 0")
+        options, pools, module = self.recipe_options(), [Pool(folder) for folder in self.pool], self.recipe_of()
+        if self.recipe == "paper" and not pools:
+            raise ValueError(f"recipe paper learns from pools: give --pool, made by distill collect --task {self.task}")
+        teacher = self._teacher(device)
+        theirs = teacher.model
+        backbone = HybridBackbone(PRESETS[self.size])
+        net = type(theirs.task)(backbone.d_model, **theirs.task.config())
+        timesteps = 0 if theirs.timestep is None else theirs.timestep.num_embeddings
+        model = SequenceModel(net, backbone, timesteps, theirs.context).to(device)
+        source: Source = module.make_source(net, pools, self.seed, options)
+        if isinstance(net, VPNet) and isinstance(theirs.task, VPNet):
+            theirs.task.previous_viewers = net.previous_viewers  # whom the source has found
+        phases = RECIPES[self.task]
+        if self.recipe == "paper":
+            source = cloning.Cloning(pools, net, teacher.scale, theirs.context, source.validate)
+            phases = cloning.phases(pools)
+        else:
+            source = Renamed(source, INNER[self.task])
+        phases = tuple(map(self._limited, phases))
+        beta = {IMPROVE: Weights(1.0, self.beta, last=0.01)}
+        alpha = {name: Weights(1.0, self.alpha, teacher_acts=name == OFFLINE) for name in (OFFLINE, ON_POLICY, CLONE)}
+        following = Following(source, teacher, phases, alpha | beta, self.temperature)
+
+        def initialise() -> None:
+            if self.init != "random":
+                data = source.gather(phases[0], 0, teacher)
+                assert data is not None
+                reuse(theirs, model, INITS[self.init], data, self.seed)
+
+        learned = module.describe(options, pools) if self.recipe != "paper" else "What the policies in the pools did."
+        return Lesson(
+            model,
+            following,
+            phases,
+            self.optimisation(),
+            identity={
+                "recipe": self.recipe,
+                "options": asdict(options),
+                "teacher": _config(teacher),
+                "init": self.init,
+                "alpha": self.alpha,
+                "beta": self.beta,
+                "temperature": self.temperature,
+                "model": {**model.config(), "backbone": backbone.config()},
+            },
+            data=f"{learned} The teacher `{self.teacher}` says of every step what it would do.",
+            summary=f"A sequence policy for {TITLES[self.task]} around a hybrid of Mamba-2 and attention layers "
+            f"({self.size}), distilled from `{self.teacher}`; first weights: {self.init}. Design, assumptions and "
+            "comparisons: docs/mamba4net.md.",
+            scale=teacher.scale,
+            initialise=initialise,
+        )
+
+    def _teacher(self, device: str) -> SequencePolicy:
+        teacher = load_policy(self.teacher, self.task, device=device)
+        if not isinstance(teacher, SequencePolicy):
+            raise ValueError(f"teacher {self.teacher!r} is no sequence policy; python -m distill teach makes one")
+        found = SequencePolicy(
+            teacher.model,
+            "greedy" if teacher.model.task.continuous else "sampled",
+            teacher.target,
+            teacher.scale,
+        )
+        found.bytes = teacher.bytes
+        return found
+
+    def _rows(self, folder: Path, device: str) -> dict[str, Any]:
+        return {**super()._rows(folder, device), "teacher": load_policy(self.teacher, self.task, device=device)}
+
+
+def _config(teacher: SequencePolicy) -> dict[str, Any]:
+    """What tells a teacher from another, as JSON."""
+    total = sum(float(value.double().abs().sum()) for value in teacher.model.state_dict().values())
+    return {**teacher.model.config(), "weights": repr(total)}

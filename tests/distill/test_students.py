@@ -1,0 +1,98 @@
+"""``python -m distill distill``: tiny students of each task on the real path."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from agents.netllm.checkpoint import load_policy_model
+from distill.__main__ import main
+from distill.learner import Learner
+
+SETTINGS = {
+    "abr": ["warm_up=1", "iterations=1", "improve=1", "sessions=8", "traces=2", "validation=4"],
+    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "improve=0"],
+    "vp": ["dataset=synthetic", "step=20"],
+}
+
+
+def words(kind, task, folder, *more):
+    found = [
+        kind,
+        "--task",
+        task,
+        "--out",
+        str(folder),
+        "--iterations",
+        "1",
+        "--steps",
+        "1",
+        "--batch",
+        "4",
+        "--no-score",
+    ]
+    for setting in SETTINGS[task]:
+        found += ["--set", setting]
+    return [*found, *more]
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def taught(request, tmp_path_factory):
+    """A task, and the folder of a teacher that has hardly learned anything."""
+    folder = tmp_path_factory.mktemp("teacher") / "run"
+    assert main(words("teach", request.param, folder)) == 0
+    return request.param, folder
+
+
+def test_a_student_follows_a_teacher_from_its_weights(taught, tmp_path):
+    task, teacher = taught
+    assert main(words("distill", task, tmp_path / "cwr", "--teacher", str(teacher))) == 0
+    assert main(words("distill", task, tmp_path / "random", "--teacher", str(teacher), "--init", "random")) == 0
+    config = json.loads((tmp_path / "cwr" / "config.json").read_text())
+    assert (config["policy"], config["task"], config["backbone"]["kind"]) == ("mamba4net", task, "hybrid")
+    model, _, size = load_policy_model(tmp_path / "cwr", "mamba4net")
+    assert sum(value.numel() for value in model.parameters()) < 2_000_000
+    assert size < (teacher / "model.safetensors").stat().st_size / 2
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("cwr", "random"))
+    assert any(not torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_killed_distillation_ends_in_the_same_bits(tmp_path, monkeypatch):
+    assert main(words("teach", "vp", tmp_path / "teacher")) == 0
+    more = ["--teacher", str(tmp_path / "teacher"), "--iterations", "2"]
+    assert main(words("distill", "vp", tmp_path / "straight", *more)) == 0
+    learn = Learner._learn
+
+    def killed(self, phase, first, iteration, data):
+        if iteration == 1:
+            raise KeyboardInterrupt
+        return learn(self, phase, first, iteration, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "_learn", killed)
+        assert main(words("distill", "vp", tmp_path / "killed", *more)) == 130
+    assert main(words("distill", "vp", tmp_path / "killed", *more)) == 0
+    one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("straight", "killed"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_the_papers_recipe_needs_a_pool(taught, tmp_path, capsys):
+    task, teacher = taught
+    assert main(words("distill", task, tmp_path, "--teacher", str(teacher), "--recipe", "paper")) != 0
+    assert "recipe paper learns from pools" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--teacher", "static"], "static"),
+        (["--teacher", "nowhere/to/be/found"], "there is no file or checkpoint folder"),
+        (["--alpha", "-1"], "alpha and beta must be 0 or more"),
+    ],
+)
+def test_impossible_arguments_are_one_line(more, message, tmp_path, capsys):
+    assert main(words("distill", "vp", tmp_path / "run", *more)) != 0
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
