@@ -150,8 +150,8 @@ def refit(
     """Fit the student's linear modules, one after the other, to what the teacher's put out on the same sequences.
 
     Where the student has fewer units than the teacher, it gets those that the others follow from best: the same in all
-    modules of these sizes, since some are added to each other. Modules whose inputs are as the teacher's are as they
-    were projected. Returns the names of those that were fitted.
+    modules of these sizes, since some are added to each other. Modules whose inputs are as the teacher's keep the
+    weights of their units. Returns the names of those that were fitted or cut.
 
     Arguments:
         teacher: what its modules did.
@@ -162,7 +162,7 @@ def refit(
         encoders: whether to fit what is in front of the backbone, or what is behind it.
     """
     axes = width_axes(task)
-    own = dict(_linear(student.task))
+    own, teachers = dict(_linear(student.task)), dict(_linear(task))
     units = _units(teacher, task, student.task, axes)
     fitted = []
     for name, call in teacher.items():
@@ -170,15 +170,21 @@ def refit(
             continue
         weight = own[name].weight
         outputs = torch.cat(call.outputs)
+        chosen = list(range(len(weight)))
         if 0 in axes[f"{name}.weight"]:
             outputs = outputs @ between.tokens.T
         elif outputs.shape[1] != len(weight):
-            chosen = units.get((outputs.shape[1], len(weight)))
-            if chosen is None:
+            if (outputs.shape[1], len(weight)) not in units:
                 continue
+            chosen = units[outputs.shape[1], len(weight)]
             outputs = outputs[:, chosen]
         inputs, before = inputs_of(student, name, data), torch.cat(call.inputs)
         if inputs.shape == before.shape and torch.dist(inputs, before) <= SAME * before.norm():
+            if len(teachers[name].weight) != len(weight) and 0 not in axes[f"{name}.weight"]:
+                weight.copy_(teachers[name].weight[chosen])
+                if own[name].bias is not None:
+                    own[name].bias.copy_(teachers[name].bias[chosen])
+                fitted.append(name)
             continue
         every = -(-len(inputs) // ROWS)
         refit_linear(own[name], inputs[::every], outputs[::every])
