@@ -60,6 +60,8 @@ class Teach(Training):
         arguments = dict(module.NET)
         if clone:
             arguments = {"tokenisation": "netllm", "returns": not net_class.continuous}
+        if hasattr(module, "net_arguments"):
+            arguments |= module.net_arguments(options, pools)
         if self.tokenisation:
             arguments["tokenisation"] = self.tokenisation
         net = net_class(backbone.d_model, **arguments)
@@ -89,7 +91,7 @@ class Teach(Training):
             names = ", ".join(f"`{name}`" for pool in pools for name in pool.policies)
             found.data = f"It imitates {names}, {sum(map(len, pools)):,} episodes. Chosen on validation data."
         elif hasattr(module, "initialise"):
-            found.initialise = partial(module.initialise, net, options)
+            found.initialise = partial(module.initialise, net, options, pools)
         return found
 
     def _backbone(self, device: str) -> ScratchBackbone | AdaptedBackbone:

@@ -91,7 +91,7 @@ def phases(options: Options, pools: Sequence[Pool]) -> tuple[Phase, ...]:
     return tuple(found)
 
 
-def initialise(net: TaskNet, options: Options) -> None:
+def initialise(net: TaskNet, options: Options, pools: Sequence[Pool] = ()) -> None:
     """Have the encoders and heads imitate the rule where it plays, while the backbone says nothing.
 
     A backbone needs small steps, with which sharp comparisons take long to learn; without one that is a minute's work.
