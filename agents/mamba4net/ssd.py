@@ -63,9 +63,12 @@ def _quadratic(
     values = (x.float() * dt[..., None]).transpose(1, 2)  # (rows, heads, length, headdim)
     b, c = b.float().transpose(1, 2), c.float().transpose(1, 2)  # (rows, groups, length, d_state)
 
-    # (rows, heads, length): log of what each token leaves of a state before the first one
-    faded = (dt * a).cumsum(dim=1).transpose(1, 2).contiguous()
-    between = faded[..., :, None] - faded[..., None, :]
+    # (rows, heads, length): log of what each token leaves of a state before the first one. Differences are needed to
+    # single precision where the sums are large (heads that are reset now and then): so these are a number and the rest
+    precise = (dt.double() * a.double()).cumsum(dim=1).transpose(1, 2)
+    faded = precise.float().contiguous()
+    lacking = (precise - faded).float().detach()
+    between = (faded[..., :, None] - faded[..., None, :]).add_(lacking[..., :, None]).sub_(lacking[..., None, :])
     later = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
     decay = between.masked_fill_(later, -torch.inf).exp_().view(rows, groups, shared, length, length)
     scores = (c @ b.mT)[:, :, None] * decay
@@ -78,7 +81,7 @@ def _quadratic(
     if not final:
         return y.transpose(1, 2), None
 
-    left = (faded[..., -1:] - faded).exp()[..., None]  # of each token, behind the last one
+    left = (faded[..., -1:] - faded + (lacking[..., -1:] - lacking)).exp()[..., None]  # of each token, in the end
     kept = (values * left).view(rows, groups, shared, length, headdim).transpose(3, 4)
     added = kept.reshape(rows, groups, shared * headdim, length) @ b
     after = added.view(rows, heads, headdim, d_state).float()

@@ -105,3 +105,18 @@ def test_strong_decay_does_not_overflow():
     assert all(tensor.grad.isfinite().all() for tensor in (x, dt, b, c))
     alone = (x * dt[..., None] * (b * c).sum(dim=3, keepdim=True)).detach()
     torch.testing.assert_close(y.detach(), alone, atol=1e-4, rtol=1e-5)  # nothing is left of the token before
+
+
+def test_heads_that_are_reset_now_and_then_lose_no_precision():
+    """Sums of decays reach tens of thousands; what is left between resets is still known to single precision."""
+    x, dt, a, b, c = inputs(2)
+    dt[:, ::3] = 200
+    dt[:, 1::3] = 1e-2
+    dt[:, 2::3] = 1e-3
+    a = torch.full_like(a, -16)
+    y, state = written_out(x, dt, a, b, c)
+    found, after = ssd(*single([x, dt, a, b, c]), final=True)
+    torch.testing.assert_close(found, y.float(), atol=1e-5 * float(y.abs().max()), rtol=0)
+    small = found[:, 2::3] - y[:, 2::3].float()  # two tokens behind a reset
+    assert float(small.abs().max()) < 2e-5 * float(y[:, 2::3].abs().max())
+    torch.testing.assert_close(after, state.float(), atol=1e-5 * float(state.abs().max()), rtol=0)
