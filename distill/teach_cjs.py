@@ -26,8 +26,10 @@ from distill.source import Phase
 from netenvs.cjs.engines import ClusterOptions, FastEngine, make_engine
 from netenvs.cjs.rules import Rule
 
-IMITATE, IMPROVE = "imitate", "improve"
+IMITATE, GENTLE, IMPROVE = "imitate", "improve gently", "improve"
 """Phases: the decisions of ``capped-srpt`` wherever the policy gets to; what came of others in imagined futures."""
+WEIGHTS = {GENTLE: 1.0, IMPROVE: 40.0}
+"""Of a gain of one standard deviation, against a unit of log-probability of all that was judged."""
 NET: dict[str, Any] = {"tokenisation": "fused"}
 CONTEXT = 32
 """Decisions that the policy sees at once; episodes have hundreds to thousands."""
@@ -49,7 +51,7 @@ class Options:
 
     workload: str = "tpch"
     """Job templates, see docs/cjs_workloads.md."""
-    improve: int = 8
+    improve: int = 5
     """Iterations of one-step rollouts on top of capped-srpt, which follow the imitation of it; 0: none."""
     samples: int = 4
     """Imagined futures of each decision in them."""
@@ -85,9 +87,11 @@ class Options:
 def phases(options: Options, pools: Sequence[Pool]) -> tuple[Phase, ...]:
     """What a training consists of."""
     found = [Phase(IMITATE, iterations=5, steps=120, keep=0, learning_rate=6e-4, warmup=50, last_rate=0.1)]
-    for done in range(0, options.improve, 2):  # none of them learns from what the imitation has gathered
-        number, rate = min(2, options.improve - done), 1e-4 * (1 - 0.9 * done / options.improve)
-        found.append(Phase(IMPROVE, number, steps=25, keep=done + 1, learning_rate=rate, warmup=5, last_rate=1.0))
+    if options.improve:
+        number = min(2, options.improve)
+        found.append(Phase(GENTLE, number, steps=25, keep=1, learning_rate=1e-4, warmup=5, last_rate=1.0))
+    for done in range(2, options.improve):  # all but what the imitation has gathered is learned from
+        found.append(Phase(IMPROVE, 1, steps=150, keep=done + 1, learning_rate=5e-4, warmup=10, last_rate=0.3))
     return tuple(found)
 
 
@@ -148,10 +152,10 @@ class JobSequences:
     """Episodes of clusters of several sizes, played by the policy in training; a ``Source``.
 
     ``IMITATE``: in the first iteration ``capped-srpt`` plays, then the policy, and every decision is labelled by the
-    rule; what the policies in the pools decided is imitated beside it. ``IMPROVE``: of stretches of ``CONTEXT``
-    decisions all are judged (``agents.cjs.rollout_expert``): what the policy did, the rule's decision, and those of its
-    variants. The policy's probabilities then follow the job-seconds that each saves: gains are noisy, but they enter
-    linearly, so that the noise averages out over states, which it would not if the best of them were imitated.
+    rule; what the policies in the pools decided is imitated beside it. ``GENTLE`` and ``IMPROVE``: all decisions of
+    some stretches of ``CONTEXT`` are judged (``agents.cjs.rollout_expert``): what the policy did, what the rule would
+    do, and what its variants would. The policy's probabilities then follow the job-seconds that each saves: gains are
+    noisy, but they enter linearly, so that the noise averages out over states; it would not if the best were imitated.
     """
 
     def __init__(self, net: TaskNet, pools: Sequence[Pool], seed: int, options: Options):
@@ -184,8 +188,9 @@ class JobSequences:
         action = targets["action"]
         if phase.name == IMITATE:
             return _imitation_loss(outputs, action)
+        weight = WEIGHTS[phase.name]
         stage, executors = (
-            expected_gain(logits, targets[f"{name}_choice"], targets[f"{name}_gain"])
+            expected_gain(logits, targets[f"{name}_choice"], weight * targets[f"{name}_gain"])
             for name, logits in zip(("stage", "executors"), outputs, strict=True)
         )
         return -stage - executors * (action[:, 0] > 0)
