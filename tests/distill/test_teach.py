@@ -7,9 +7,10 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel, LlamaConfig
 
+from agents.abr import scores
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
-from distill import card, teach
+from distill import card, teach, teach_abr
 from distill.__main__ import main
 from distill.learner import Learner
 
@@ -163,3 +164,12 @@ def test_weights_of_another_task_are_refused(backbone, tmp_path):
 def test_commands_of_cards_do_not_name_folders(monkeypatch):
     monkeypatch.setattr("sys.argv", ["distill", "teach", "--task", "vp", "--out", "/somewhere", "--seed", "3"])
     assert teach.Teach("vp")._command() == "python -m distill teach --task vp --seed 3"
+
+
+def test_test_traces_choose_nothing(netllm_abr, tmp_path, monkeypatch):
+    loaded = []
+    for module in (teach_abr, scores):
+        original = module.load_traces
+        monkeypatch.setattr(module, "load_traces", lambda spec, load=original: loaded.append(spec) or load(spec))
+    assert main(command("abr", tmp_path, "--no-score")) == 0
+    assert {spec for spec in loaded if isinstance(spec, str)} == {"fcc-train-clean", "fcc-valid-clean"}
