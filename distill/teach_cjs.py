@@ -51,7 +51,7 @@ class Options:
 
     workload: str = "tpch"
     """Job templates, see docs/cjs_workloads.md."""
-    improve: int = 5
+    improve: int = 9
     """Iterations of one-step rollouts on top of capped-srpt, which follow the imitation of it; 0: none."""
     samples: int = 4
     """Imagined futures of each decision in them."""
