@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 import tyro
 
-from agents.netllm.checkpoint import save_policy
+from agents.sequence.checkpoint import save_policy
 from agents.sequence.model import SequenceModel
 from agents.training import CHECKPOINT, Run
 from distill import card

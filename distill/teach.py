@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import ClassVar, Literal
 
-from agents.netllm.checkpoint import TASKS
 from agents.netllm.load import AdaptedBackbone, ScratchBackbone, load_backbone, small_llama
+from agents.sequence.checkpoint import TASKS
 from agents.sequence.model import SequenceModel
 from distill import cloning
 from distill.from_pool import returns_scale

@@ -51,7 +51,7 @@ class Options:
 
     workload: str = "tpch"
     """Job templates, see docs/cjs_workloads.md."""
-    improve: int = 9
+    improve: int = 4
     """Iterations of one-step rollouts on top of capped-srpt, which follow the imitation of it; 0: none."""
     samples: int = 4
     """Imagined futures of each decision in them."""

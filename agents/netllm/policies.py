@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import torch
 
-from agents.netllm.checkpoint import load_policy_model
 from agents.netllm.load import AdaptedBackbone
 from agents.pretrained import CHECKPOINTS
+from agents.sequence.checkpoint import load_policy_model
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.vp import VPNet
 from agents.vp.predictor import PREVIOUS_VIEWERS

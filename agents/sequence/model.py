@@ -148,7 +148,7 @@ class SequenceModel(nn.Module):
         return self.norm(embeddings)
 
     def step(self, tokens: Tokens, numbers: Tensor, cache: Cache) -> Tensor:
-        """(rows, d_model): hidden state of the last of the new tokens of each row; ``numbers`` are those of the steps."""
+        """(rows, d_model): hidden state of the last new token of each row; ``numbers`` are those of the steps."""
         counts = tokens.counts
         rows = torch.arange(len(counts), device=counts.device)
         row = rows.repeat_interleave(counts)

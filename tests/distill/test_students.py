@@ -6,13 +6,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from agents.netllm.checkpoint import load_policy_model
+from agents.sequence.checkpoint import load_policy_model
 from distill.__main__ import main
 from distill.learner import Learner
 
 SETTINGS = {
     "abr": ["warm_up=1", "iterations=1", "improve=1", "sessions=8", "traces=2", "validation=4"],
-    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "improve=0"],
+    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "warm_up=3", "improve=0"],
     "vp": ["dataset=synthetic", "step=20"],
 }
 

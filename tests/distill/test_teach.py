@@ -16,7 +16,7 @@ from distill.learner import Learner
 
 SETTINGS = {
     "abr": ["warm_up=1", "traces=2", "sessions=8", "validation=4"],
-    "cjs": ["workload=synthetic", "sizes=4x3,6x3", "episodes=4", "validation=2"],
+    "cjs": ["workload=synthetic", "sizes=4x3,6x3", "episodes=4", "validation=2", "warm_up=3", "improve=1", "judged=1"],
     "vp": ["dataset=synthetic", "step=20"],
 }
 PLAYED = {

@@ -8,8 +8,8 @@ import torch
 from toy_sequence import ToyNet
 
 from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig, restore_backbone
-from agents.netllm import checkpoint
 from agents.netllm.load import small_llama
+from agents.sequence import checkpoint
 from agents.sequence.model import SequenceModel
 
 LENGTH = 40

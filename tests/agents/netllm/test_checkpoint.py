@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from toy_sequence import ToyNet, toy_sequences
 
-from agents.netllm import checkpoint
-from agents.netllm.checkpoint import load_policy_model, save_policy
 from agents.netllm.load import ScratchBackbone, load_backbone
+from agents.sequence import checkpoint
+from agents.sequence.checkpoint import load_policy_model, save_policy
 from agents.sequence.model import SequenceModel
 
 SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.netllm.checkpoint import save_policy
 from agents.netllm.load import ScratchBackbone
 from agents.policy import load_policy
 from agents.rollout import EpisodeSpec, play
+from agents.sequence.checkpoint import save_policy
 from agents.sequence.model import SequenceModel
 from agents.sequence.vp import VPNet
 
