@@ -6,6 +6,7 @@ from torch import nn
 
 from agents.netllm.backbone import FAMILIES, HFBackbone
 from agents.netllm.load import ScratchBackbone, load_backbone, small_llama
+from agents.sequence.testing import check_backbone
 
 LENGTH = 40
 CASES = [
@@ -35,58 +36,8 @@ def whole(backbone, embeddings):
 
 
 @pytest.mark.parametrize(("family", "changes"), CASES)
-def test_states_are_causal_and_padding_is_not_seen(load, family, changes):
-    backbone = load(family, **changes)
-    embeddings = torch.randn(3, LENGTH, backbone.d_model)
-    states = whole(backbone, embeddings)
-    lengths = torch.tensor([LENGTH, 25, 1])
-    padded = embeddings.clone()
-    for row, length in enumerate(lengths):
-        padded[row, length:] = 1000 * torch.randn(LENGTH - int(length), backbone.d_model)
-    with torch.no_grad():
-        found = backbone(padded, lengths)
-    for row, length in enumerate(lengths):
-        torch.testing.assert_close(found[row, :length], states[row, :length], atol=1e-5, rtol=0)
-    changed = embeddings.clone()
-    changed[:, 20, 0] += 1
-    moved = (whole(backbone, changed) - states).abs().amax(dim=2)
-    assert float(moved[:, :20].max()) < 1e-5
-    assert float(moved[:, 20:23].amax(dim=0).min()) > 1e-3  # later states do see it
-
-
-@pytest.mark.parametrize(("family", "changes"), CASES)
-def test_steps_give_the_states_of_the_whole(load, family, changes):
-    """Chunks of random lengths, also none; rows begin anew, are dropped, added and put in another order."""
-    backbone = load(family, **changes)
-    draw = torch.Generator().manual_seed(0)
-    sequences = torch.randn(15, LENGTH, backbone.d_model, generator=draw)
-    states = whole(backbone, sequences)
-    rows = [0, 1, 2]  # which sequence each row of the cache holds
-    at = [0, 0, 0]
-    fresh = 3
-    cache = backbone.init_cache(3)
-    compared = 0
-    for turn in range(30):
-        if turn in (6, 12, 18):
-            new = [[2, -1, 0], [1, 0], [-1, 1, -1, 0]][turn // 6 - 1]
-            cache.select(torch.tensor(new))
-            rows = [fresh + k if old < 0 else rows[old] for k, old in enumerate(new)]
-            at = [0 if old < 0 else at[old] for old in new]
-            fresh += 4
-        n = int(torch.randint(1, 6, (1,), generator=draw))
-        counts = torch.randint(0, n + 1, (len(rows),), generator=draw)
-        counts = torch.minimum(counts, LENGTH - torch.tensor(at))
-        chunk = 100 * torch.randn(len(rows), n, backbone.d_model, generator=draw)
-        for row, count in enumerate(counts.tolist()):
-            chunk[row, :count] = sequences[rows[row], at[row] : at[row] + count]
-        found = backbone.step(chunk, cache, counts)
-        for row, count in enumerate(counts.tolist()):
-            expected = states[rows[row], at[row] : at[row] + count]
-            torch.testing.assert_close(found[row, :count], expected, atol=1e-4, rtol=0)
-            at[row] += count
-            compared += count
-    assert compared > 100
-    assert max(at) > 24
+def test_families_keep_the_contract(load, family, changes):
+    check_backbone(load(family, **changes), tolerance=1e-4)
 
 
 def test_a_cache_is_no_longer_than_its_longest_row(load):

@@ -7,6 +7,7 @@ from toy_sequence import GRUBackbone, ToyNet, toy_model, toy_sequences
 
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.policy import SequencePolicy
+from agents.sequence.testing import check_backbone
 
 
 def actions_of(sequences, seed=1):
@@ -60,6 +61,23 @@ def test_windows_cut_sequences_and_lose_nothing():
 def test_backbone_and_encoders_must_fit():
     with pytest.raises(ValueError, match="encoders are for d_model 16, the backbone has 8"):
         SequenceModel(ToyNet(), GRUBackbone(8))
+
+
+def test_the_contract_of_backbones_tells():
+    check_backbone(GRUBackbone())
+
+    class Forgetful(GRUBackbone):
+        def step(self, embeddings, cache, lengths=None):
+            cache.select(torch.full((len(embeddings),), -1))
+            return super().step(embeddings, cache, lengths)
+
+    class Clairvoyant(GRUBackbone):
+        def forward(self, embeddings, lengths=None):
+            return super().forward(embeddings) + embeddings.mean(dim=1, keepdim=True)
+
+    for backbone in (Forgetful(), Clairvoyant()):
+        with pytest.raises(AssertionError):
+            check_backbone(backbone)
 
 
 class Play:
