@@ -374,7 +374,8 @@ def _play(
         if not len(live):
             break
         seen = {name: part[live] for name, part in engine.observation._asdict().items()}
-        infos = {"row": live, "clusters": engine}
+        infos: dict[str, Any] = {name: engine.outcomes[name][live] for name in ("jobs_done", "mean_jct_s")}
+        infos |= {"row": live, "clusters": engine}
         wanted = engine.decide(rule)[live] if labels or policy is None else np.full((len(live), 2), -1)
         acted = wanted if policy is None else policy.act_batch(seen, infos)
         candidates, gains_s = np.full((len(live), MOST, 2), -1), np.zeros((len(live), MOST), np.float32)
