@@ -126,3 +126,18 @@ def test_what_is_no_policy():
         check_policy(OutOfRange(), "abr")
     with pytest.raises(PolicyError, match="unknown task"):
         check_policy(Remembers(), "xyz")
+
+
+def test_tolerance_is_for_numbers_that_depend_on_the_batch():
+    class Rounded(BatchPolicy):
+        """Stands still, but for the size of the batch."""
+
+        name = "rounded"
+
+        def act_batch(self, observations, infos):
+            last = np.asarray(observations["history"])[:, -1:]
+            return np.repeat(last + 1e-4 * len(last), 20, axis=1).astype(np.float32)
+
+    with pytest.raises(AssertionError, match="depend on the batch size"):
+        check_policy(Rounded(), "vp")
+    check_policy(Rounded(), "vp", tolerance=1e-2)
