@@ -10,16 +10,14 @@ Its word embeddings are zeros: policies feed embeddings of their own.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import NemotronHConfig, NemotronHModel
-from transformers.utils import logging
 
 from agents.mamba4net.hybrid import ATTENTION, MAMBA, MLP, HybridBackbone, HybridConfig
+from agents.netllm.load import one_line, quiet
 
 KINDS = {MAMBA: "linear_attention", ATTENTION: "full_attention", MLP: "mlp"}
 """Blocks as transformers names them."""
@@ -109,7 +107,7 @@ def to_nemotron_h(backbone: HybridBackbone) -> NemotronHModel:
 
 def save_nemotron_h(backbone: HybridBackbone, folder: Path) -> None:
     """Write ``config.json`` and ``model.safetensors`` as transformers reads them."""
-    with _quiet():
+    with quiet():
         to_nemotron_h(backbone).save_pretrained(folder)
 
 
@@ -125,7 +123,7 @@ def from_nemotron_h(folder: Path) -> HybridBackbone:
     try:
         config = NemotronHConfig.from_pretrained(str(folder), **local)
     except Exception as error:
-        raise ValueError(f"{folder}: {_one_line(error)}; {remedy}") from error
+        raise ValueError(f"{folder}: {one_line(error)}; {remedy}") from error
     if config.model_type != NemotronHConfig.model_type:
         raise ValueError(f"{folder}: a model of type {config.model_type!r}; {remedy}")
     try:
@@ -134,12 +132,12 @@ def from_nemotron_h(folder: Path) -> HybridBackbone:
         raise ValueError(f"{folder}: {error}") from error
     read: Any = NemotronHModel.from_pretrained
     try:
-        with _quiet():
+        with quiet():
             model, info = read(
                 str(folder), config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **local
             )
     except Exception as error:
-        raise ValueError(f"{folder}: {_one_line(error)}; {remedy}") from error
+        raise ValueError(f"{folder}: {one_line(error)}; {remedy}") from error
     weights = {name: value for name, value in model.state_dict().items() if name != EMBEDDINGS}
     if missing := sorted(weights.keys() & info["missing_keys"]):
         raise ValueError(f"{folder}: {len(missing)} weights are missing, {missing[0]} first; {remedy}")
@@ -148,21 +146,3 @@ def from_nemotron_h(folder: Path) -> HybridBackbone:
     backbone = HybridBackbone(shape)
     backbone.load_state_dict(weights)
     return backbone.eval()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars, no reports of weights that are not there."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200].rstrip(" .:") or type(error).__name__

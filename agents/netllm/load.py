@@ -54,7 +54,7 @@ class ScratchBackbone(HFBackbone):
             family_of(config)
             network = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
         except Exception as error:
-            raise ValueError(f"no backbone can be made of {shape}: {_one_line(error)}") from error
+            raise ValueError(f"no backbone can be made of {shape}: {one_line(error)}") from error
         super().__init__(network)
         self.shape = shape
 
@@ -231,16 +231,16 @@ def _read(name: str, folder: Path, dtype: str) -> PreTrainedModel:
     if (folder / "adapter_config.json").exists():
         raise ValueError(f"backbone {name!r}: an adapter, not a model; merge it into its model and give that")
     try:
-        with _quiet():
+        with quiet():
             config = AutoConfig.from_pretrained(str(folder), **local)
     except Exception as error:
-        raise ValueError(f"backbone {name!r}: {_one_line(error)}; {remedy}") from error
+        raise ValueError(f"backbone {name!r}: {one_line(error)}; {remedy}") from error
     try:
         family_of(config)
     except ValueError as error:
         raise ValueError(f"backbone {name!r}: {error}") from error
     try:
-        with _quiet():
+        with quiet():
             network, info = AutoModel.from_pretrained(
                 str(folder),
                 dtype=dtype if dtype == "auto" else getattr(torch, dtype),
@@ -250,7 +250,7 @@ def _read(name: str, folder: Path, dtype: str) -> PreTrainedModel:
                 **local,
             )
     except Exception as error:
-        raise ValueError(f"backbone {name!r}: {_one_line(error)}; {remedy}") from error
+        raise ValueError(f"backbone {name!r}: {one_line(error)}; {remedy}") from error
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"backbone {name!r}: its files lack {len(missing)} weights, {missing[0]} first; {remedy}")
     if not all(bool(value.isfinite().all()) for value in network.parameters()):
@@ -265,7 +265,7 @@ def _to(backbone: Placed, device: str) -> Placed:
     try:
         return backbone.to(device)
     except (RuntimeError, AssertionError) as error:  # assertion: torch without CUDA
-        raise ValueError(f"device {device!r}: {_one_line(error)}") from error
+        raise ValueError(f"device {device!r}: {one_line(error)}") from error
 
 
 def _with_adapter(network: PreTrainedModel, lora: Mapping[str, Any]) -> nn.Module:
@@ -289,7 +289,7 @@ def _is_linear(module: nn.Module) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars and reports of unused heads."""
     logging = transformers.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -303,5 +303,6 @@ def _quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """The message of an error without its line breaks, cut off where it is long."""
     return " ".join(str(error).split())[:200].rstrip(" .:") or type(error).__name__

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import torch
+from killed import killed_in
 from safetensors.torch import load_file
 
 from agents.sequence.checkpoint import load_policy_model
 from distill.__main__ import main
-from distill.learner import Learner
 
 SETTINGS = {
     "abr": ["warm_up=1", "iterations=1", "improve=1", "sessions=8", "traces=2", "validation=4"],
@@ -58,19 +58,11 @@ def test_a_student_follows_a_teacher_from_its_weights(taught, tmp_path):
     assert any(not torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_a_killed_distillation_ends_in_the_same_bits(tmp_path, monkeypatch):
+def test_a_killed_distillation_ends_in_the_same_bits(tmp_path):
     assert main(words("teach", "vp", tmp_path / "teacher")) == 0
     more = ["--teacher", str(tmp_path / "teacher"), "--iterations", "2", "--init", "random"]
     assert main(words("distill", "vp", tmp_path / "straight", *more)) == 0
-    learn = Learner._learn
-
-    def killed(self, phase, first, iteration, data):
-        if iteration == 1:
-            raise KeyboardInterrupt
-        return learn(self, phase, first, iteration, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "_learn", killed)
+    with killed_in(1):
         assert main(words("distill", "vp", tmp_path / "killed", *more)) == 130
     assert main(words("distill", "vp", tmp_path / "killed", *more)) == 0
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("straight", "killed"))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from killed import killed_in
 from safetensors.torch import load_file
 from transformers import AutoModel, LlamaConfig
 
@@ -12,7 +13,6 @@ from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from distill import card, teach, teach_abr
 from distill.__main__ import main
-from distill.learner import Learner
 
 SETTINGS = {
     "abr": ["warm_up=1", "traces=2", "sessions=8", "validation=4"],
@@ -75,18 +75,10 @@ def test_each_task_is_taught_on_a_model_from_disk_and_plays(task, backbone, tmp_
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_killed_training_ends_in_the_same_bits(task, backbone, tmp_path, monkeypatch):
+def test_a_killed_training_ends_in_the_same_bits(task, backbone, tmp_path):
     more = ["--no-score", "--iterations", "2"]
     assert main(command(task, tmp_path / "straight", *more, backbone=backbone)) == 0
-    learn = Learner._learn
-
-    def killed(self, phase, first, iteration, data):
-        if iteration == 1:
-            raise KeyboardInterrupt
-        return learn(self, phase, first, iteration, data)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "_learn", killed)
+    with killed_in(1):
         assert main(command(task, tmp_path / "killed", *more, backbone=backbone)) == 130
     assert main(command(task, tmp_path / "killed", *more, backbone=backbone)) == 0
     assert same(tmp_path / "straight", tmp_path / "killed")
