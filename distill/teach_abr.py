@@ -131,7 +131,7 @@ def describe(options: Options, pools: Sequence[Pool]) -> str:
 def initialise(net: TaskNet, options: Options, pools: Sequence[Pool] = ()) -> None:
     """Train encoder and head alone, ``options.warm_up`` iterations long; torch's seed determines how.
 
-    They learn twenty times as fast as with the backbone, which then begins with a token that tells what matters.
+    They learn much faster than with the backbone, which then begins with a token that tells what matters.
     """
     if not isinstance(net, ABRNet) or net.tokenisation != "fused" or net.returns or not options.warm_up:
         return
