@@ -13,13 +13,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from agents.mamba4net.hybrid import PRESETS, HybridBackbone
 from agents.policy import load_policy
+from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.vp import VPNet
 from distill import cloning
 from distill.following import Following, Weights
+from distill.labelled import Labelled
 from distill.lesson import TITLES, Lesson, Training
 from distill.pool import Pool
 from distill.source import Phase, Source
@@ -47,9 +51,25 @@ INNER = {
     "vp": {ON_POLICY: "regress"},
 }
 """What the task's own source calls the phases."""
+ENCODERS: dict[str, dict[str, dict[str, int]]] = {
+    "small": {"abr": {"width": 128}, "cjs": {"hidden": 64}, "vp": {"hidden": 96, "width": 32}},
+}
+"""By size and task: arguments of encoders and heads that differ from the teacher's."""
+REUSE_STEPS = 8000
+"""Of sequences that first weights are fitted to."""
 CLONE = "clone"
 ALPHA, BETA = 1.0, 0.3
 """What the divergence from the teacher counts beside labels, and beside returns at first."""
+
+
+def make_student(teacher: SequenceModel, backbone: Backbone, encoders: Mapping[str, int]) -> SequenceModel:
+    """A model with random weights that reads and decides what ``teacher`` does, around another backbone.
+
+    ``encoders``: arguments of encoders and heads that differ from the teacher's, see ``ENCODERS``.
+    """
+    net = type(teacher.task)(backbone.d_model, **{**teacher.task.config(), **encoders})
+    timesteps = 0 if teacher.timestep is None else teacher.timestep.num_embeddings
+    return SequenceModel(net, backbone, timesteps, teacher.context)
 
 
 class Renamed:
@@ -81,7 +101,7 @@ class Distill(Training):
     teacher: str = "netllm"
     """Registered name of a sequence policy, or the folder of one."""
     size: Literal["small", "medium", "paper"] = "small"
-    """0.26, 1.05 or 22.8 million weights behind the encoders."""
+    """0.13, 1.05 or 22.8 million weights behind the encoders."""
     init: Literal["cwr", "cwr-literal", "random"] = "cwr"
     """First weights: the teacher's, cut down as suits the task's tokens; as the paper cuts them; none of its."""
     recipe: Literal["on-policy", "paper"] = "on-policy"
@@ -92,6 +112,8 @@ class Distill(Training):
     """The same beside returns, at first; it falls to a hundredth."""
     temperature: float = 1.0
     """Of the divergence between choices."""
+    precision: Literal["bf16", "fp32"] = "fp32"
+    """Of matrix products; in those of the small student bf16 saves nothing on a CPU."""
 
     def lesson(self, device: str) -> Lesson:
         if min(self.alpha, self.beta) < 0 or not self.temperature > 0:
@@ -102,9 +124,9 @@ class Distill(Training):
         teacher = self._teacher(device)
         theirs = teacher.model
         backbone = HybridBackbone(PRESETS[self.size])
-        net = type(theirs.task)(backbone.d_model, **theirs.task.config())
-        timesteps = 0 if theirs.timestep is None else theirs.timestep.num_embeddings
-        model = SequenceModel(net, backbone, timesteps, theirs.context).to(device)
+        model = make_student(theirs, backbone, ENCODERS.get(self.size, {}).get(self.task, {}))
+        net = model.task
+        model.to(device)
         source: Source = module.make_source(net, pools, self.seed, options)
         if isinstance(net, VPNet) and isinstance(theirs.task, VPNet):
             theirs.task.previous_viewers = net.previous_viewers  # whom the source has found
@@ -123,7 +145,7 @@ class Distill(Training):
             if self.init != "random":
                 data = source.gather(phases[0], 0, teacher)
                 assert data is not None
-                reuse(theirs, model, INITS[self.init], data, self.seed)
+                reuse(theirs, model, INITS[self.init], _some(data, self.seed), self.seed)
 
         learned = module.describe(options, pools) if self.recipe != "paper" else "What the policies in the pools did."
         return Lesson(
@@ -164,6 +186,13 @@ class Distill(Training):
 
     def _rows(self, folder: Path, device: str) -> dict[str, Any]:
         return {**super()._rows(folder, device), "teacher": load_policy(self.teacher, self.task, device=device)}
+
+
+def _some(data: Labelled, seed: int) -> Labelled:
+    """About ``REUSE_STEPS`` steps of whole sequences, drawn at random."""
+    order = np.random.default_rng(seed).permutation(len(data))
+    enough = int(np.searchsorted(data.sequences.lengths[order].cumsum(), REUSE_STEPS)) + 1
+    return data.take(np.sort(order[:enough]))
 
 
 def _config(teacher: SequencePolicy) -> dict[str, Any]:
