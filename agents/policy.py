@@ -151,6 +151,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "genet": Entry("agents.abr.genet:Genet"),
         "udr": Entry("agents.abr.genet:UDR"),
         "netllm": Entry("agents.netllm.policies:NetLLMABR"),
+        "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetABR"),
     },
     "cjs": {
         "random": Entry("agents.cjs.simple:Random", baseline=False),
@@ -165,6 +166,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "decima-released": Entry("agents.cjs.decima_released:DecimaReleased", dataset="decima-weights"),
         "decima": Entry("agents.cjs.decima:Decima"),
         "netllm": Entry("agents.netllm.policies:NetLLMCJS"),
+        "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetCJS"),
     },
     "vp": {
         "static": Entry("agents.vp.static:Static"),
@@ -179,6 +181,7 @@ REGISTRY: dict[str, dict[str, Entry]] = {
         "track": Entry("agents.vp.track:Track"),
         "viewers": Entry("agents.vp.viewers:Viewers"),
         "netllm": Entry("agents.netllm.policies:NetLLMVP"),
+        "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetVP"),
     },
     "vp-streaming": {
         "random-tiles": Entry("agents.vp_streaming.simple:RandomTiles", baseline=False),
