@@ -216,7 +216,7 @@ def _remember(stored: Tensor, new: Tensor, slots: Slots) -> Tensor:
     if isinstance(slots.places, slice):
         stored[:, :, slots.places] = new
     else:
-        rows = torch.arange(len(stored), device=stored.device)[:, None]
+        rows = torch.arange(stored.shape[0], device=stored.device)[:, None]
         stored[rows, :, slots.places] = new.transpose(1, 2).to(stored.dtype)
     return stored[:, :, : slots.used]
 

@@ -147,8 +147,11 @@ class SequenceModel(nn.Module):
             embeddings = embeddings + self.timestep(numbers.clamp(max=self.timestep.num_embeddings - 1))
         return self.norm(embeddings)
 
-    def step(self, tokens: Tokens, numbers: Tensor, cache: Cache) -> Tensor:
-        """(rows, d_model): hidden state of the last new token of each row; ``numbers`` are those of the steps."""
+    def step(self, tokens: Tokens, numbers: Tensor, cache: Cache | None) -> Tensor:
+        """(rows, d_model): hidden state of the last new token of each row; ``numbers`` are those of the steps.
+
+        ``cache`` None: nothing comes before these tokens, or will follow them.
+        """
         counts = tokens.counts
         rows = torch.arange(len(counts), device=counts.device)
         row = rows.repeat_interleave(counts)
@@ -157,7 +160,8 @@ class SequenceModel(nn.Module):
         padded = embeddings.new_zeros(len(counts), int(counts.max()), embeddings.shape[1])
         padded = padded.index_put((row, column), embeddings)
         lengths = None if len(embeddings) == padded.shape[0] * padded.shape[1] else counts
-        return self.backbone.step(padded, cache, lengths)[rows, counts - 1]
+        hidden = self.backbone(padded, lengths) if cache is None else self.backbone.step(padded, cache, lengths)
+        return hidden[rows, counts - 1]
 
 
 def _interleave(parts: Sequence[Tokens]) -> tuple[Tensor, list[Tensor]]:

@@ -70,7 +70,8 @@ class SequencePolicy(BatchPolicy):
             previous = self._before(rows)
             numbers = torch.from_numpy(self._steps[rows]).to(task.device)
             tokens = task.embed(steps, previous, returns)
-            cache = self._cache_of(rows)
+            alone = self.model.context == 1 and task.components == 1
+            cache = None if alone else self._cache_of(rows)
             hidden = self.model.step(tokens, numbers, cache)
             if task.continuous:
                 actions = task.path(hidden, tokens.memory)[0].float().cpu().numpy()

@@ -13,8 +13,12 @@ UPSIDE_DOWN = (-1.0, -1.0, 1.0)
 
 
 def wrap(angles_deg: Tensor) -> Tensor:
-    """The same angles in [-180, 180)."""
-    return torch.remainder(angles_deg + 180.0, 360.0) - 180.0
+    """The same angles in [-180, 180), but for rounding.
+
+    It needs room for one array only: at play most of the time goes into asking for memory.
+    """
+    turns = (angles_deg + 180.0).div_(360.0).floor_()
+    return turns.mul_(-360.0).add_(angles_deg)
 
 
 def compress(degrees: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ PAST_INSTANTS = (0, 3, 6, 8)  # of a previous viewer's history, t-10, t-7, t-4 a
 FUTURE_INSTANTS = (0, 2, 4, 7, 10, 13, 16, 19)  # of a previous viewer's future
 HISTOGRAM_INSTANTS = (0, 4, 9, 14, 19)
 HISTOGRAM_BINS, HISTOGRAM_SIGMA_DEG = 18, 12.0
+SMALLEST_LOG = -80.0  # smaller exponentials than of this are slow to compute, and nothing
 OWN_FEATURES = 2 * 3 * (HISTORY - 1) + 6 + 3
 VIEWER_FEATURES = 3 * len(PAST_INSTANTS) + 5 + 9 + 5 * len(FUTURE_INSTANTS)
 YAW_LIMIT_DEG, PITCH_LIMIT_DEG = 90.0, 60.0  # a viewer farther away attracts no more than this
@@ -57,7 +58,7 @@ class Surroundings(NamedTuple):
     relative: Tensor
     """float32 (k, v, 30, 2): pitch and yaw of a previous viewer from the own last sample."""
     apart: Tensor
-    """float32 (k, v, 10, 3): own minus previous viewer's samples of the same moments."""
+    """float32 (k, v, 10, 2): own minus previous viewer's pitch and yaw at the same moments."""
     pitch: Tensor
     """float32 (k, v): a previous viewer's, absolute."""
 
@@ -65,7 +66,7 @@ class Surroundings(NamedTuple):
     def position(self) -> Tensor:
         """float32 (k, v, 20, 2): ``relative`` of the next 4 s, cut off where a previous viewer attracts no more."""
         limits = self.relative.new_tensor([PITCH_LIMIT_DEG, YAW_LIMIT_DEG])
-        return torch.maximum(torch.minimum(self.relative[:, :, HISTORY:], limits), -limits)
+        return self.relative[:, :, HISTORY:].clamp(-limits, limits)
 
 
 def surroundings(history: Tensor, viewers: Tensor) -> Surroundings:
@@ -76,8 +77,8 @@ def surroundings(history: Tensor, viewers: Tensor) -> Surroundings:
         past=wrap(history[:, :-1] - last[:, None]),
         viewer_past=wrap(viewers[:, :, : HISTORY - 1] - viewer_last),
         movement=wrap(viewers[:, :, HISTORY:] - viewer_last),
-        relative=wrap(viewers - last[:, None, None])[..., 1:],
-        apart=wrap(history[:, None] - viewers[:, :, :HISTORY]),
+        relative=wrap(viewers[..., 1:] - last[:, None, None, 1:]),
+        apart=wrap(history[:, None, :, 1:] - viewers[:, :, :HISTORY, 1:]),
         pitch=viewers[:, :, HISTORY - 1, 1],
     )
 
@@ -170,8 +171,8 @@ def viewer_features(around: Surroundings) -> Tensor:
     """float32 (k, v, 66): where each previous viewer looks and goes, and how alike the two histories are."""
     pitch, yaw = around.relative[:, :, HISTORY - 1].unbind(dim=-1)
     radians = torch.deg2rad(yaw)
-    distance = around.apart[..., 1:].square().sum(dim=-1).sqrt()
-    unlike = (around.past[:, None] - around.viewer_past)[..., 1:].square().sum(dim=-1).sqrt()
+    distance = around.apart.square().sum(dim=-1).sqrt()
+    unlike = (around.past[:, None, :, 1:] - around.viewer_past[..., 1:]).square_().sum(dim=-1).sqrt()
     distances = torch.stack([distance.mean(dim=-1), distance[:, :, -4:].mean(dim=-1), unlike.mean(dim=-1)], dim=-1)
     ahead = around.relative[:, :, HISTORY:][:, :, FUTURE_INSTANTS, :]
     return torch.cat(
@@ -190,10 +191,12 @@ def viewer_features(around: Surroundings) -> Tensor:
 
 
 def yaw_histogram(yaw: Tensor, shares: Tensor) -> Tensor:
-    """float32 (k, 90): how many viewers look how far left or right at 5 instants; yaw (k, v, 20) from the last one.
+    """float32 (k, 90): how many viewers look how far left or right at 5 instants.
 
-    A viewer counts as a Gaussian of 12 degrees with its share (k, v).
+    ``yaw``, (k, v, 20) in [-180, 180], is that from the own last sample. A viewer counts as a Gaussian of 12 degrees
+    with its share (k, v).
     """
     centres = torch.arange(HISTOGRAM_BINS, dtype=yaw.dtype, device=yaw.device) * (360 / HISTOGRAM_BINS) - 180
-    away = wrap(yaw[:, :, HISTOGRAM_INSTANTS, None] - centres) / HISTOGRAM_SIGMA_DEG
-    return torch.einsum("kv,kvib->kib", shares, torch.exp(-away.square() / 2)).flatten(1)
+    away = (yaw[:, :, HISTOGRAM_INSTANTS, None] - centres).abs_().sub_(180).abs_().sub_(180)  # minus how far, at most 180
+    weights = away.square_().mul_(-0.5 / HISTOGRAM_SIGMA_DEG**2).clamp_(min=SMALLEST_LOG).exp_()
+    return torch.einsum("kv,kvib->kib", shares, weights).flatten(1)
