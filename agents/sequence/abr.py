@@ -39,6 +39,25 @@ class Inputs(NamedTuple):
     """int64 (S,): level of the last chunk."""
 
 
+class Modalities(NamedTuple):
+    """What the network of NetLLM's layout gets of S steps, float32, on the scales of the environment's observation."""
+
+    action: np.ndarray
+    """(S, 1): the level before and 1, as a share of the levels; 0: none before."""
+    bitrate: np.ndarray
+    """(S, 1): of the last chunk, as a share of the highest."""
+    buffer: np.ndarray
+    """(S, 1), 10 s."""
+    throughput: np.ndarray
+    """(S, 6), Mbyte/s."""
+    time: np.ndarray
+    """(S, 6), 10 s."""
+    sizes: np.ndarray
+    """(S, levels) of the next chunk, Mbyte."""
+    left: np.ndarray
+    """(S, 1): chunks to play, as a share of all."""
+
+
 SESSION = 16 + 4 * HISTORY
 LEVEL = 15 + AHEAD
 
@@ -144,15 +163,30 @@ class ABRNet(TaskNet):
         return {**found, "last": last.astype(np.int64)}
 
     def embed(self, steps: Steps, previous: np.ndarray, returns: Tensor | None) -> Tokens:
-        inputs = inputs_of(steps)
-        longest = max(int(inputs.exists.sum(axis=1).max(initial=0)), 1)  # what no ladder has need not be computed
-        levels, exists = self._tensor(inputs.levels[:, :longest]), self._tensor(inputs.exists[:, :longest])
-        if self.tokenisation == "fused":
-            tokens = self._fused(inputs, levels, exists, returns)[:, None]
-        else:
-            tokens = self._modalities(steps, previous, returns)
+        arrays = self.arrays(steps, previous)
+        tokens, memory = self.read({name: self._tensor(values) for name, values in arrays.items()}, returns)
         counts = torch.full((len(tokens),), tokens.shape[1], dtype=torch.int64, device=self.device)
-        return Tokens(tokens.flatten(0, 1), counts, Memory(levels, exists, tokens[:, -1]))
+        return Tokens(tokens.flatten(0, 1), counts, memory)
+
+    def arrays(self, steps: Steps, previous: np.ndarray) -> dict[str, np.ndarray]:
+        """What ``read`` reads of the steps: the fields of ``Inputs``, or, of modalities, ``Modalities``.
+
+        Levels that no ladder among them has are left out.
+        """
+        inputs = inputs_of(steps)
+        longest = max(int(inputs.exists.sum(axis=1).max(initial=0)), 1)
+        inputs = inputs._replace(levels=inputs.levels[:, :longest], exists=inputs.exists[:, :longest])
+        if self.tokenisation == "fused":
+            return inputs._asdict()
+        return {**_modalities(steps, previous, self.levels)._asdict(), "levels": inputs.levels, "exists": inputs.exists}
+
+    def read(self, inputs: Mapping[str, Tensor], returns: Tensor | None) -> tuple[Tensor, Memory]:
+        """float32 (S, tokens, d_model) of ``arrays`` as tensors, and what the head needs besides."""
+        if self.tokenisation == "fused":
+            tokens = self._fused(inputs, returns)[:, None]
+        else:
+            tokens = self._modalities(inputs, returns)
+        return tokens, Memory(inputs["levels"], inputs["exists"], tokens[:, -1])
 
     def logits(self, component: int, hidden: Tensor, memory: Memory, actions: Tensor) -> Tensor:
         if self.tokenisation == "fused":
@@ -180,32 +214,21 @@ class ABRNet(TaskNet):
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.device)
 
-    def _fused(self, inputs: Inputs, levels: Tensor, exists: Tensor, returns: Tensor | None) -> Tensor:
+    def _fused(self, inputs: Mapping[str, Tensor], returns: Tensor | None) -> Tensor:
         """float32 (S, d_model)."""
-        each = self.level_encoder(levels)
-        there = exists[:, :, None]
+        each = self.level_encoder(inputs["levels"])
+        there = inputs["exists"][:, :, None]
         mean = (each * there).sum(dim=1) / there.sum(dim=1)
         highest = each.masked_fill(~there, MASKED).amax(dim=1)
-        last = each[torch.arange(len(each), device=self.device), self._tensor(inputs.last)]
-        parts = [self._tensor(inputs.session), mean, highest, last]
+        last = each[torch.arange(each.shape[0], device=self.device), inputs["last"]]
+        parts = [inputs["session"], mean, highest, last]
         return self.encoder(torch.cat([*parts, *([] if returns is None else [returns[:, None]])], dim=1))
 
-    def _modalities(self, steps: Steps, previous: np.ndarray, returns: Tensor | None) -> Tensor:
-        """float32 (S, tokens, d_model), of inputs on the scales of the environment's observation."""
-        column = {name: self._tensor(np.asarray(values)) for name, values in steps.items()}
-        action = self._tensor((previous.reshape(-1, 1).astype(np.float32) + 1) / self.levels)
-        highest = column["bitrates"].amax(dim=1, keepdim=True)
-        last = column["bitrates"].gather(1, column["last"][:, None])
-        state = [
-            self.bitrate(last / highest),
-            self.buffer(column["buffer"][:, None] / 10),
-            self.throughput(column["throughput"] / MEGABYTE),
-            self.time(column["time"] / 10),
-            self.sizes(column["sizes"][:, 0] / MEGABYTE),
-            self.left((column["left"] / column["chunks"])[:, None]),
-        ]
+    def _modalities(self, inputs: Mapping[str, Tensor], returns: Tensor | None) -> Tensor:
+        """float32 (S, tokens, d_model)."""
+        state = [getattr(self, name)(inputs[name]) for name in Modalities._fields[1:]]
         to_go = [] if self.to_go is None or returns is None else [self.to_go(returns[:, None])]
-        return torch.stack([self.action(action), *to_go, *state], dim=1)
+        return torch.stack([self.action(inputs["action"]), *to_go, *state], dim=1)
 
 
 class _Series(nn.Module):
@@ -286,6 +309,21 @@ def inputs_of(steps: Steps) -> Inputs:
     of_levels = np.concatenate([np.stack(levels, axis=2), relative.transpose(0, 2, 1)], axis=2) * exists[:, :, None]
     return Inputs(
         _limited(np.concatenate([np.stack(session, axis=1), *history], axis=1)), _limited(of_levels), exists, last
+    )
+
+
+def _modalities(steps: Steps, previous: np.ndarray, levels: int) -> Modalities:
+    """See ``Modalities``; ``levels`` are those that the network serves."""
+    column = {name: np.asarray(values) for name, values in steps.items()}
+    bitrates = column["bitrates"]
+    return Modalities(
+        (previous.reshape(-1, 1).astype(np.float32) + 1) / levels,
+        np.take_along_axis(bitrates, column["last"][:, None], axis=1) / bitrates.max(axis=1, keepdims=True),
+        column["buffer"][:, None] / 10,
+        column["throughput"] / MEGABYTE,
+        column["time"] / 10,
+        column["sizes"][:, 0] / MEGABYTE,
+        (column["left"] / column["chunks"])[:, None],
     )
 
 
