@@ -160,21 +160,28 @@ class CJSNet(TaskNet):
 
     def embed(self, steps: Steps, previous: np.ndarray, returns: Tensor | None) -> Tokens:
         device = self.device
-        graph = Graph(*(part.to(device) for part in _graph(steps)))
-        before = torch.from_numpy(_previous_features(previous, _array(steps["num_executors"]))).to(device)
+        graph = Graph(*(torch.from_numpy(part).to(device) for part in graph_of(steps)))
+        before = torch.from_numpy(previous_features(previous, _array(steps["num_executors"]))).to(device)
         with torch.autocast(device.type, enabled=False):  # sums over stages need the precision
-            stages, jobs, clusters = self._embeddings(graph)
-            job = graph.stage_job
-            step = graph.job_step[job]
-            features = [graph.stages, graph.jobs[job], graph.clusters[step], stages, jobs[job], clusters[step]]
-            memory = Memory(graph, torch.cat(features, dim=1))
+            memory, clusters = self.describe(graph)
             if self.tokenisation == "fused":
-                parts = [graph.clusters, clusters, before]
-                if returns is not None:
-                    parts.append(returns[:, None])
-                tokens = self.embed_step(torch.cat(parts, dim=1))
+                tokens = self.fused(graph, clusters, before, returns)
                 return Tokens(tokens, torch.ones(len(tokens), dtype=torch.int64, device=device), memory)
             return self._one_each(before, returns, memory)
+
+    def describe(self, graph: Graph) -> tuple[Memory, Tensor]:
+        """All about each stage, and the embeddings of the clusters, float32 (S, width)."""
+        stages, jobs, clusters = self._embeddings(graph)
+        job = graph.stage_job
+        step = graph.job_step[job]
+        features = [graph.stages, graph.jobs[job], graph.clusters[step], stages, jobs[job], clusters[step]]
+        return Memory(graph, torch.cat(features, dim=1)), clusters
+
+    def fused(self, graph: Graph, clusters: Tensor, before: Tensor, returns: Tensor | None) -> Tensor:
+        """float32 (S, d_model): the token of each step, with embeddings of clusters and ``previous_features``."""
+        to_go = [] if returns is None else [returns[:, None]]
+        token: Tensor = self.embed_step(torch.cat([graph.clusters, clusters, before, *to_go], dim=1))
+        return token
 
     def _one_each(self, before: Tensor, returns: Tensor | None, memory: Memory) -> Tokens:
         """The action before, the return, and every stage that may be chosen as tokens of their own."""
@@ -203,9 +210,9 @@ class CJSNet(TaskNet):
             down = nothing.index_add(0, children, to_children(stages)[parents])
             up = nothing.index_add(0, parents, to_parents(stages)[children])
             stages = stages + update(torch.cat([stages, down, up], dim=1))
-        summed = stages.new_zeros(len(graph.jobs), self.width).index_add(0, graph.stage_job, stages) / SUMMANDS
+        summed = stages.new_zeros(graph.jobs.shape[0], self.width).index_add(0, graph.stage_job, stages) / SUMMANDS
         jobs = self.encode_job(torch.cat([graph.jobs, summed], dim=1))
-        summed = jobs.new_zeros(len(graph.clusters), self.width).index_add(0, graph.job_step, jobs) / SUMMANDS
+        summed = jobs.new_zeros(graph.clusters.shape[0], self.width).index_add(0, graph.job_step, jobs) / SUMMANDS
         return stages, jobs, self.encode_cluster(torch.cat([graph.clusters, summed], dim=1))
 
     def logits(self, component: int, hidden: Tensor, memory: Memory, actions: Tensor) -> Tensor:
@@ -232,7 +239,7 @@ class CJSNet(TaskNet):
         index = torch.arange(len(place), device=hidden.device) - (most.cumsum(0) - most)[place]
         own = graph.own[graph.stage_job[stage]]
         at = step[place]
-        counts = _count_features(
+        counts = count_features(
             index + 1, most[place], own[place], graph.sizes[at], graph.offered[at], graph.wanted[at]
         )
         scores = self.executor_head(hidden[step], place, memory.contexts[stage], counts)
@@ -324,8 +331,8 @@ def choices_of(steps: Steps) -> Choices:
     return Choices(step, stage, np.arange(len(stage)) - first[step] + 1, stage - begin[step] + 1, most, first)
 
 
-def _graph(steps: Steps) -> Graph:
-    """Features of stages, jobs and clusters; times count in 100 s.
+def graph_of(steps: Steps) -> list[np.ndarray]:
+    """The fields of ``Graph``: features of stages, jobs and clusters; times count in 100 s.
 
     The mean duration of a stage's tasks, which the observation does not have, is the critical path from it less the
     longest from its children; the remaining work of a job is the sum over its stages of the tasks to start and half of
@@ -379,24 +386,24 @@ def _graph(steps: Steps) -> Graph:
     cluster_features += [np.log1p(later), np.log1p(source), np.log1p(wanted), wanted / size]
 
     choice = choices_of(steps)
-    return Graph(
+    return [
         _floats(stage_features),
-        torch.from_numpy(job),
-        torch.from_numpy(np.ascontiguousarray(edge.T)),
+        job,
+        np.ascontiguousarray(edge.T),
         _floats(job_features),
-        torch.from_numpy(job_step),
+        job_step,
         _floats(cluster_features),
-        torch.from_numpy(size),
-        torch.from_numpy(offered),
-        torch.from_numpy(wanted),
-        torch.from_numpy(np.maximum(supply - seen_jobs[:, 2] * (cluster[:, 0] * size)[job_step], 0.0)),
-        torch.from_numpy(can_decline_now),
-        torch.from_numpy(choice.step),
-        torch.from_numpy(choice.stage),
-        torch.from_numpy(choice.number),
-        torch.from_numpy(choice.most),
-        torch.from_numpy(choice.first),
-    )
+        size,
+        offered,
+        wanted,
+        np.maximum(supply - seen_jobs[:, 2] * (cluster[:, 0] * size)[job_step], 0.0),
+        can_decline_now,
+        choice.step,
+        choice.stage,
+        choice.number,
+        choice.most,
+        choice.first,
+    ]
 
 
 def _order(size: np.ndarray, counts: np.ndarray, step: np.ndarray, steps: int) -> list[np.ndarray]:
@@ -416,14 +423,14 @@ def _order(size: np.ndarray, counts: np.ndarray, step: np.ndarray, steps: int) -
     return [np.log(above + 1e-2), np.log1p(rank)]
 
 
-def _previous_features(previous: np.ndarray, size: np.ndarray) -> np.ndarray:
+def previous_features(previous: np.ndarray, size: np.ndarray) -> np.ndarray:
     """float32 (S, 5) of the action before: whether there was one, whether it declined, its executors, its row."""
     executors = np.where(previous[:, 0] > 0, previous[:, 1] + 1, 0)
     columns = [previous[:, 0] >= 0, previous[:, 0] == 0, np.log1p(executors), executors / size]
     return np.stack([*columns, np.maximum(previous[:, 0], 0) / 100], axis=1).astype(np.float32)
 
 
-def _count_features(count: Tensor, most: Tensor, own: Tensor, size: Tensor, offered: Tensor, wanted: Tensor) -> Tensor:
+def count_features(count: Tensor, most: Tensor, own: Tensor, size: Tensor, offered: Tensor, wanted: Tensor) -> Tensor:
     """float32 (k, 14) of giving ``count`` executors, of ``most``, to a stage whose job has ``own`` of ``size`` others.
 
     The first are logarithms: of what the job has then, of what is given and of what is left over. Of those
@@ -451,8 +458,8 @@ def _log(values: np.ndarray) -> np.ndarray:
     return logarithm
 
 
-def _floats(columns: list[np.ndarray]) -> Tensor:
-    return torch.from_numpy(np.stack(columns, axis=1).astype(np.float32))
+def _floats(columns: list[np.ndarray]) -> np.ndarray:
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _array(column: Column) -> np.ndarray:

@@ -200,21 +200,48 @@ class VPNet(TaskNet):
         return columns
 
     def embed(self, steps: Steps, previous: np.ndarray, returns: Tensor | None) -> Tokens:
-        history = self._column(steps, "history")
-        turn = self._column(steps, "turn") if "turn" in steps else history.new_ones(len(history), 3)
-        history = history * turn[:, None]
-        tokens = [*self._frame_tokens(steps), *self._heat_tokens(steps, turn)]
-        everywhere = torch.ones(len(history), dtype=torch.bool, device=self.device)
+        arrays = self.arrays(steps)
+        embeddings, there, memory = self.read(
+            {name: torch.from_numpy(values).to(self.device) for name, values in arrays.items()}
+        )
+        return Tokens(embeddings[there], there.sum(dim=1), memory)
+
+    def arrays(self, steps: Steps) -> dict[str, np.ndarray]:
+        """What ``read`` reads of the steps.
+
+        Columns of ``observe``: ``history``, and, where they are there, ``turn``, ``features`` and ``heat``. In the
+        layout ``fused`` samples of v previous viewers in degrees as ``viewers``, float32 (S, v, 30, 3), and as
+        ``present``, bool (S, v), who has all of them and may be seen.
+        """
+        names = [name for name in ("history", "turn", "features", "heat") if name in steps]
+        found = {name: np.asarray(steps[name]) for name in names}
         if self.tokenisation == "fused":
-            own, summary, sees, past, copied = self._fused(steps, history, turn)
+            found["viewers"], found["present"] = self._looked_up(steps)
+        return found
+
+    def read(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Memory]:
+        """Tokens, float32 (S, t, d_model), which of them there are, bool (S, t), and what the head needs besides.
+
+        ``inputs`` are ``arrays`` as tensors.
+        """
+        history = inputs["history"]
+        turn = inputs["turn"] if "turn" in inputs else history.new_ones(history.shape[0], 3)
+        everywhere = torch.ones(history.shape[0], dtype=torch.bool, device=history.device)
+        tokens = []
+        if self.features:
+            tokens.append((self.frame(inputs["features"]), everywhere))
+        if self.saliency:
+            tokens.append(self._heat_token(inputs["heat"], history[:, -1, 2], turn))
+        history = history * turn[:, None]
+        if self.tokenisation == "fused":
+            own, summary, sees, past, copied = self._fused(history, inputs["viewers"], inputs["present"], turn)
             tokens += [(summary, sees), (own, everywhere)]
         else:
             past, copied, sees = wrap(history[:, :-1] - history[:, -1:]), None, ~everywhere
             tokens += [(token, everywhere) for token in self._viewports(history).unbind(dim=1)]
         embeddings = torch.stack([token.float() for token, _ in tokens], dim=1)
         there = torch.stack([mask for _, mask in tokens], dim=1)
-        memory = Memory(history[:, -1], past, turn, sees, copied)
-        return Tokens(embeddings[there], there.sum(dim=1), memory)
+        return embeddings, there, Memory(history[:, -1], past, turn, sees, copied)
 
     def path(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Mean and log scale of roll, pitch and yaw at each step, float32 (S, 20, 3) each.
@@ -241,23 +268,12 @@ class VPNet(TaskNet):
         path[..., 1] = path[..., 1].clip(-90, 90)
         return path
 
-    def _column(self, steps: Steps, name: str) -> Tensor:
-        return torch.from_numpy(np.asarray(steps[name])).to(self.device)
-
-    def _frame_tokens(self, steps: Steps) -> list[tuple[Tensor, Tensor]]:
-        if not self.features:
-            return []
-        token = self.frame(self._column(steps, "features"))
-        return [(token, torch.ones(len(token), dtype=torch.bool, device=self.device))]
-
-    def _heat_tokens(self, steps: Steps, turn: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def _heat_token(self, heat: Tensor, yaw_deg: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
         """Of maps with the own last viewport in the middle column, turned over with everything else."""
-        if not self.saliency:
-            return []
-        maps = centred(self._column(steps, "heat"), self._column(steps, "history")[:, -1, 2])
+        maps = centred(heat, yaw_deg)
         maps = torch.where((turn[:, 1] < 0)[:, None, None, None], maps.flip(2), maps)
         maps = torch.where((turn[:, 2] < 0)[:, None, None, None], maps.flip(3), maps)
-        return [(self.heat(maps.flatten(1)), maps.flatten(1).any(dim=1))]
+        return self.heat(maps.flatten(1)), maps.flatten(1).any(dim=1)
 
     def _viewports(self, history: Tensor) -> Tensor:
         """(S, 10, d_model): displacement from the last sample on two scales, roll and pitch of each viewport."""
@@ -266,9 +282,10 @@ class VPNet(TaskNet):
         token: Tensor = self.viewport(torch.cat(scaled, dim=2))
         return token
 
-    def _fused(self, steps: Steps, history: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Copied]:
+    def _fused(
+        self, history: Tensor, viewers: Tensor, present: Tensor, turn: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Copied]:
         """Own token, summary token, who has the latter, own displacements, and what may be copied."""
-        viewers, present = self._looked_up(steps)
         around = surroundings(history, viewers * turn[:, None, None])
         own = self.dropout(torch.relu(self.own(own_features(history, around.past)))).float()
         described = self.viewer(viewer_features(around)) + self.viewer_given_own(own)[:, None]
@@ -287,22 +304,22 @@ class VPNet(TaskNet):
         copied = Copied(token, logits, nobody, around.movement, around.position)
         return self.own_token(own), summary_token, present.any(dim=1), around.past, copied
 
-    def _looked_up(self, steps: Steps) -> tuple[Tensor, Tensor]:
+    def _looked_up(self, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
         """Samples of previous viewers, float32 (S, v, 30, 3), and who has all of them and may be seen, bool (S, v)."""
         column = {name: np.asarray(steps[name]) for name in ("video", "index", "user", "sees")}
         if not column["sees"].any():
             none = np.zeros((len(column["sees"]), 0, HISTORY + HORIZON, 3), dtype=np.float32)
-            return torch.from_numpy(none).to(self.device), torch.from_numpy(none[..., 0, 0] > 0).to(self.device)
+            return none, none[..., 0, 0] > 0
         if self.previous_viewers is None:
             raise ValueError("these steps see previous viewers, who are not at hand: set the net's previous_viewers")
         paths = self.previous_viewers.paths(column["video"], column["index"], HISTORY, HORIZON, column["user"])
         present = paths.present.all(axis=2) & column["sees"][:, None]
-        return torch.from_numpy(paths.angles_deg).to(self.device), torch.from_numpy(present).to(self.device)
+        return paths.angles_deg, present
 
     def _copied(self, state: Tensor, copied: Copied) -> Tensor:
         """float32 (S, 20, 3) degrees: gated means of previous viewers, weighted by what the hidden state looks for."""
         heads, width = self.sizes["heads"], self.sizes["width"]
-        query = self.query(state).view(len(state), heads, width)
+        query = self.query(state).view(-1, heads, width)
         logits = copied.logits + torch.einsum("khw,kvw->kvh", query, copied.tokens) / width**0.5
         nobody = copied.nobody + self.nobody_given_hidden(state)
         weights = torch.cat([logits, nobody[:, None]], dim=1).softmax(dim=1)[:, :-1]
