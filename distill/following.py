@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED
 from distill import losses
 from distill.labelled import Labelled
-from distill.learner import phase_of
 from distill.source import Phase, Source
 
 TEACHER, WEIGHT = "teacher/", "teacher_weight"
@@ -37,7 +37,7 @@ class Weights:
     teacher: float
     """Of the divergence from the teacher: alpha, in reinforcement learning beta."""
     last: float = 1.0
-    """Share of ``teacher`` that is left at the end of the phase, towards which it falls geometrically."""
+    """Share of ``teacher`` that is left at the end of all phases of the name, towards which it falls geometrically."""
     teacher_acts: bool = False
     """Whether episodes are played by the teacher, instead of the student."""
 
@@ -70,8 +70,7 @@ class Following:
         found = self.source.gather(phase, iteration, self.teacher if weights.teacher_acts else policy)
         if found is None or not weights.teacher:
             return found
-        _, first = phase_of(self.phases, iteration)
-        share = losses.decayed(weights.teacher, (iteration - first) / phase.iterations, weights.last)
+        share = losses.decayed(weights.teacher, self._done(phase, iteration), weights.last)
         steps = int(found.sequences.lengths.sum())
         more = {WEIGHT: np.full(steps, share, dtype=np.float32), **teacher_outputs(self.teacher.model, found)}
         return Labelled(found.sequences, {**found.targets, **more})
@@ -88,6 +87,11 @@ class Following:
         else:
             apart = losses.decision_divergence(outputs, theirs, self.temperature)
         return losses.supervised(own, apart, targets[WEIGHT])
+
+    def _done(self, phase: Phase, iteration: int) -> float:
+        """The share of all phases of this name that is over."""
+        first = sum(one.iterations for one in takewhile(lambda one: one.name != phase.name, self.phases))
+        return (iteration - first) / sum(one.iterations for one in self.phases if one.name == phase.name)
 
     def validate(self, policy: SequencePolicy) -> dict[str, float]:
         """As the task's source does."""

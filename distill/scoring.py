@@ -37,7 +37,8 @@ MEASURES = {
         "mean absolute error, degrees",
         "pairs of a viewer and a video",
         ("static", "lad", "viewers"),
-        note="`netllm` and `viewers` assume at least 10 logged viewers of the same video; the others do not.",
+        note="`viewers`, and sequence policies without `viewers=false`, assume at least 10 logged viewers of the same "
+        "video; the others do not.",
     ),
 }
 

@@ -35,30 +35,33 @@ OFFLINE, ON_POLICY, IMPROVE = "offline", "on-policy", "improve"
 RECIPES: dict[str, tuple[Phase, ...]] = {
     "abr": (
         Phase(OFFLINE, iterations=8, steps=24, keep=0, learning_rate=1e-3, warmup=30, last_rate=1.0),
-        Phase(ON_POLICY, iterations=40, steps=24, keep=8, learning_rate=1e-3, last_rate=0.02),
-        Phase(IMPROVE, iterations=24, steps=8, keep=1, learning_rate=4e-4, warmup=10, last_rate=0.02),
+        Phase(ON_POLICY, iterations=48, steps=24, keep=8, learning_rate=1e-3, last_rate=0.02),
+        Phase(IMPROVE, iterations=24, steps=8, keep=1, learning_rate=3e-5, warmup=10, last_rate=0.1),
     ),
     "cjs": (
         Phase(OFFLINE, iterations=1, steps=180, keep=0, learning_rate=1e-3, warmup=50, last_rate=1.0),
         Phase(ON_POLICY, iterations=7, steps=180, keep=0, learning_rate=1e-3, last_rate=0.05),
+        *(Phase(IMPROVE, 1, steps=100, keep=done + 1, learning_rate=3e-4, warmup=10) for done in range(3)),
     ),
-    "vp": (Phase(ON_POLICY, iterations=5, steps=283, keep=1, learning_rate=1e-3, warmup=100),),
+    "vp": (Phase(ON_POLICY, iterations=10, steps=283, keep=1, learning_rate=1e-3, warmup=100),),
 }
 """By task; paths depend on nobody's actions, so that there is one phase."""
 INNER = {
     "abr": {OFFLINE: "imitate", ON_POLICY: "imitate", IMPROVE: "improve"},
-    "cjs": {OFFLINE: "imitate", ON_POLICY: "imitate"},
+    "cjs": {OFFLINE: "imitate", ON_POLICY: "imitate", IMPROVE: "improve"},
     "vp": {ON_POLICY: "regress"},
 }
 """What the task's own source calls the phases."""
 ENCODERS: dict[str, dict[str, dict[str, int]]] = {
-    "small": {"abr": {"width": 128}, "cjs": {"hidden": 64}, "vp": {"hidden": 96, "width": 32}},
+    "small": {"abr": {"width": 128}, "cjs": {"hidden": 64}, "vp": {"hidden": 128, "width": 48}},
 }
 """By size and task: arguments of encoders and heads that differ from the teacher's."""
 REUSE_STEPS = 8000
 """Of sequences that first weights are fitted to."""
+OF_TEACHERS = ("warm_up", "iterations", "improve")
+"""Options of a task's recipe that say what phases a teacher's training has."""
 CLONE = "clone"
-ALPHA, BETA = 1.0, 0.3
+ALPHA, BETA = 1.0, 1.0
 """What the divergence from the teacher counts beside labels, and beside returns at first."""
 
 
@@ -106,6 +109,8 @@ class Distill(Training):
     """First weights: the teacher's, cut down as suits the task's tokens; as the paper cuts them; none of its."""
     recipe: Literal["on-policy", "paper"] = "on-policy"
     """on-policy: the student acts, teacher and expert label; paper: imitation of pools with the teacher's help."""
+    improve: bool = True
+    """Let the student learn from what its own decisions lead to at last (abr and cjs, recipe on-policy)."""
     alpha: float = ALPHA
     """Weight of the divergence from the teacher beside labels; 0: there is no teacher."""
     beta: float = BETA
@@ -118,7 +123,11 @@ class Distill(Training):
     def lesson(self, device: str) -> Lesson:
         if min(self.alpha, self.beta) < 0 or not self.temperature > 0:
             raise ValueError("alpha and beta must be 0 or more, temperature above 0")
+        if unused := sorted({word.partition("=")[0].strip() for word in self.options} & set(OF_TEACHERS)):
+            raise ValueError(f"--set {unused[0]}: says how a teacher is trained; see --iterations and --no-improve")
         options, pools, module = self.recipe_options(), [Pool(folder) for folder in self.pool], self.recipe_of()
+        if not self.improve and hasattr(options, "improve"):
+            options = replace(options, improve=0)
         if self.recipe == "paper" and not pools:
             raise ValueError(f"recipe paper learns from pools: give --pool, made by distill collect --task {self.task}")
         teacher = self._teacher(device)
@@ -130,7 +139,7 @@ class Distill(Training):
         source: Source = module.make_source(net, pools, self.seed, options)
         if isinstance(net, VPNet) and isinstance(theirs.task, VPNet):
             theirs.task.previous_viewers = net.previous_viewers  # whom the source has found
-        phases = RECIPES[self.task]
+        phases = tuple(phase for phase in RECIPES[self.task] if self.improve or phase.name != IMPROVE)
         if self.recipe == "paper":
             source = cloning.Cloning(pools, net, teacher.scale, theirs.context, source.validate)
             phases = cloning.phases(pools)

@@ -11,10 +11,11 @@ from agents.sequence.checkpoint import load_policy_model
 from distill.__main__ import main
 
 SETTINGS = {
-    "abr": ["warm_up=1", "iterations=1", "improve=1", "sessions=8", "traces=2", "validation=4"],
-    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "warm_up=3", "improve=0"],
+    "abr": ["sessions=8", "traces=2", "validation=4"],
+    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "judged=2", "samples=2"],
     "vp": ["dataset=synthetic", "step=20"],
 }
+OF_TEACHERS = {"abr": ["warm_up=1", "improve=1"], "cjs": ["warm_up=3", "improve=0"], "vp": []}
 
 
 def words(kind, task, folder, *more):
@@ -32,7 +33,7 @@ def words(kind, task, folder, *more):
         "4",
         "--no-score",
     ]
-    for setting in SETTINGS[task]:
+    for setting in [*SETTINGS[task], *(OF_TEACHERS[task] if kind == "teach" else [])]:
         found += ["--set", setting]
     return [*found, *more]
 
@@ -81,6 +82,7 @@ def test_the_papers_recipe_needs_a_pool(taught, tmp_path, capsys):
         (["--teacher", "static"], "static"),
         (["--teacher", "nowhere/to/be/found"], "there is no file or checkpoint folder"),
         (["--alpha", "-1"], "alpha and beta must be 0 or more"),
+        (["--set", "warm_up=3"], "--set warm_up: says how a teacher is trained"),
     ],
 )
 def test_impossible_arguments_are_one_line(more, message, tmp_path, capsys):
