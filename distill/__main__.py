@@ -9,6 +9,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "teach": ("distill.teach:Teach", "adapt a language model to a task, or train the embedded small one"),
     "distill": ("distill.students:Distill", "train a small student that follows a teacher"),
+    "export": ("distill.export:Export", "write a small student as one ONNX file for onnxruntime"),
     "collect": ("distill.commands:Collect", "have policies play episodes, and keep what they saw, did and got"),
     "info": ("distill.commands:Info", "show what is in a pool"),
     "verify": ("distill.commands:Verify", "check pools bit by bit"),

@@ -58,15 +58,43 @@ class Modalities(NamedTuple):
     """(S, 1): chunks to play, as a share of all."""
 
 
-SESSION = 16 + 4 * HISTORY
-LEVEL = 15 + AHEAD
+SESSION_FEATURES = (
+    *("log last bitrate", "utility of it", "buffer", "log buffer", "chunks left", "log chunks left", "log stall"),
+    *(
+        "log pause",
+        "log duration of a chunk",
+        "log stall penalty",
+        "log harmonic mean throughput",
+        "log that of the last 3",
+    ),
+    *("log least throughput", "mean log throughput", "spread of log throughput", "log throughput to bitrate"),
+    *(f"log throughput -{ago}" for ago in range(HISTORY, 0, -1)),
+    *(f"log download time -{ago}" for ago in range(HISTORY, 0, -1)),
+    *(f"is there -{ago}" for ago in range(HISTORY, 0, -1)),
+    *(f"log throughput to mean -{ago}" for ago in range(HISTORY, 0, -1)),
+)
+"""Names of ``Inputs.session``."""
+LEVEL_FEATURES = (
+    *("log bitrate", "utility", "log size", "log download time", "log download time at the last 3 throughputs"),
+    *(
+        "buffer left, 4 s",
+        "buffer left, 15 s",
+        "buffer left at the last 3 throughputs, 8 s",
+        "buffer left after 5 chunks",
+    ),
+    *("is the last", "utility to the last", "distance of utility to the last", "log bitrate to throughput"),
+    *("place in the ladder", "buffer"),
+    *(f"log size to nominal +{ahead}" for ahead in range(AHEAD)),
+)
+"""Names of ``Inputs.levels``."""
+SESSION, LEVEL = len(SESSION_FEATURES), len(LEVEL_FEATURES)
 
 
 class Memory(NamedTuple):
     """What the head needs besides hidden states."""
 
-    levels: Tensor
-    """float32 (S, l, LEVEL): of the l levels of the longest ladder among them."""
+    levels: Tensor | None
+    """float32 (S, l, LEVEL): of the l levels of the longest ladder among them; None of modalities."""
     exists: Tensor
     """bool (S, l)."""
     token: Tensor
@@ -169,7 +197,7 @@ class ABRNet(TaskNet):
         return Tokens(tokens.flatten(0, 1), counts, memory)
 
     def arrays(self, steps: Steps, previous: np.ndarray) -> dict[str, np.ndarray]:
-        """What ``read`` reads of the steps: the fields of ``Inputs``, or, of modalities, ``Modalities``.
+        """What ``read`` reads of the steps: the fields of ``Inputs``, or those of ``Modalities`` and ``exists``.
 
         Levels that no ladder among them has are left out.
         """
@@ -178,7 +206,7 @@ class ABRNet(TaskNet):
         inputs = inputs._replace(levels=inputs.levels[:, :longest], exists=inputs.exists[:, :longest])
         if self.tokenisation == "fused":
             return inputs._asdict()
-        return {**_modalities(steps, previous, self.levels)._asdict(), "levels": inputs.levels, "exists": inputs.exists}
+        return {**_modalities(steps, previous, self.levels)._asdict(), "exists": inputs.exists}
 
     def read(self, inputs: Mapping[str, Tensor], returns: Tensor | None) -> tuple[Tensor, Memory]:
         """float32 (S, tokens, d_model) of ``arrays`` as tensors, and what the head needs besides."""
@@ -186,10 +214,10 @@ class ABRNet(TaskNet):
             tokens = self._fused(inputs, returns)[:, None]
         else:
             tokens = self._modalities(inputs, returns)
-        return tokens, Memory(inputs["levels"], inputs["exists"], tokens[:, -1])
+        return tokens, Memory(inputs.get("levels"), inputs["exists"], tokens[:, -1])
 
     def logits(self, component: int, hidden: Tensor, memory: Memory, actions: Tensor) -> Tensor:
-        if self.tokenisation == "fused":
+        if memory.levels is not None:
             session = self.from_token(memory.token) + self.from_hidden(hidden)
             scores = self.scorer(session[:, None] + self.from_level(memory.levels))[:, :, 0]
         else:

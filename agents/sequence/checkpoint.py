@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from agents.pretrained import CONFIG, WEIGHTS, read_config
 from agents.sequence.model import SequenceModel
+from agents.sequence.task import TaskNet
 from netenvs.files import write_atomically
 
 BACKBONES = {
@@ -88,7 +89,7 @@ def load_policy_model(
         if kind not in BACKBONES or task not in TASKS:
             raise ValueError(f"its {CONFIG} is of another version: kind {kind!r}, task {task!r}")
         base = _named(BACKBONES[kind])(config["backbone"], backbone, device)
-        net = _named(TASKS[task])(base.d_model, **config["net"])
+        net = net_of(task, base.d_model, config["net"])
         model = SequenceModel(net, base, config["timesteps"], config["context"]).to(device)
         settings = dict(config["settings"])
     except ValueError as error:
@@ -98,6 +99,12 @@ def load_policy_model(
         raise ValueError(f"{folder / CONFIG}: no model can be made of it: {error!r}") from error
     _fill(model, folder / WEIGHTS)
     return model.eval(), settings, (folder / WEIGHTS).stat().st_size
+
+
+def net_of(task: str, d_model: int, config: Mapping[str, Any]) -> TaskNet:
+    """Encoders and heads of a task that have this ``config()``."""
+    net: TaskNet = _named(TASKS[task])(d_model, **config)
+    return net
 
 
 def _own(model: SequenceModel) -> dict[str, torch.Tensor]:

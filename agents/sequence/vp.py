@@ -213,8 +213,8 @@ class VPNet(TaskNet):
         layout ``fused`` samples of v previous viewers in degrees as ``viewers``, float32 (S, v, 30, 3), and as
         ``present``, bool (S, v), who has all of them and may be seen.
         """
-        names = [name for name in ("history", "turn", "features", "heat") if name in steps]
-        found = {name: np.asarray(steps[name]) for name in names}
+        names: list[str] = [name for name in ("history", "turn", "features", "heat") if name in steps]
+        found: dict[str, np.ndarray] = {name: np.asarray(steps[name]) for name in names}
         if self.tokenisation == "fused":
             found["viewers"], found["present"] = self._looked_up(steps)
         return found

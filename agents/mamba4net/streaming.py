@@ -1,0 +1,70 @@
+"""The streaming step of a hybrid as a function: state in, state out, shapes that do not depend on how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from agents.mamba4net.hybrid import ATTENTION, MAMBA, Block, HybridBackbone, HybridConfig, Slots
+from agents.mamba4net.mixer import MixerState
+
+
+class State(NamedTuple):
+    """What a hybrid remembers of the tokens of each row; all zeros at first."""
+
+    conv: Tensor
+    """float32 (Mamba layers, rows, d_conv - 1, channels): see ``MixerState``."""
+    ssm: Tensor
+    """float32 (Mamba layers, rows, heads, headdim, d_state)."""
+    keys: Tensor
+    """float32 (attention layers, rows, kv_heads, capacity, headdim): token i of a row is in slot i."""
+    values: Tensor
+    """As keys."""
+    tokens: Tensor
+    """int64 (rows,): tokens so far, at most capacity."""
+
+    @classmethod
+    def empty(cls, config: HybridConfig, rows: int, capacity: int) -> State:
+        """Of no tokens, with room for the keys and values of ``capacity``."""
+        mambas, attentions = config.pattern.count(MAMBA), config.pattern.count(ATTENTION)
+        channels = config.nheads * config.headdim + 2 * config.ngroups * config.d_state
+        keys = torch.zeros(attentions, rows, config.kv_heads, capacity, config.attention_headdim)
+        return cls(
+            torch.zeros(mambas, rows, config.d_conv - 1, channels),
+            torch.zeros(mambas, rows, config.nheads, config.headdim, config.d_state),
+            keys,
+            keys.clone(),
+            torch.zeros(rows, dtype=torch.int64),
+        )
+
+
+def advance(backbone: HybridBackbone, embeddings: Tensor, state: State) -> tuple[Tensor, State]:
+    """Hidden states of n new tokens a row, (rows, n, d_model), and the state behind them; ``state`` stays as it is.
+
+    What ``HybridBackbone.step`` computes, from weights in float32. A row with more than ``capacity`` tokens is an error
+    of the indices.
+    """
+    n, capacity = embeddings.shape[1], state.keys.shape[3]
+    places = state.tokens[:, None] + torch.arange(n, device=embeddings.device)
+    seen = torch.arange(capacity, device=embeddings.device) <= places[..., None]
+    slots = Slots(places, capacity, seen[:, None])
+    layers = [[part.clone() for part in stacked.unbind(0)] for stacked in state[:4]]
+    conv, ssm, keys, values = layers
+    hidden = embeddings
+    mambas = attentions = 0
+    for block in cast(Iterable[Block], backbone.layers):
+        tokens = block.norm(hidden)
+        if block.kind == MAMBA:
+            out = block.mixer(tokens, MixerState(conv[mambas], ssm[mambas]))
+            mambas += 1
+        elif block.kind == ATTENTION:
+            out = block.mixer(tokens, keys[attentions], values[attentions], slots)
+            attentions += 1
+        else:
+            out = block.mixer(tokens)
+        hidden = hidden + out
+    new = [torch.stack(parts) if parts else before for parts, before in zip(layers, state, strict=False)]
+    return backbone.norm_f(hidden), State(new[0], new[1], new[2], new[3], state.tokens + n)
