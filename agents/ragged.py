@@ -61,7 +61,10 @@ class Ragged:
     @staticmethod
     def from_padded(padded: np.ndarray, lengths: np.ndarray) -> Ragged:
         """The first ``lengths``, int (n,), rows of each array of ``padded``, (n, length, ...)."""
-        return Ragged(padded[np.arange(padded.shape[1]) < lengths[:, None]], offsets_of(lengths))
+        count, length = padded.shape[:2]
+        offsets = offsets_of(lengths)
+        source = np.repeat(np.arange(count) * length - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return Ragged(padded.reshape(count * length, *padded.shape[2:]).take(source, axis=0), offsets)
 
     @staticmethod
     def concatenate(parts: Sequence[Ragged]) -> Ragged:

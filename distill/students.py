@@ -46,6 +46,8 @@ RECIPES: dict[str, tuple[Phase, ...]] = {
     "vp": (Phase(ON_POLICY, iterations=10, steps=283, keep=1, learning_rate=1e-3, warmup=100),),
 }
 """By task; paths depend on nobody's actions, so that there is one phase."""
+RECIPE_WIDTH = 64
+"""``d_model`` that the rates above are for; they fall with it (Yang et al., *Tensor Programs V*, arXiv 2203.03466)."""
 INNER = {
     "abr": {OFFLINE: "imitate", ON_POLICY: "imitate", IMPROVE: "improve"},
     "cjs": {OFFLINE: "imitate", ON_POLICY: "imitate", IMPROVE: "improve"},
@@ -139,7 +141,12 @@ class Distill(Training):
         source: Source = module.make_source(net, pools, self.seed, options)
         if isinstance(net, VPNet) and isinstance(theirs.task, VPNet):
             theirs.task.previous_viewers = net.previous_viewers  # whom the source has found
-        phases = tuple(phase for phase in RECIPES[self.task] if self.improve or phase.name != IMPROVE)
+        narrower = RECIPE_WIDTH / backbone.d_model
+        phases = tuple(
+            replace(phase, learning_rate=phase.learning_rate * narrower)
+            for phase in RECIPES[self.task]
+            if self.improve or phase.name != IMPROVE
+        )
         if self.recipe == "paper":
             source = cloning.Cloning(pools, net, teacher.scale, theirs.context, source.validate)
             phases = cloning.phases(pools)

@@ -59,6 +59,17 @@ def test_a_student_follows_a_teacher_from_its_weights(taught, tmp_path):
     assert any(not torch.equal(value, other[name]) for name, value in one.items())
 
 
+@pytest.mark.slow
+def test_the_papers_student_learns_on_a_processor(tmp_path):
+    assert main(words("teach", "abr", tmp_path / "teacher")) == 0
+    more = ["--teacher", str(tmp_path / "teacher"), "--size", "paper", "--no-improve"]
+    found = words("distill", "abr", tmp_path / "student", *more)
+    found[found.index("--steps") + 1] = "20"
+    assert main(found) == 0
+    model, _, _ = load_policy_model(tmp_path / "student", "mamba4net")
+    assert sum(value.numel() for value in model.backbone.parameters()) == 22_860_416
+
+
 def test_a_killed_distillation_ends_in_the_same_bits(tmp_path):
     assert main(words("teach", "vp", tmp_path / "teacher")) == 0
     more = ["--teacher", str(tmp_path / "teacher"), "--iterations", "2", "--init", "random"]
