@@ -197,6 +197,7 @@ def yaw_histogram(yaw: Tensor, shares: Tensor) -> Tensor:
     with its share (k, v).
     """
     centres = torch.arange(HISTOGRAM_BINS, dtype=yaw.dtype, device=yaw.device) * (360 / HISTOGRAM_BINS) - 180
-    away = (yaw[:, :, HISTOGRAM_INSTANTS, None] - centres).abs_().sub_(180).abs_().sub_(180)  # minus how far, at most 180
+    # minus how far away, at most 180
+    away = (yaw[:, :, HISTOGRAM_INSTANTS, None] - centres).abs_().sub_(180).abs_().sub_(180)
     weights = away.square_().mul_(-0.5 / HISTOGRAM_SIGMA_DEG**2).clamp_(min=SMALLEST_LOG).exp_()
     return torch.einsum("kv,kvib->kib", shares, weights).flatten(1)
