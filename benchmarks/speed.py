@@ -1,5 +1,7 @@
 """``python -m benchmarks.speed --env abr``: how fast environments, policies and trainings (``--train``) are.
 
+``--policy`` sets a student against its teacher: see ``benchmarks.speed_policy``.
+
 Every run measures all sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
 over the runs are what counts. Everything here runs on one core; seconds are those that it worked for us.
 """
@@ -29,7 +31,9 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 ENVIRONMENTS = [name for name in DEFAULTS if name != "train"]
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, without the usage."""
         self.exit(2, f"error: {message}; see {self.prog} --help\n")
@@ -37,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser(
+    parser = Parser(
         prog="python -m benchmarks.speed",
         description="Measure the speed of an environment and its policies, or of trainings, on one core.",
         allow_abbrev=False,
@@ -46,24 +50,23 @@ def parser() -> argparse.ArgumentParser:
     environments = ", ".join(ENVIRONMENTS)
     what.add_argument("--env", metavar="TASK", help=f"measure an environment and its policies: {environments}")
     what.add_argument("--train", dest="env", action="store_const", const="train", help="measure trainings")
+    what.add_argument("--policy", action="store_true", help="a student against its teacher: see --policy --help")
     parser.add_argument(
         "--dataset", metavar="D", help="traces (abr), workload (cjs) or recordings (vp); default: synthetic"
     )
     parser.add_argument(
         "--num-envs",
-        type=_from_one,
+        type=from_one,
         nargs="+",
         metavar="N",
         help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 1024 for vp, else 64)",
     )
-    parser.add_argument("--num-executors", type=_from_one, metavar="N", help="cjs: executors (default: 50)")
-    parser.add_argument("--num-jobs", type=_from_one, metavar="J", help="cjs: jobs of an episode (default: 200)")
-    parser.add_argument(
-        "--runs", type=_from_one, default=3, metavar="N", help="paired runs; medians count (default: 3)"
-    )
+    parser.add_argument("--num-executors", type=from_one, metavar="N", help="cjs: executors (default: 50)")
+    parser.add_argument("--num-jobs", type=from_one, metavar="J", help="cjs: jobs of an episode (default: 200)")
+    parser.add_argument("--runs", type=from_one, default=3, metavar="N", help="paired runs; medians count (default: 3)")
     parser.add_argument(
         "--seconds",
-        type=_positive,
+        type=positive,
         default=1.0,
         metavar="S",
         help="processor time for each measurement of a run (default: 1)",
@@ -74,16 +77,16 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 2 for a wrong option, before anything is measured."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if "--policy" in words:
+        return importlib.import_module("benchmarks.speed_policy").main(words)
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parser().parse_args(words)
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
     try:
         options = task_options(arguments)
-        if arguments.json is not None and arguments.json.is_dir():
-            raise ValueError(f"--json {arguments.json}: this is a folder; give a file")
-        if arguments.json is not None and not arguments.json.absolute().parent.is_dir():
-            raise ValueError(f"--json {arguments.json}: there is no folder {arguments.json.absolute().parent}")
+        check_json(arguments.json)
         task = importlib.import_module(f"benchmarks.speed_{arguments.env}")
         measurements = task.measurements(**options)
         runs = measure(measurements, arguments.runs, arguments.seconds)
@@ -102,6 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures = {"schema": 1, "env": arguments.env, **options, "runs": runs}
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
+
+
+def check_json(path: Path | None) -> None:
+    """``ValueError``, one line, if no file can be written there."""
+    if path is not None and path.is_dir():
+        raise ValueError(f"--json {path}: this is a folder; give a file")
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ValueError(f"--json {path}: there is no folder {path.absolute().parent}")
 
 
 def task_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -151,13 +162,15 @@ def report(measurements: Sequence[Measurement], yardsticks: Sequence[str], runs:
     return lines
 
 
-def _from_one(text: str) -> int:
+def from_one(text: str) -> int:
+    """A whole number from 1 up, of the command line."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
     return int(text)
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """A positive number of seconds, of the command line."""
     try:
         value = float(text)
     except ValueError:

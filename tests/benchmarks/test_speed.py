@@ -141,7 +141,7 @@ def test_unknown_environments_and_options_are_one_line(capsys, tmp_path):
         ("--env", "abr", "--runs", "0"): "argument --runs: '0' is not a whole number from 1 up",
         ("--env", "abr", "--seconds", "nan"): "argument --seconds: 'nan' is not a positive number of seconds",
         ("--train", "--dataset", "synthetic"): "--dataset is no option of --train",
-        (): "one of the arguments --env --train is required",
+        (): "one of the arguments --env --train --policy is required",
     }
     for words, message in wrong.items():
         assert speed.main(words) == 2, words
