@@ -145,7 +145,7 @@ def to_onnx(deployed: Deployed, file: Path, description: dict[str, Any]) -> None
     shapes = tuple(
         {axis: dims[size] for axis, size in enumerate(port.shape) if size in dims} for port in deployed.inputs
     )
-    with _quietly(), torch.no_grad():
+    with _quietly(), torch.no_grad(), _one_line():
         program = torch.export.export(
             deployed.eval(), _example(deployed.inputs), dynamic_shapes={"tensors": shapes}, strict=False
         )
@@ -263,6 +263,15 @@ def _example(ports: tuple[Port, ...]) -> tuple[torch.Tensor, ...]:
     return tuple(
         torch.zeros(shape, dtype=getattr(torch, port.dtype)) for port, shape in zip(ports, shapes, strict=True)
     )
+
+
+@contextlib.contextmanager
+def _one_line() -> Iterator[None]:
+    """Turn what the exporter raises, pages of it, into one line."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(f"torch cannot export this model: {str(error)[:200]}") from error
 
 
 @contextlib.contextmanager

@@ -39,6 +39,28 @@ NEW = "new_"
 TO_GO, DECISIONS = "return_to_go", "decisions"
 
 
+STAGE_NAMES = (
+    *("log tasks not started", "log tasks at work", "log demand for executors", "log mean duration of a task"),
+    *("log duration of the task started last", "log work", "log tasks not started x duration of the last"),
+    *("log critical path", "schedulable", "frontier", "demand for executors (N)"),
+    *("log longest path of the job's choices to this one's", "log of that above 0"),
+)
+JOB_NAMES = (
+    *("log work", "log supply", "log executors that it may get", "supply (N)", "executors that it may get (N)"),
+    *("its executors are on offer", "log time in the system", "log demand of schedulable stages"),
+    *("log demand of stages not ready", "has a schedulable stage", "log stages", "log N", "log jobs in the system"),
+    *("log work above the least", "log jobs with less work"),
+)
+CLUSTER_NAMES = (
+    *("log N", "log jobs in the system", "log executors on offer", "executors on offer (N)", "a job offers them"),
+    *("declining is possible", "log work", "log choices", "log demand of the job's stages not ready"),
+    *("log executors in the pool on offer", "log wanted", "wanted (N)"),
+)
+BEFORE_NAMES = ("there was one", "declined", "log executors given", "executors given (N)", "row of the stage / 100")
+"""Names of the features of CJS, in their order; N is the executors of the cluster, times are in 100 s. The code of
+``agents.sequence.cjs.graph_of`` says what is added before a logarithm."""
+
+
 class Port(NamedTuple):
     """An input or output of the function."""
 
@@ -91,13 +113,13 @@ class ABRGraph(TaskGraph):
             self.tokens_each = len(Modalities._fields) + net.returns
 
     def inputs(self) -> tuple[Port, ...]:
-        exists = Port("exists", "bool", ("batch", "levels"), "whether the ladder has this level")
+        there = "whether the ladder has this level"
         if self.net.tokenisation == "fused":
             session, level = ", ".join(SESSION_FEATURES), ", ".join(LEVEL_FEATURES)
             return (
                 Port("session", "float32", ("batch", SESSION), f"player and link: {session}"),
                 Port("levels", "float32", ("batch", "levels", LEVEL), f"each level: {level}"),
-                exists,
+                Port("exists", "bool", ("batch", "levels"), there),
                 Port("last", "int64", ("batch",), "level of the last chunk"),
             )
         return (
@@ -108,14 +130,18 @@ class ABRGraph(TaskGraph):
             Port("time", "float32", ("batch", 6), "their downloads took, 10 s"),
             Port("sizes", "float32", ("batch", self.net.levels), "of the next chunk, Mbyte; 0: no such level"),
             Port("left", "float32", ("batch", 1), "chunks to play, as a share of all"),
-            exists,
+            Port("exists", "bool", ("batch", self.net.levels), there),
         )
 
     def outputs(self) -> tuple[Port, ...]:
         return (Port("logits", "float32", ("batch", self.net.levels), f"of each level; {MASKED:g}: there is none"),)
 
     def arrays(self, steps: Steps, previous: np.ndarray) -> dict[str, np.ndarray]:
-        return self.net.arrays(steps, previous)
+        found = self.net.arrays(steps, previous)
+        if self.net.tokenisation != "fused":
+            missing = self.net.levels - found["exists"].shape[1]
+            found["exists"] = np.pad(found["exists"], ((0, 0), (0, missing)))
+        return found
 
     def tokens(self, inputs: Mapping[str, Tensor], returns: Tensor | None) -> tuple[Tensor, Tensor | None, Any]:
         tokens, memory = self.net.read(inputs, returns)
@@ -139,18 +165,18 @@ class CJSGraph(TaskGraph):
     def inputs(self) -> tuple[Port, ...]:
         count, place = "float32", "int64"
         return (
-            Port("stages", count, ("stages", STAGE_FEATURES), "incomplete stages of all jobs"),
+            Port("stages", count, ("stages", STAGE_FEATURES), f"incomplete stages: {', '.join(STAGE_NAMES)}"),
             Port("stage_job", place, ("stages",), "place of its job among the jobs"),
             Port("edges", place, (2, "edges"), "places of parents, and of their children, among the stages"),
-            Port("jobs", count, ("jobs", JOB_FEATURES), "jobs of all clusters"),
+            Port("jobs", count, ("jobs", JOB_FEATURES), f"jobs of all clusters: {', '.join(JOB_NAMES)}"),
             Port("job_step", place, ("jobs",), "its cluster, from 0"),
-            Port("clusters", count, ("batch", CLUSTER_FEATURES), "each cluster"),
+            Port("clusters", count, ("batch", CLUSTER_FEATURES), f"each cluster: {', '.join(CLUSTER_NAMES)}"),
             Port("sizes", count, ("batch",), "its executors"),
             Port("offered", count, ("batch",), "executors on offer"),
             Port("wanted", count, ("batch",), "of them, those that their job needs for stages that are not ready"),
             Port("own", count, ("jobs",), "executors that the job has or will get, but for those on offer"),
             Port("can_decline", "bool", ("batch",), "whether no stage at all may be chosen"),
-            Port("before", count, ("batch", PREVIOUS_FEATURES), "the decision before"),
+            Port("before", count, ("batch", PREVIOUS_FEATURES), f"the decision before: {', '.join(BEFORE_NAMES)}"),
             Port("choices", place, ("batch", "choices"), "places of the stages that may be chosen; -1: none"),
             Port("most", place, ("batch", "choices"), "more executors than these, 1 or more, would change nothing"),
             Port("counts", place, ("counts",), "1, 2, ... to the highest of most"),
