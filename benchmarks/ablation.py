@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from benchmarks import ablation_report
-from benchmarks.ablation_cells import Cell, Material, digest
+from benchmarks.ablation_cells import Cell, Material, digest, sizes
 from benchmarks.ablation_sections import SCALES, SECTIONS, Section
 from benchmarks.files import to_json, writable_folder
 from benchmarks.speed import Parser, from_one
@@ -141,7 +141,8 @@ class Grid:
 
     def _identity(self, cell: Cell) -> dict[str, Any]:
         own: Any = cell
-        return {"kind": type(cell).__name__, **asdict(own), "material": self.material.identity()}
+        kind = {"kind": type(cell).__name__, "sizes": sizes()}
+        return {**kind, **asdict(own), "material": self.material.identity()}
 
 
 def run(grid: Grid, sections: dict[str, Section]) -> dict[str, Any]:

@@ -57,6 +57,8 @@ HEADS, LAYERS = 4, 3
 """Of the transformer student."""
 THROUGHPUT, DOWNLOAD_TIME = 2, 3
 """Rows of the environment's observation."""
+REUSED = 128
+"""Sessions that first weights are fitted to at most, about 6,000 tokens."""
 LONGEST = 512
 """Chunks of a video."""
 
@@ -170,10 +172,11 @@ class Student:
         """The model, and the seconds that it took to give it the teacher's weights; ``data``: for ``reuse``."""
         torch.manual_seed(self.seed)
         theirs = teacher("sampled").model
-        model = make_student(theirs, self._backbone(), {**ENCODERS[SIZE]["abr"], "tokenisation": self.tokenisation})
+        encoders: dict[str, Any] = {**ENCODERS[SIZE]["abr"], "tokenisation": self.tokenisation}
+        model = make_student(theirs, self._backbone(), encoders)
         own = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith("backbone.")}
         begun = time.process_time()
-        reuse(theirs, model, self.init, data, self.seed, self.rank)
+        reuse(theirs, model, self.init, data.take(np.arange(min(len(data), REUSED))), self.seed, self.rank)
         took = time.process_time() - begun
         if self.backbone_only:
             model.load_state_dict(own, strict=False)
@@ -259,6 +262,11 @@ class Loop:
                 apart.append(losses.divergence(logits, targets[LOGITS]))
                 expert.append(self.source.loss(EXPERT, [logits], targets))
         return float(torch.cat(apart).mean()), float(torch.cat(expert).mean())
+
+
+def sizes() -> dict[str, Any]:
+    """Of the students, as JSON."""
+    return {"backbone": asdict(PRESETS[SIZE]), "encoders": dict(ENCODERS[SIZE]["abr"])}
 
 
 class Cell(Protocol):

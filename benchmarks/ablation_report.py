@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Picture
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from benchmarks import formats
 from benchmarks.plots import ACCENT, DASHES, INK, PALETTE, SOFT, WIDTH, style, to_png
@@ -66,7 +67,7 @@ def draw(answer: Mapping[str, Any]) -> Picture:
     """Curves over steps, and over seconds where there are any, beside a dot with its interval for each arm."""
     curves, rows = answer["curves"], answer["rows"]
     timed = any("seconds" in curve for curve in curves.values())
-    panels = 1 + bool(curves) + timed
+    panels = len(answer["drawn"]) + bool(curves) + timed
     height = max(LEAST_INCHES + ROW_INCHES * len(rows), 3.6)
     picture = Picture(figsize=(WIDTH + 2.6 * (panels - 1), height), layout="constrained")
     axes = picture.subplots(1, panels, squeeze=False)[0]
@@ -74,7 +75,8 @@ def draw(answer: Mapping[str, Any]) -> Picture:
         _curves(axes[0], curves, "step", "optimiser steps")
     if timed:
         _curves(axes[1], curves, "seconds", "CPU s, first weights included")
-    _dots(axes[-1], rows, answer["drawn"])
+    for place, column in enumerate(answer["drawn"]):
+        _dots(axes[place - len(answer["drawn"])], rows, column, names=place == 0, coloured=bool(curves))
     if curves:
         handles, names = axes[0].get_legend_handles_labels()
         picture.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
@@ -86,17 +88,21 @@ def _curves(axes: Axes, curves: Mapping[str, Mapping[str, Any]], x: str, label: 
         dashes = DASHES[number // len(PALETTE) % len(DASHES)]
         axes.plot(curve[x], curve["kl"], label=name, color=PALETTE[number % len(PALETTE)], linestyle=dashes, lw=1.6)
     axes.set(yscale="log", xlabel=label, title="KL to teacher, held-out sessions")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
-def _dots(axes: Axes, rows: Mapping[str, Mapping[str, Any]], column: str) -> None:
-    names = list(rows)
-    for place, name in enumerate(names):
-        found = rows[name][column]
+def _dots(axes: Axes, rows: Mapping[str, Mapping[str, Any]], column: str, names: bool, coloured: bool) -> None:
+    """A dot for each arm's mean, a line for its interval, a tick for each seed."""
+    for place, row in enumerate(rows.values()):
+        found, color = row[column], PALETTE[place % len(PALETTE)] if coloured else ACCENT
         if found["ci95"]:
-            axes.plot(found["ci95"], [place, place], color=SOFT, lw=2.2, solid_capstyle="round")
-        axes.plot(found["values"], [place] * len(found["values"]), "|", color=SOFT, ms=7)
-        axes.plot(found["mean"], place, "o", color=ACCENT, ms=6)
-    axes.set(title=column)
-    axes.set_yticks(range(len(names)), names, color=INK)
-    axes.set_ylim(len(names) - 0.5, -0.5)
+            axes.plot(found["ci95"], [place, place], color=color, lw=2.2, alpha=0.45, solid_capstyle="round")
+        axes.plot(found["values"], [place] * len(found["values"]), "|", color=SOFT, ms=8)
+        axes.plot(found["mean"], place, "o", color=color, ms=6)
+    axes.set(title=column[0].upper() + column[1:])
+    axes.set_yticks(range(len(rows)), list(rows) if names else [""] * len(rows), color=INK)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.grid(axis="y", visible=False)

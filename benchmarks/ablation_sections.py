@@ -96,9 +96,9 @@ SCALES = {
         Material(sessions=256, held_out=64, traces=8, played=1000, chosen=100),
         imitation=Training(steps=240, batch=16, every=15),
         qoe_every=60,
-        gathering=Training(steps=384, batch=16, every=24),
-        rounds=16,
-        first=4,
+        gathering=Training(steps=384, batch=16, every=32),
+        rounds=12,
+        first=3,
         sessions=32,
         adaptation=Training(steps=60, batch=16, every=20),
         tokens=Training(steps=80, batch=8, every=20),
@@ -130,8 +130,8 @@ class Answer:
     notes: list[str] = field(default_factory=list)
     curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """``step`` and ``kl``, ``seconds`` too where time is compared, by arm."""
-    drawn: str = "QoE test"
-    """Column of the picture."""
+    drawn: tuple[str, ...] = ("QoE test",)
+    """Columns of the picture."""
 
 
 class Section:
@@ -260,7 +260,7 @@ class WeightReuse(Section):
             "seconds are those of training and of the first weights, without measurements.",
         ]
         curves = {name: {**curve_of(results, "kl"), "seconds": _seconds(results)} for name, results in found.items()}
-        return Answer(self.question, rows, notes, curves, drawn="steps to 90%")
+        return Answer(self.question, rows, notes, curves, drawn=("steps to 90%",))
 
     def _columns(self, results: Sequence[Result], levels: Mapping[str, float], good: float) -> dict[str, Figure]:
         steps, seconds = _curves(results, "kl"), _curves(results, "kl", times=True)
@@ -322,7 +322,8 @@ class OnPolicy(Section):
             f"{scale.first} rounds in all, the student the others (on-policy) or every other (mixed). KL and expert "
             "loss are on sessions of the teacher. Intervals of differences: seeds and traces drawn anew."
         ]
-        return Answer(self.question, rows, notes, {name: curve_of(results, "kl") for name, results in found.items()})
+        curves = {name: curve_of(results, "kl") for name, results in found.items()}
+        return Answer(self.question, rows, notes, curves, drawn=("QoE test", "QoE unseen video"))
 
 
 class Attention(Section):
