@@ -63,8 +63,8 @@ REUSE_STEPS = 8000
 OF_TEACHERS = ("warm_up", "iterations", "improve")
 """Options of a task's recipe that say what phases a teacher's training has."""
 CLONE = "clone"
-ALPHA, BETA = 1.0, 1.0
-"""What the divergence from the teacher counts beside labels, and beside returns at first."""
+ALPHA, BETA = 1.0, {"abr": 1.0, "cjs": 0.3, "vp": 0.0}
+"""What the divergence from the teacher counts beside labels; and, by task, beside returns at first."""
 
 
 def make_student(teacher: SequenceModel, backbone: Backbone, encoders: Mapping[str, int]) -> SequenceModel:
@@ -115,15 +115,16 @@ class Distill(Training):
     """Let the student learn from what its own decisions lead to at last (abr and cjs, recipe on-policy)."""
     alpha: float = ALPHA
     """Weight of the divergence from the teacher beside labels; 0: there is no teacher."""
-    beta: float = BETA
-    """The same beside returns, at first; it falls to a hundredth."""
+    beta: float | None = None
+    """The same beside returns, at first; it falls to a hundredth. Default: the recipe's."""
     temperature: float = 1.0
     """Of the divergence between choices."""
     precision: Literal["bf16", "fp32"] = "fp32"
     """Of matrix products; in those of the small student bf16 saves nothing on a CPU."""
 
     def lesson(self, device: str) -> Lesson:
-        if min(self.alpha, self.beta) < 0 or not self.temperature > 0:
+        beta = BETA[self.task] if self.beta is None else self.beta
+        if min(self.alpha, beta) < 0 or not self.temperature > 0:
             raise ValueError("alpha and beta must be 0 or more, temperature above 0")
         if unused := sorted({word.partition("=")[0].strip() for word in self.options} & set(OF_TEACHERS)):
             raise ValueError(f"--set {unused[0]}: says how a teacher is trained; see --iterations and --no-improve")
@@ -153,9 +154,9 @@ class Distill(Training):
         else:
             source = Renamed(source, INNER[self.task])
         phases = tuple(map(self._limited, phases))
-        beta = {IMPROVE: Weights(1.0, self.beta, last=0.01)}
-        alpha = {name: Weights(1.0, self.alpha, teacher_acts=name == OFFLINE) for name in (OFFLINE, ON_POLICY, CLONE)}
-        following = Following(source, teacher, phases, alpha | beta, self.temperature)
+        weights = {name: Weights(1.0, self.alpha, teacher_acts=name == OFFLINE) for name in (OFFLINE, ON_POLICY, CLONE)}
+        weights[IMPROVE] = Weights(1.0, beta, last=0.01)
+        following = Following(source, teacher, phases, weights, self.temperature)
 
         def initialise() -> None:
             if self.init != "random":
@@ -175,7 +176,7 @@ class Distill(Training):
                 "teacher": _config(teacher),
                 "init": self.init,
                 "alpha": self.alpha,
-                "beta": self.beta,
+                "beta": beta,
                 "temperature": self.temperature,
                 "model": {**model.config(), "backbone": backbone.config()},
             },
