@@ -170,8 +170,8 @@ class Student:
 
     def build(self, data: Labelled) -> tuple[SequenceModel, float]:
         """The model, and the seconds that it took to give it the teacher's weights; ``data``: for ``reuse``."""
+        theirs = teacher("sampled").model  # before the seed: loading may draw numbers
         torch.manual_seed(self.seed)
-        theirs = teacher("sampled").model
         encoders: dict[str, Any] = {**ENCODERS[SIZE]["abr"], "tokenisation": self.tokenisation}
         model = make_student(theirs, self._backbone(), encoders)
         own = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith("backbone.")}
@@ -306,10 +306,11 @@ class Adaptation:
 
     def run(self, material: Material, folder: Path) -> dict[str, Any]:
         """See ``Cell``."""
+        theirs, base = teacher("sampled").model, other_domain(folder)
         torch.manual_seed(self.seed)
         rank = {"lora_rank": self.rank, "lora_alpha": max(2 * self.rank, 1), "lora_dropout": 0.0}
-        backbone = load_backbone(str(other_domain(folder)), "float32", **rank)  # type: ignore[arg-type]
-        model = make_student(teacher("sampled").model, backbone, {})
+        backbone = load_backbone(str(base), "float32", **rank)  # type: ignore[arg-type]
+        model = make_student(theirs, backbone, {})
         loop = Loop(model, self.training, Objective(teacher=0.0), self.seed)
         return _train(loop, material.train(folder), material.held(folder), material)
 
