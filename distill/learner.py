@@ -47,6 +47,8 @@ class Optimisation:
     """``bf16``: matrix products in bfloat16 (autocast), weights in float32; ``fp32``."""
     validate_every: int = 1
     """Iterations."""
+    settled: float = 0.0
+    """Share of all iterations whose weights are not kept, however well they do: early ones owe it to luck."""
 
     def __post_init__(self) -> None:
         for name in ("batch", "accumulate", "validate_every"):
@@ -54,8 +56,9 @@ class Optimisation:
                 raise ValueError(f"{name.replace('_', '-')} must be 1 or more, not {getattr(self, name)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be {' or '.join(PRECISIONS)}, not {self.precision!r}")
-        if not 0 <= self.average < 1:
-            raise ValueError(f"average must be from 0 to 1, not {self.average}")
+        for name in ("average", "settled"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be from 0 to below 1, not {getattr(self, name)}")
         if self.seed < 0:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
 
@@ -194,7 +197,8 @@ class Learner:
         with self.average.applied(self.model):
             with self._autocast():
                 found, target = validated(self.model, self.source, self.scale)
-            if found["valid"] > self.best.valid:
+            settled = self.optimisation.settled * sum(phase.iterations for phase in self.phases)
+            if self.iteration > settled and found["valid"] > self.best.valid:
                 self.best = Best(found["valid"], self.iteration, target, trained_weights(self.model))
         point = {**found, **({} if target is None else {"target": target}), **figures}
         self.run.record(self.iteration, **{name: round(value, 6) for name, value in point.items()})

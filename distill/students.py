@@ -58,6 +58,8 @@ ENCODERS: dict[str, dict[str, dict[str, int]]] = {
     "small": {"abr": {"width": 128}, "cjs": {"hidden": 64}, "vp": {"hidden": 128, "width": 48}},
 }
 """By size and task: arguments of encoders and heads that differ from the teacher's."""
+SETTLED = 0.7
+"""Share of the iterations that are over before weights are kept: those of abr's and cjs's last phases, about."""
 REUSE_STEPS = 8000
 """Of sequences that first weights are fitted to."""
 OF_TEACHERS = ("warm_up", "iterations", "improve")
@@ -169,7 +171,7 @@ class Distill(Training):
             model,
             following,
             phases,
-            self.optimisation(),
+            replace(self.optimisation(), settled=SETTLED),
             identity={
                 "recipe": self.recipe,
                 "options": asdict(options),

@@ -57,6 +57,21 @@ def test_the_best_weights_are_kept(tmp_path):
     assert not (tmp_path / "gathered").exists()
 
 
+def test_early_weights_are_not_kept_if_so_asked(tmp_path):
+    class Falling(ToySource):
+        """Does worse and worse."""
+
+        validated = 0
+
+        def validate(self, policy):
+            self.validated -= 1
+            return {"valid": float(self.validated)}
+
+    _, best, run = train(tmp_path, Falling(), settled=0.5)
+    assert (best.valid, best.step) == (-3.0, 3)
+    assert len(run.curve) == TOTAL == 5
+
+
 def test_parts_of_a_batch_add_up(tmp_path):
     whole, _, _ = train(tmp_path / "whole")
     parts, _, _ = train(tmp_path / "parts", accumulate=3)
@@ -130,7 +145,7 @@ def test_sequences_survive_the_file_to_the_bit(tmp_path):
         ({"batch": 2, "accumulate": 3}, "batch 2 is too small for 3 parts"),
         ({"batch": 0}, "batch must be 1 or more"),
         ({"precision": "fp8"}, "precision must be bf16 or fp32"),
-        ({"average": 1.0}, "average must be from 0 to 1"),
+        ({"average": 1.0}, "average must be from 0 to below 1"),
     ],
 )
 def test_impossible_settings_are_refused(options, message, tmp_path):
