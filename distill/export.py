@@ -30,7 +30,9 @@ from distill.tasks import COLLECT_IDS
 from netenvs.files import write_atomically
 
 TOLERANCE = 1e-4
-"""Largest difference of outputs; of those above 100 in size, as a share of a hundredth of it."""
+"""Largest difference of outputs: of log-probabilities of choices, of paths in radians, of their log scales."""
+LEAST_LOG = -20.0
+"""Choices with a smaller log-probability are never made: how much smaller it is does not count."""
 DECISIONS_CHECKED = 48
 """At least; of whole episodes."""
 CAPACITY = {"abr": 48}
@@ -220,11 +222,21 @@ def _difference(found: dict[str, np.ndarray], expected: list[np.ndarray]) -> flo
         width = theirs.shape[1]  # the graph has room for choices that no row has
         if not (ours[:, width:] == MASKED).all():
             return np.inf
-        away = ours[:, :width].astype(np.float64) - theirs
+        if name.endswith("logits"):
+            away = _log_probabilities(ours[:, :width]) - _log_probabilities(theirs)
+        else:
+            away = ours.astype(np.float64) - theirs
         if name == "path_mean":
-            away = (away + 180) % 360 - 180
-        largest = max(largest, float((np.abs(away) / np.maximum(np.abs(theirs) / 100, 1)).max()))
+            away = np.deg2rad((away + 180) % 360 - 180)
+        largest = max(largest, float(np.abs(away).max()))
     return largest
+
+
+def _log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Of choices, float64; those that are never made are all alike."""
+    found = logits.astype(np.float64)
+    found -= found.max(axis=1, keepdims=True)
+    return np.maximum(found - np.log(np.exp(found).sum(axis=1, keepdims=True)), LEAST_LOG)
 
 
 @contextlib.contextmanager
