@@ -263,7 +263,7 @@ def growth(sides: dict[str, Backbone], contexts: Sequence[int], runs: int, clock
     """What the next token takes, and a parallel pass, after so many tokens: by length, then by side.
 
     ``next_ms``: medians over ``NEXT`` tokens, for each run; ``cache_bytes``: keys, values and states in use;
-    ``pass_ms``: of one pass over the whole, a run each; None once such passes take too long.
+    ``pass_ms``: of one pass over the whole, a run each; no more, and None at greater lengths, once one takes too long.
     """
     found: list[dict[str, Any]] = []
     caches: dict[str, Any] = {name: side.init_cache(1) for name, side in sides.items()}
@@ -293,8 +293,8 @@ def growth(sides: dict[str, Backbone], contexts: Sequence[int], runs: int, clock
                     begin_s = clock()
                     side(sequence)
                     row[name]["pass_ms"].append(1000 * (clock() - begin_s))
+                    passes[name] = row[name]["pass_ms"][-1] < 1000 * LONGEST_PASS_S
         for name in sides:
-            passes[name] = passes[name] and max(row[name]["pass_ms"]) < 1000 * LONGEST_PASS_S
             row[name]["pass_ms"] = row[name]["pass_ms"] or None
         found.append(row)
     return found
