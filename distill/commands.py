@@ -121,6 +121,11 @@ class Info:
             console.print(
                 f"{len(others)} files are not part of it: of a collection that did not end, such as {others[0]}"
             )
+        if (pool.folder / "teachers").is_dir():
+            from distill.teacher_cache import kept_beside  # with torch
+
+            for line in kept_beside(pool):
+                console.print(line)
         for collection in pool.manifest["collections"]:
             if collection.get("command"):
                 console.print(collection["command"])

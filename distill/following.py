@@ -6,7 +6,7 @@ Models*, ICLR 2024; Ross, Gordon and Bagnell, AISTATS 2011).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agents.ragged import Ragged, offsets_of
+from agents.ragged import Column, Ragged, offsets_of
 from agents.sequence.model import SequenceModel
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED
@@ -51,6 +51,7 @@ class Following:
         phases: of the training.
         weights: by the name of a phase; in others the teacher is not asked.
         temperature: of the divergence between choices.
+        ask: what the teacher's model says of sequences; None: ``teacher_outputs``.
     """
 
     def __init__(
@@ -60,9 +61,10 @@ class Following:
         phases: Sequence[Phase],
         weights: Mapping[str, Weights],
         temperature: float = 1.0,
+        ask: Callable[[SequenceModel, Labelled], Mapping[str, Column]] | None = None,
     ):
         self.source, self.teacher, self.phases = source, teacher, phases
-        self.weights, self.temperature = weights, temperature
+        self.weights, self.temperature, self.ask = weights, temperature, ask or teacher_outputs
 
     def gather(self, phase: Phase, iteration: int, policy: SequencePolicy) -> Labelled | None:
         """See ``Source``."""
@@ -72,7 +74,7 @@ class Following:
             return found
         share = losses.decayed(weights.teacher, self._done(phase, iteration), weights.last)
         steps = int(found.sequences.lengths.sum())
-        more = {WEIGHT: np.full(steps, share, dtype=np.float32), **teacher_outputs(self.teacher.model, found)}
+        more = {WEIGHT: np.full(steps, share, dtype=np.float32), **self.ask(self.teacher.model, found)}
         return Labelled(found.sequences, {**found.targets, **more})
 
     def loss(self, phase: Phase, outputs: list[Tensor], targets: dict[str, Tensor]) -> Tensor:
@@ -102,7 +104,7 @@ class Following:
         return self.source.targets()
 
 
-def teacher_outputs(teacher: SequenceModel, data: Labelled) -> dict[str, np.ndarray | Ragged]:
+def teacher_outputs(teacher: SequenceModel, data: Labelled) -> dict[str, Column]:
     """What a teacher says of each step: targets ``teacher/0`` and so on, float32.
 
     Later components are conditioned on the target ``action``.

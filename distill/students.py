@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -27,6 +28,7 @@ from distill.labelled import Labelled
 from distill.lesson import TITLES, Lesson, Training
 from distill.pool import Pool
 from distill.source import Phase, Source
+from distill.teacher_cache import outputs_by_pool
 from distill.weight_reuse import reuse
 
 INITS = {"random": "random", "cwr": "principled", "cwr-literal": "literal"}
@@ -121,6 +123,9 @@ class Distill(Training):
     """The same beside returns, at first; it falls to a hundredth. Default: the recipe's."""
     temperature: float = 1.0
     """Of the divergence between choices."""
+    cache_teacher: bool = False
+    """Keep what the teacher says of a pool in the pool's folder, for the next student (recipe paper). Not without being
+    asked: pools are inputs, which a training leaves as they are, and may be shared or read-only."""
     precision: Literal["bf16", "fp32"] = "fp32"
     """Of matrix products; in those of the small student bf16 saves nothing on a CPU."""
 
@@ -135,6 +140,8 @@ class Distill(Training):
             options = replace(options, improve=0)
         if self.recipe == "paper" and not pools:
             raise ValueError(f"recipe paper learns from pools: give --pool, made by distill collect --task {self.task}")
+        if self.cache_teacher and self.recipe != "paper":
+            raise ValueError("cache-teacher: in recipe on-policy all episodes are new to the teacher; --recipe paper")
         teacher = self._teacher(device)
         theirs = teacher.model
         backbone = HybridBackbone(PRESETS[self.size])
@@ -153,12 +160,13 @@ class Distill(Training):
         if self.recipe == "paper":
             source = cloning.Cloning(pools, net, teacher.scale, theirs.context, source.validate)
             phases = cloning.phases(pools)
+            ask = partial(outputs_by_pool, pools=pools, name=self.teacher, keep=self.cache_teacher)
         else:
-            source = Renamed(source, INNER[self.task])
+            source, ask = Renamed(source, INNER[self.task]), None
         phases = tuple(map(self._limited, phases))
         weights = {name: Weights(1.0, self.alpha, teacher_acts=name == OFFLINE) for name in (OFFLINE, ON_POLICY, CLONE)}
         weights[IMPROVE] = Weights(1.0, beta, last=0.01)
-        following = Following(source, teacher, phases, weights, self.temperature)
+        following = Following(source, teacher, phases, weights, self.temperature, ask)
 
         def initialise() -> None:
             if self.init != "random":

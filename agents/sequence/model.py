@@ -152,16 +152,20 @@ class SequenceModel(nn.Module):
 
         ``cache`` None: nothing comes before these tokens, or will follow them.
         """
-        counts = tokens.counts
-        rows = torch.arange(len(counts), device=counts.device)
-        row = rows.repeat_interleave(counts)
-        column = torch.arange(len(tokens.embeddings), device=counts.device) - (counts.cumsum(0) - counts)[row]
-        embeddings = self._normalised(tokens.embeddings, numbers[row])
-        padded = embeddings.new_zeros(len(counts), int(counts.max()), embeddings.shape[1])
-        padded = padded.index_put((row, column), embeddings)
-        lengths = None if len(embeddings) == padded.shape[0] * padded.shape[1] else counts
+        counts, lengths = tokens.counts, None
+        rows, longest = len(counts), int(counts.max())
+        if len(tokens.embeddings) == rows * longest:
+            padded = self._normalised(tokens.embeddings.view(rows, longest, -1), numbers[:, None])
+        else:
+            place = torch.arange(rows, device=counts.device)
+            row = place.repeat_interleave(counts)
+            column = torch.arange(len(row), device=counts.device) - (counts.cumsum(0) - counts)[row]
+            embeddings = self._normalised(tokens.embeddings, numbers[row])
+            padded = embeddings.new_zeros(rows, longest, embeddings.shape[1])
+            padded = padded.index_put((row, column), embeddings)
+            lengths = counts
         hidden = self.backbone(padded, lengths) if cache is None else self.backbone.step(padded, cache, lengths)
-        return hidden[rows, counts - 1]
+        return hidden[:, -1] if lengths is None else hidden[place, counts - 1]
 
 
 def _interleave(parts: Sequence[Tokens]) -> tuple[Tensor, list[Tensor]]:

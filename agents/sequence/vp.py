@@ -251,7 +251,7 @@ class VPNet(TaskNet):
         """
         with torch.autocast(hidden.device.type, enabled=False):  # bfloat16 has too few digits for degrees
             state = self.dropout(hidden.float())
-            moved = torch.einsum("ktc,cts->ksc", memory.past, self.history_weight)
+            moved = (memory.past.permute(2, 0, 1) @ self.history_weight).permute(1, 2, 0)
             moved = moved + OUTPUT_SCALE_DEG * self.correction(state).view(-1, HORIZON, 3)
             if memory.copied is not None:
                 moved = moved + self._copied(state, memory.copied)
@@ -263,9 +263,11 @@ class VPNet(TaskNet):
 
     def to_env(self, actions: np.ndarray, steps: Steps) -> np.ndarray:
         """Paths of the horizon asked for, float32 (S, horizon, 3): cut off, or with the last sample repeated."""
-        horizon = int(np.max(np.asarray(steps["horizon"])))
-        path = actions[:, np.minimum(np.arange(horizon), HORIZON - 1)].astype(np.float32)
-        path[..., 1] = path[..., 1].clip(-90, 90)
+        horizon = int(np.asarray(steps["horizon"]).max())
+        path: np.ndarray = actions[:, :horizon].astype(np.float32)
+        if horizon > HORIZON:
+            path = np.concatenate([path, np.repeat(path[:, -1:], horizon - HORIZON, axis=1)], axis=1)
+        np.clip(path[..., 1], -90, 90, out=path[..., 1])
         return path
 
     def _heat_token(self, heat: Tensor, yaw_deg: Tensor, turn: Tensor) -> tuple[Tensor, Tensor]:
@@ -295,8 +297,8 @@ class VPNet(TaskNet):
         weights = torch.cat([logits, nobody[:, None]], dim=1).softmax(dim=1)
         shares = present.float() / present.sum(dim=1, keepdim=True).clamp(min=1)
         summary = [
-            torch.einsum("kvh,kvw->khw", weights[:, :-1], token).flatten(1),
-            torch.einsum("kv,kvw->kw", shares, token),
+            (weights[:, :-1].mT @ token).flatten(1),
+            (shares[:, None] @ token).squeeze(1),
             weights[:, -1],
             yaw_histogram(around.relative[:, :, HISTORY:, 1], shares),
         ]
@@ -320,12 +322,10 @@ class VPNet(TaskNet):
         """float32 (S, 20, 3) degrees: gated means of previous viewers, weighted by what the hidden state looks for."""
         heads, width = self.sizes["heads"], self.sizes["width"]
         query = self.query(state).view(-1, heads, width)
-        logits = copied.logits + torch.einsum("khw,kvw->kvh", query, copied.tokens) / width**0.5
+        logits = copied.logits + copied.tokens @ (query.mT / width**0.5)
         nobody = copied.nobody + self.nobody_given_hidden(state)
-        weights = torch.cat([logits, nobody[:, None]], dim=1).softmax(dim=1)[:, :-1]
-        movement = torch.einsum("kvh,kvsc->khsc", weights, copied.movement)
-        position = torch.einsum("kvh,kvsc->khsc", weights, copied.position)
-        attracted = (self.position_gate(state).view(position.shape) * position).sum(dim=1)
-        return (self.movement_gate(state).view(movement.shape) * movement).sum(dim=1) + nn.functional.pad(
-            attracted, (1, 0)
-        )
+        weights = torch.cat([logits, nobody[:, None]], dim=1).softmax(dim=1)[:, :-1].mT  # (S, heads, v)
+        movement = (weights @ copied.movement.flatten(2)) * self.movement_gate(state).unflatten(1, (heads, -1))
+        position = (weights @ copied.position.flatten(2)) * self.position_gate(state).unflatten(1, (heads, -1))
+        attracted = nn.functional.pad(position.sum(dim=1).unflatten(1, (HORIZON, 2)), (1, 0))
+        return movement.sum(dim=1).unflatten(1, (HORIZON, 3)) + attracted

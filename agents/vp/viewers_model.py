@@ -200,4 +200,4 @@ def yaw_histogram(yaw: Tensor, shares: Tensor) -> Tensor:
     # minus how far away, at most 180
     away = (yaw[:, :, HISTOGRAM_INSTANTS, None] - centres).abs_().sub_(180).abs_().sub_(180)
     weights = away.square_().mul_(-0.5 / HISTOGRAM_SIGMA_DEG**2).clamp_(min=SMALLEST_LOG).exp_()
-    return torch.einsum("kv,kvib->kib", shares, weights).flatten(1)
+    return (shares[:, None] @ weights.flatten(2)).squeeze(1)
