@@ -35,6 +35,7 @@ def kernel_stamps() -> tuple[tuple[str, float, int], ...]:
         "cjs/rules.py",
         "cjs/jobs.py",
         "vp/heat_maps.py",
+        "vp/previous_viewers.py",
     )
     modules = {module for name in names for module in folder.glob(name)}
     stats = [(module.relative_to(folder).as_posix(), module.stat()) for module in sorted(modules)]

@@ -22,5 +22,8 @@ def wrap(angles_deg: Tensor) -> Tensor:
 
 
 def compress(degrees: Tensor) -> Tensor:
-    """asinh(x / 3): linear for small movements, logarithmic for large ones."""
-    return torch.asinh(degrees / 3)
+    """asinh(x / 3), to 1e-6: linear for small movements, logarithmic for large ones."""
+    if degrees.requires_grad:
+        return torch.asinh(degrees / 3)
+    size = degrees.abs().div_(3)  # the same, much quicker
+    return size.square().add_(1).sqrt_().add_(size).log_().copysign_(degrees)

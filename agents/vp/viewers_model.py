@@ -171,23 +171,28 @@ def viewer_features(around: Surroundings) -> Tensor:
     """float32 (k, v, 66): where each previous viewer looks and goes, and how alike the two histories are."""
     pitch, yaw = around.relative[:, :, HISTORY - 1].unbind(dim=-1)
     radians = torch.deg2rad(yaw)
-    distance = around.apart.square().sum(dim=-1).sqrt()
-    unlike = (around.past[:, None, :, 1:] - around.viewer_past[..., 1:]).square_().sum(dim=-1).sqrt()
+    distance = torch.hypot(*around.apart.unbind(dim=-1))
+    unlike = torch.hypot(*(around.past[:, None, :, 1:] - around.viewer_past[..., 1:]).unbind(dim=-1))
     distances = torch.stack([distance.mean(dim=-1), distance[:, :, -4:].mean(dim=-1), unlike.mean(dim=-1)], dim=-1)
-    ahead = around.relative[:, :, HISTORY:][:, :, FUTURE_INSTANTS, :]
+    ahead = _at(around.relative[:, :, HISTORY:], FUTURE_INSTANTS)
     return torch.cat(
         [
-            compress(around.viewer_past[:, :, PAST_INSTANTS]).flatten(2),
+            compress(_at(around.viewer_past, PAST_INSTANTS)).flatten(2),
             torch.stack([radians.sin(), radians.cos(), yaw / 45, pitch / 15, around.pitch / 15], -1),
             torch.log1p(distances),
             torch.exp(-distances / 10),
             torch.exp(-distances / 5),
-            compress(around.movement[:, :, FUTURE_INSTANTS]).flatten(2),
+            compress(_at(around.movement, FUTURE_INSTANTS)).flatten(2),
             (ahead[..., 0] / 30).clamp(-2, 2),
             (ahead[..., 1] / 45).clamp(-2, 2),
         ],
         dim=-1,
     )
+
+
+def _at(values: Tensor, instants: tuple[int, ...]) -> Tensor:
+    """Some ``instants`` of (k, v, n, ...)."""
+    return values.index_select(2, torch.tensor(instants, device=values.device))
 
 
 def yaw_histogram(yaw: Tensor, shares: Tensor) -> Tensor:
@@ -198,6 +203,6 @@ def yaw_histogram(yaw: Tensor, shares: Tensor) -> Tensor:
     """
     centres = torch.arange(HISTOGRAM_BINS, dtype=yaw.dtype, device=yaw.device) * (360 / HISTOGRAM_BINS) - 180
     # minus how far away, at most 180
-    away = (yaw[:, :, HISTOGRAM_INSTANTS, None] - centres).abs_().sub_(180).abs_().sub_(180)
+    away = (_at(yaw, HISTOGRAM_INSTANTS)[..., None] - centres).abs_().sub_(180).abs_().sub_(180)
     weights = away.square_().mul_(-0.5 / HISTOGRAM_SIGMA_DEG**2).clamp_(min=SMALLEST_LOG).exp_()
     return (shares[:, None] @ weights.flatten(2)).squeeze(1)

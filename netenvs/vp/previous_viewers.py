@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from netenvs.compiled import kernel
 from netenvs.vp.heat_maps import COLUMNS, ROWS, add_heat
 from netenvs.vp.recordings import RATE_HZ, Recordings
 
@@ -64,17 +65,14 @@ class PreviousViewers:
         if before < 0 or after < 0:
             raise ValueError(f"before and after must be 0 or more instants, not {before} and {after}")
         video, index, excluded = _windows(video, index, exclude_users)
-        instants = index.reshape(-1, 1) + np.arange(1 - before, after + 1)
-        angles = np.zeros((len(instants), len(self), before + after, 3), dtype=np.float32)
+        first = index.reshape(-1) + (1 - before)
+        left_out = self.users == excluded.reshape(-1, 1)
+        nobody = np.where(left_out.any(axis=1), left_out.argmax(axis=1), -1)
+        angles = np.zeros((len(first), len(self), before + after, 3), dtype=np.float32)
         present = np.zeros(angles.shape[:3], dtype=np.bool_)
         for number, rows in _by_video(video):
             known = self._on_grid(number)
-            inside, nearest = _inside(instants[rows], known.present.shape[1])
-            # viewers come first on the grid, windows first in the answer
-            seen = known.present[:, nearest].transpose(1, 0, 2) & inside[:, None]
-            seen &= (self.users != excluded.reshape(-1, 1)[rows])[:, :, None]
-            angles[rows] = np.where(seen[..., None], known.angles_deg[:, nearest].transpose(1, 0, 2, 3), 0)
-            present[rows] = seen
+            copy_windows(known.angles_deg, known.present, rows, first, nobody, angles, present)
         return Paths(angles, present) if index.ndim else Paths(angles[0], present[0])
 
     def heat_maps(self, video: Any, first_index: Any, count: int, exclude_user: Any = None) -> np.ndarray:
@@ -148,6 +146,28 @@ class PreviousViewers:
             present[row] = nearest >= 0
             angles[row, present[row]] = recordings.angles_deg[own][nearest[present[row]]]
         return Paths(angles, present)
+
+
+@kernel
+def copy_windows(grid_deg, on_grid, rows, first, left_out, angles, present):
+    """Fill the windows ``rows``, int64, with paths on the grid, (u, instants, 3) and (u, instants).
+
+    Of window r the first instant is ``first[r]``, and viewer ``left_out[r]`` (-1: nobody) is not copied; ``angles``
+    (k, u, n, 3) and ``present`` (k, u, n) are zeros before.
+    """
+    viewers, instants = on_grid.shape
+    for row in rows:
+        begin = max(0, -first[row])
+        end = min(present.shape[2], instants - first[row])
+        for viewer in range(viewers):
+            if viewer == left_out[row]:
+                continue
+            for place in range(begin, end):
+                instant = first[row] + place
+                if on_grid[viewer, instant]:
+                    present[row, viewer, place] = True
+                    for axis in range(3):
+                        angles[row, viewer, place, axis] = grid_deg[viewer, instant, axis]
 
 
 def nearest_samples(time_s: np.ndarray, grid_s: np.ndarray) -> np.ndarray:
