@@ -234,7 +234,8 @@ class VPNet(TaskNet):
             tokens.append(self._heat_token(inputs["heat"], history[:, -1, 2], turn))
         history = history * turn[:, None]
         if self.tokenisation == "fused":
-            own, summary, sees, past, copied = self._fused(history, inputs["viewers"], inputs["present"], turn)
+            viewers = inputs["viewers"] * turn[:, None, None] if "turn" in inputs else inputs["viewers"]
+            own, summary, sees, past, copied = self._fused(history, viewers, inputs["present"])
             tokens += [(summary, sees), (own, everywhere)]
         else:
             past, copied, sees = wrap(history[:, :-1] - history[:, -1:]), None, ~everywhere
@@ -285,10 +286,10 @@ class VPNet(TaskNet):
         return token
 
     def _fused(
-        self, history: Tensor, viewers: Tensor, present: Tensor, turn: Tensor
+        self, history: Tensor, viewers: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Copied]:
         """Own token, summary token, who has the latter, own displacements, and what may be copied."""
-        around = surroundings(history, viewers * turn[:, None, None])
+        around = surroundings(history, viewers)
         own = self.dropout(torch.relu(self.own(own_features(history, around.past)))).float()
         described = self.viewer(viewer_features(around)) + self.viewer_given_own(own)[:, None]
         token = torch.relu(self.viewer_token(torch.relu(described))).float()
@@ -300,7 +301,7 @@ class VPNet(TaskNet):
             (weights[:, :-1].mT @ token).flatten(1),
             (shares[:, None] @ token).squeeze(1),
             weights[:, -1],
-            yaw_histogram(around.relative[:, :, HISTORY:, 1], shares),
+            yaw_histogram(around.ahead[..., 1], shares),
         ]
         summary_token = self.summary_token(self.dropout(torch.cat([part.float() for part in summary], dim=1)))
         copied = Copied(token, logits, nobody, around.movement, around.position)

@@ -56,7 +56,7 @@ class Surroundings(NamedTuple):
     movement: Tensor
     """float32 (k, v, 20, 3): and those of the next 4 s."""
     relative: Tensor
-    """float32 (k, v, 30, 2): pitch and yaw of a previous viewer from the own last sample."""
+    """float32 (k, v, 21, 2): pitch and yaw of a previous viewer from the own last sample, at that moment and after."""
     apart: Tensor
     """float32 (k, v, 10, 2): own minus previous viewer's pitch and yaw at the same moments."""
     pitch: Tensor
@@ -64,9 +64,14 @@ class Surroundings(NamedTuple):
 
     @property
     def position(self) -> Tensor:
-        """float32 (k, v, 20, 2): ``relative`` of the next 4 s, cut off where a previous viewer attracts no more."""
+        """float32 (k, v, 20, 2): ``ahead``, cut off where a previous viewer attracts no more."""
         limits = self.relative.new_tensor([PITCH_LIMIT_DEG, YAW_LIMIT_DEG])
-        return self.relative[:, :, HISTORY:].clamp(-limits, limits)
+        return self.ahead.clamp(-limits, limits)
+
+    @property
+    def ahead(self) -> Tensor:
+        """float32 (k, v, 20, 2): ``relative`` in the next 4 s."""
+        return self.relative[:, :, 1:]
 
 
 def surroundings(history: Tensor, viewers: Tensor) -> Surroundings:
@@ -77,7 +82,7 @@ def surroundings(history: Tensor, viewers: Tensor) -> Surroundings:
         past=wrap(history[:, :-1] - last[:, None]),
         viewer_past=wrap(viewers[:, :, : HISTORY - 1] - viewer_last),
         movement=wrap(viewers[:, :, HISTORY:] - viewer_last),
-        relative=wrap(viewers[..., 1:] - last[:, None, None, 1:]),
+        relative=wrap(viewers[:, :, HISTORY - 1 :, 1:] - last[:, None, None, 1:]),
         apart=wrap(history[:, None, :, 1:] - viewers[:, :, :HISTORY, 1:]),
         pitch=viewers[:, :, HISTORY - 1, 1],
     )
@@ -130,7 +135,7 @@ class ViewersNet(nn.Module):
                 torch.einsum("kvh,kvw->khw", weights, token).flatten(1),
                 torch.einsum("kv,kvw->kw", shares, token),
                 nobody,
-                yaw_histogram(around.relative[:, :, HISTORY:, 1], shares),
+                yaw_histogram(around.ahead[..., 1], shares),
             ],
             dim=1,
         )
@@ -169,12 +174,12 @@ def own_features(history: Tensor, past: Tensor) -> Tensor:
 
 def viewer_features(around: Surroundings) -> Tensor:
     """float32 (k, v, 66): where each previous viewer looks and goes, and how alike the two histories are."""
-    pitch, yaw = around.relative[:, :, HISTORY - 1].unbind(dim=-1)
+    pitch, yaw = around.relative[:, :, 0].unbind(dim=-1)
     radians = torch.deg2rad(yaw)
-    distance = torch.hypot(*around.apart.unbind(dim=-1))
-    unlike = torch.hypot(*(around.past[:, None, :, 1:] - around.viewer_past[..., 1:]).unbind(dim=-1))
+    distance = _length(around.apart)
+    unlike = _length(around.past[:, None, :, 1:] - around.viewer_past[..., 1:])
     distances = torch.stack([distance.mean(dim=-1), distance[:, :, -4:].mean(dim=-1), unlike.mean(dim=-1)], dim=-1)
-    ahead = _at(around.relative[:, :, HISTORY:], FUTURE_INSTANTS)
+    ahead = _at(around.ahead, FUTURE_INSTANTS)
     return torch.cat(
         [
             compress(_at(around.viewer_past, PAST_INSTANTS)).flatten(2),
@@ -188,6 +193,12 @@ def viewer_features(around: Surroundings) -> Tensor:
         ],
         dim=-1,
     )
+
+
+def _length(plane: Tensor) -> Tensor:
+    """Of vectors, (..., 2)."""
+    x, y = plane.unbind(dim=-1)
+    return (x * x).addcmul_(y, y).sqrt_()
 
 
 def _at(values: Tensor, instants: tuple[int, ...]) -> Tensor:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from toy_sequence import GRUBackbone
 
 from agents.netllm.backbone import HFBackbone
+from agents.netllm.load import ScratchBackbone
 from agents.policy import load_policy
 from agents.ragged import Ragged
 from agents.rollout import EpisodeSpec
@@ -134,6 +135,20 @@ def test_others_do_not_read_it(abr_pool, asked, tmp_path):
 
 def _acted(data):
     return Labelled(data.sequences, {**data.targets, "action": (data.targets["action"] + 1) % 6})
+
+
+def test_the_same_weights_in_another_shape_are_another_teacher(abr_pool, asked, tmp_path):
+    pool = copy_of(abr_pool, tmp_path / "pool")
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    models = []
+    for heads in (2, 4):
+        torch.manual_seed(7)
+        backbone = ScratchBackbone({**sizes, "num_attention_heads": heads, "num_key_value_heads": heads})
+        models.append(SequenceModel(ABRNet(16), backbone, 0, 20).eval())
+    models[1].load_state_dict(models[0].state_dict())
+    for model in models:
+        assert_same(ask([pool], model), teacher_outputs(model, steps_of([pool], model)))
+    assert len(asked) == len(files(pool)) == 2
 
 
 def test_returns_on_another_scale_are_another_question(abr_pool, asked, tmp_path):
