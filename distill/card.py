@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,16 @@ def read(folder: Path) -> tuple[dict[str, Any], list[Training]]:
     return found, trainings
 
 
-def ship(folders: Sequence[Path], out: Path, command: str) -> int:
+def ship(folders: Sequence[Path], out: Path, command: str, valid: Sequence[float] | None = None) -> int:
     """Fill ``out`` with the trained folder, one for each seed, that is best in validation; which one it was.
 
+    ``valid`` are figures of a validation after the trainings, which count instead of those in them.
     ``ValueError``, one line, before anything is written, for folders that differ in more than the seed.
     """
     pairs = [read(folder) for folder in folders]
     trainings = [training for _, own in pairs for training in own]
+    if valid is not None:
+        trainings = [replace(training, valid=figure) for training, figure in zip(trainings, valid, strict=True)]
     seeds = [training.seed for training in trainings]
     same = {json.dumps([found["policy"], found["task"], own[0].settings]) for found, own in pairs}
     if len(same) > 1 or len(trainings) != len(folders):

@@ -82,7 +82,8 @@ class Training:
     out: Path | None = None
     """Folder for checkpoint, curve and weights; runs/TASK-POLICY-SEED, or with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
-    """Folders of trainings: instead of training, ship the best of them with the card of all."""
+    """Folders of trainings: instead of training, ship the best of them with the card of all. With --set their weights
+    are validated once more with these options, such as validation=1000."""
     score: bool = True
     """Score the weights in the end, on test data too, and write the card."""
 
@@ -102,9 +103,20 @@ class Training:
         from agents.pretrained import CHECKPOINTS
 
         out = self.out or CHECKPOINTS / f"{self.task}-{self.policy}"
-        words = ["python", "-m", "distill", self.command, "--task", self.task, "--ship", *map(str, self.ship)]
-        best = card.ship(self.ship, out, shlex.join(words))
+        options = [word for option in self.options for word in ("--set", option)]
+        words = ["python", "-m", "distill", self.command, "--task", self.task, *options, "--ship", *map(str, self.ship)]
+        valid = [self._validated(folder) for folder in self.ship] if self.options else None
+        best = card.ship(self.ship, out, shlex.join(words), valid)
         print(f"{self.ship[best]} is best in validation; written to {out}")
+
+    def _validated(self, folder: Path) -> float:
+        """The figure of a folder's weights, with the options given."""
+        from agents.policy import load_policy
+
+        policy: Any = load_policy(str(folder), self.task)
+        source = self.recipe_of().make_source(policy.model.task, [], self.seed, self.recipe_options())
+        found: float = source.validate(policy)["valid"]
+        return found
 
     def _train(self) -> None:
         torch.set_num_threads(self.threads)

@@ -151,6 +151,18 @@ def test_the_same_weights_in_another_shape_are_another_teacher(abr_pool, asked, 
     assert len(asked) == len(files(pool)) == 2
 
 
+def test_what_was_said_of_another_pool_is_not_read(asked, tmp_path):
+    """The same actions elsewhere."""
+    policy, teacher, pools = load_policy("constant(quality=1)"), teacher_of("abr"), []
+    for trace in (0, 1):
+        played = [EpisodeSpec(0, options={"trace": trace})]
+        pools.append(collect(tmp_path / str(trace), "netenvs/ABR-v0", [policy], played))
+    ask(pools[:1], teacher)
+    shutil.copytree(pools[0].folder / "teachers", pools[1].folder / "teachers")
+    assert_same(ask(pools[1:], teacher), teacher_outputs(teacher, steps_of(pools[1:], teacher)))
+    assert len(asked) == 2
+
+
 def test_returns_on_another_scale_are_another_question(abr_pool, asked, tmp_path):
     pool = copy_of(abr_pool, tmp_path / "pool")
     torch.manual_seed(0)
