@@ -28,7 +28,7 @@ from distill.labelled import Labelled
 from distill.lesson import TITLES, Lesson, Training
 from distill.pool import Pool
 from distill.source import Phase, Source
-from distill.teacher_cache import outputs_by_pool
+from distill.teacher_cache import digest_of_model, outputs_by_pool
 from distill.weight_reuse import reuse
 
 INITS = {"random": "random", "cwr": "principled", "cwr-literal": "literal"}
@@ -183,7 +183,7 @@ class Distill(Training):
             identity={
                 "recipe": self.recipe,
                 "options": asdict(options),
-                "teacher": _config(teacher),
+                "teacher": digest_of_model(theirs),
                 "init": self.init,
                 "alpha": self.alpha,
                 "beta": beta,
@@ -220,9 +220,3 @@ def _some(data: Labelled, seed: int) -> Labelled:
     order = np.random.default_rng(seed).permutation(len(data))
     enough = int(np.searchsorted(data.sequences.lengths[order].cumsum(), REUSE_STEPS)) + 1
     return data.take(np.sort(order[:enough]))
-
-
-def _config(teacher: SequencePolicy) -> dict[str, Any]:
-    """What tells a teacher from another, as JSON."""
-    total = sum(float(value.double().abs().sum()) for value in teacher.model.state_dict().values())
-    return {**teacher.model.config(), "weights": repr(total)}

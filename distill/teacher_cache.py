@@ -49,7 +49,7 @@ def outputs_by_pool(
     ends = np.cumsum(data.sequences.lengths)
     behind = np.searchsorted(ends, np.cumsum([pool.num_steps for pool in pools]), side="right")  # sequences so far
     parts = [data.take(own) for own in np.split(np.arange(len(data)), behind[:-1])] if len(pools) > 1 else [data]
-    weights = _digest_of_model(teacher) if keep else ""
+    weights = digest_of_model(teacher) if keep else ""
     found = []
     for pool, part in zip(pools, parts, strict=True):
         found.append(_kept(teacher, part, pool, name, weights) if keep else teacher_outputs(teacher, part))
@@ -113,7 +113,7 @@ def _shards(pool: Pool) -> list[str]:
     return [entry["sha256"] for entry in pool.manifest["shards"]]
 
 
-def _digest_of_model(model: SequenceModel) -> str:
+def digest_of_model(model: SequenceModel) -> str:
     """sha256, in hexadecimal, of shape and weights."""
     backbone: Any = model.backbone
     if hasattr(backbone, "decoder"):  # of transformers: has no config() any more once its adapter is merged
