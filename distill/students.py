@@ -110,7 +110,7 @@ class Distill(Training):
     teacher: str = "netllm"
     """Registered name of a sequence policy, or the folder of one."""
     size: Literal["small", "medium", "paper"] = "small"
-    """0.13, 1.05 or 22.8 million weights behind the encoders."""
+    """0.13, 1.06 or 22.9 million weights behind the encoders."""
     init: Literal["cwr", "cwr-literal", "random"] = "cwr"
     """First weights: the teacher's, cut down as suits the task's tokens; as the paper cuts them; none of its."""
     recipe: Literal["on-policy", "paper"] = "on-policy"
@@ -118,7 +118,7 @@ class Distill(Training):
     improve: bool = True
     """Let the student learn from what its own decisions lead to at last (abr and cjs, recipe on-policy)."""
     alpha: float = ALPHA
-    """Weight of the divergence from the teacher beside labels; 0: there is no teacher."""
+    """Weight of the divergence from the teacher beside labels; 0: the teacher labels nothing."""
     beta: float | None = None
     """The same beside returns, at first; it falls to a hundredth. Default: the recipe's."""
     temperature: float = 1.0

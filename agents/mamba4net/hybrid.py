@@ -106,8 +106,8 @@ PRESETS = {
         d_ff=256,
     ),
 }
-"""``paper``: 22.8 million weights, 10 Mamba-2 and 2 attention layers of width 512 as in the Mamba4Net paper;
-``medium``: 1.05 million; ``small``: 0.13 million, 2.1 % of the embedded teacher's backbone."""
+"""``paper``: 22.9 million weights, 10 Mamba-2 and 2 attention layers of width 512 as in the Mamba4Net paper;
+``medium``: 1.06 million; ``small``: 0.13 million, 2.1 % of the embedded teacher's backbone."""
 
 
 class Slots(NamedTuple):

@@ -19,7 +19,7 @@ from torch import Tensor
 CHUNK = 256
 """Tokens whose quadratic form is computed at once."""
 SHORT = 16
-"""A stretch of so many tokens that stands alone takes the quickest way."""
+"""A stretch of at most so many tokens that stands alone takes the quickest way."""
 
 
 def ssd(
