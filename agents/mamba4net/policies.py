@@ -1,7 +1,7 @@
 """The policies ``mamba4net``: students with a hybrid of Mamba-2 and attention layers.
 
-Mamba4Net (arXiv 2510.17147): what a large sequence policy knows, in one small enough to be deployed, whose decisions
-cost the same however long the episode is.
+Mamba4Net (arXiv 2510.17147): what a large sequence policy knows, in one small enough to be deployed. What its Mamba
+layers remember does not grow with the episode; keys and values of its attention layers do.
 """
 
 from __future__ import annotations
