@@ -26,4 +26,4 @@ def compress(degrees: Tensor) -> Tensor:
     if degrees.requires_grad:
         return torch.asinh(degrees / 3)
     size = degrees.abs().div_(3)  # the same, much quicker
-    return size.square().add_(1).sqrt_().add_(size).log_().copysign_(degrees)
+    return size.square().add_(1).sqrt_().add_(size).log_().mul_(degrees.sign())

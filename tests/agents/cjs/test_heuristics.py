@@ -591,7 +591,7 @@ def test_the_example_of_the_readme(tmp_path):
 
 
 def test_every_registered_scheduler_is_tested_here():
-    assert set(REGISTRY["cjs"]) == {*HEURISTICS, "random", "decima-released", "decima", "netllm"}
+    assert set(REGISTRY["cjs"]) == {*HEURISTICS, "random", "decima-released", "decima", "netllm", "mamba4net"}
     for name in HEURISTICS:
         assert isinstance(load_policy(name, "cjs"), Heuristic)
 
