@@ -60,8 +60,10 @@ class Ragged:
 
     @staticmethod
     def from_padded(padded: np.ndarray, lengths: np.ndarray) -> Ragged:
-        """The first ``lengths``, int (n,), rows of each array of ``padded``, (n, length, ...)."""
+        """The first ``lengths``, int (n,), rows of each array of ``padded``, (n, length, ...). ``ValueError`` for more."""
         count, length = padded.shape[:2]
+        if lengths.max(initial=0) > length:
+            raise ValueError(f"arrays of length {length} have no {lengths.max()} rows")
         offsets = offsets_of(lengths)
         source = np.repeat(np.arange(count) * length - offsets[:-1], lengths) + np.arange(offsets[-1])
         return Ragged(padded.reshape(count * length, *padded.shape[2:]).take(source, axis=0), offsets)

@@ -49,6 +49,8 @@ CWR_ARMS: dict[str, dict[str, Any]] = {
 }
 RATES = (1e-3, 2e-3, 4e-3)
 """Learning rates that each arm of ``cwr`` is tuned over."""
+REUSED_RATE = 1e-3
+"""Learning rate of students that begin near their teacher, in ``rank``; the others learn at that of their scale."""
 TUNING_SEED = 1000
 OBJECTIVES = {
     "teacher and expert": Objective(),
@@ -94,14 +96,14 @@ class Scale:
 SCALES = {
     "small": Scale(
         Material(sessions=256, held_out=64, traces=8, played=1000, chosen=100),
-        imitation=Training(steps=240, batch=16, every=15),
+        imitation=Training(steps=240, batch=16, every=15, learning_rate=4e-3),
         qoe_every=60,
         gathering=Training(steps=384, batch=16, every=32),
         rounds=12,
         first=3,
         sessions=32,
         adaptation=Training(steps=60, batch=16, every=20),
-        tokens=Training(steps=80, batch=8, every=20),
+        tokens=Training(steps=240, batch=8, every=60, learning_rate=4e-3),
         decisions=470,
     ),
     "tiny": Scale(
@@ -270,6 +272,8 @@ class WeightReuse(Section):
             row[f"CPU s to {share}"] = figure(*to_level(seconds, level))
         row["steps to QoE"] = figure(*to_level(_curves(results, "valid"), good, falling=False))
         row["mean KL"] = figure([area(xs, ys) for xs, ys in steps])
+        row["KL at first"] = figure([ys[0] for _, ys in steps])
+        row["QoE valid at first"] = figure([ys[0] for _, ys in _curves(results, "valid")])
         return row
 
 
@@ -346,8 +350,10 @@ class Rank(Section):
 
     def arms(self) -> Arms:
         found: Arms = {"none: random": list(self.imitations())}
+        gentle = replace(self.scale.imitation, learning_rate=REUSED_RATE)
         for name, rank in RANKS.items():
-            found[name] = list(self.imitations(init="principled", rank=rank))
+            cells = self.imitations(init="principled", rank=rank)
+            found[name] = [replace(cell, training=gentle) for cell in cells]
         return found
 
 
@@ -390,7 +396,7 @@ class Tokenisation(Section):
             answer.rows[name]["CPU s"] = figure([find(cell)["cost"]["train_s"] for cell in cells])
         training = self.scale.tokens
         answer.notes.append(
-            f"A step of `netllm` is 7 tokens: fewer and smaller optimiser steps than elsewhere, {training.steps} of "
+            f"A step of `netllm` is 7 tokens: smaller batches than elsewhere, {training.steps} steps of "
             f"{training.batch} sessions, in both."
         )
         return answer

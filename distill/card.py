@@ -87,27 +87,32 @@ def read(folder: Path) -> tuple[dict[str, Any], list[Training]]:
     return found, trainings
 
 
-def ship(folders: Sequence[Path], out: Path, command: str, valid: Sequence[float] | None = None) -> int:
-    """Fill ``out`` with the trained folder, one for each seed, that is best in validation; which one it was.
-
-    ``valid`` are figures of a validation after the trainings, which count instead of those in them.
-    ``ValueError``, one line, before anything is written, for folders that differ in more than the seed.
-    """
+def candidates(folders: Sequence[Path]) -> list[Training]:
+    """The training of each folder; ``ValueError``, one line, for folders that differ in more than the seed."""
     pairs = [read(folder) for folder in folders]
     trainings = [training for _, own in pairs for training in own]
-    if valid is not None:
-        trainings = [replace(training, valid=figure) for training, figure in zip(trainings, valid, strict=True)]
     seeds = [training.seed for training in trainings]
     same = {json.dumps([found["policy"], found["task"], own[0].settings]) for found, own in pairs}
     if len(same) > 1 or len(trainings) != len(folders):
         raise ValueError(f"{', '.join(map(str, folders))}: not trainings of one kind; they may differ in the seed only")
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"{', '.join(map(str, folders))}: two of them have the same seed")
+    return trainings
+
+
+def ship(folders: Sequence[Path], out: Path, command: str, valid: Sequence[float] | None = None) -> int:
+    """Fill ``out`` with the trained folder, one for each seed, that is best in validation; which one it was.
+
+    ``valid`` are figures of a validation after the trainings, which count instead of those in them.
+    ``ValueError``, one line, before anything is written, for folders that differ in more than the seed.
+    """
+    found, trainings = read(folders[0])[0], candidates(folders)
+    if valid is not None:
+        trainings = [replace(training, valid=figure) for training, figure in zip(trainings, valid, strict=True)]
     best = max(range(len(trainings)), key=lambda number: trainings[number].valid)
     out.mkdir(parents=True, exist_ok=True)
     for name in (CONFIG, WEIGHTS):
         shutil.copyfile(folders[best] / name, out / name)
-    found = pairs[best][0]
     write(out, found["policy"], found["task"], found["summary"], trainings, best, command)
     return best
 

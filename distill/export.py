@@ -91,7 +91,7 @@ class Export:
         found: list[Checked] = []
 
         def write(part: Path) -> None:
-            to_onnx(deployed, part, describe(policy, deployed, self.policy))
+            to_onnx(deployed, part, describe(policy, deployed, getattr(policy, "registered", type(policy).__name__)))
             found.append(check(policy, OnnxPolicy(str(part)), self.task))
 
         write_atomically(self.out, write)
@@ -228,7 +228,7 @@ def _difference(found: dict[str, np.ndarray], expected: list[np.ndarray]) -> flo
             away = ours.astype(np.float64) - theirs
         if name == "path_mean":
             away = np.deg2rad((away + 180) % 360 - 180)
-        largest = max(largest, float(np.abs(away).max()))
+        largest = float(np.maximum(largest, np.abs(away).max()))  # which a NaN makes NaN
     return largest
 
 

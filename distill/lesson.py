@@ -105,16 +105,20 @@ class Training:
         out = self.out or CHECKPOINTS / f"{self.task}-{self.policy}"
         options = [word for option in self.options for word in ("--set", option)]
         words = ["python", "-m", "distill", self.command, "--task", self.task, *options, "--ship", *map(str, self.ship)]
-        valid = [self._validated(folder) for folder in self.ship] if self.options else None
+        trainings = card.candidates(self.ship)
+        valid = [self._validated(*pair) for pair in zip(self.ship, trainings, strict=True)] if self.options else None
         best = card.ship(self.ship, out, shlex.join(words), valid)
         print(f"{self.ship[best]} is best in validation; written to {out}")
 
-    def _validated(self, folder: Path) -> float:
-        """The figure of a folder's weights, with the options given."""
+    def _validated(self, folder: Path, training: card.Training) -> float:
+        """The figure of a folder's weights, with the options of their training but for those given."""
         from agents.policy import load_policy
 
         policy: Any = load_policy(str(folder), self.task)
-        source = self.recipe_of().make_source(policy.model.task, [], self.seed, self.recipe_options())
+        asked = asdict(self.recipe_options())
+        given = {name: asked[name] for name in parse_settings(self.options)}
+        options = type(self.recipe_options())(**{**training.settings.get("options", {}), **given})
+        source = self.recipe_of().make_source(policy.model.task, [], training.seed, options)
         found: float = source.validate(policy)["valid"]
         return found
 

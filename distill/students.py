@@ -67,7 +67,7 @@ REUSE_STEPS = 8000
 OF_TEACHERS = ("warm_up", "iterations", "improve")
 """Options of a task's recipe that say what phases a teacher's training has."""
 CLONE = "clone"
-ALPHA, BETA = 1.0, {"abr": 1.0, "cjs": 0.3, "vp": 0.0}
+ALPHA, BETA = 1.0, {"abr": 1.0, "cjs": 0.3}
 """What the divergence from the teacher counts beside labels; and, by task, beside returns at first."""
 
 
@@ -130,18 +130,13 @@ class Distill(Training):
     """Of matrix products; in those of the small student bf16 saves nothing on a CPU."""
 
     def lesson(self, device: str) -> Lesson:
-        beta = BETA[self.task] if self.beta is None else self.beta
-        if min(self.alpha, beta) < 0 or not self.temperature > 0:
-            raise ValueError("alpha and beta must be 0 or more, temperature above 0")
-        if unused := sorted({word.partition("=")[0].strip() for word in self.options} & set(OF_TEACHERS)):
-            raise ValueError(f"--set {unused[0]}: says how a teacher is trained; see --iterations and --no-improve")
+        self._check()
+        beta = BETA.get(self.task, 0.0) if self.beta is None else self.beta
         options, pools, module = self.recipe_options(), [Pool(folder) for folder in self.pool], self.recipe_of()
         if not self.improve and hasattr(options, "improve"):
             options = replace(options, improve=0)
         if self.recipe == "paper" and not pools:
             raise ValueError(f"recipe paper learns from pools: give --pool, made by distill collect --task {self.task}")
-        if self.cache_teacher and self.recipe != "paper":
-            raise ValueError("cache-teacher: in recipe on-policy all episodes are new to the teacher; --recipe paper")
         teacher = self._teacher(device)
         theirs = teacher.model
         backbone = HybridBackbone(PRESETS[self.size])
@@ -175,6 +170,7 @@ class Distill(Training):
                 reuse(theirs, model, INITS[self.init], _some(data, self.seed), self.seed)
 
         learned = module.describe(options, pools) if self.recipe != "paper" else "What the policies in the pools did."
+        says = "says of every step what it would do" if self.alpha else "labels nothing"
         return Lesson(
             model,
             following,
@@ -190,13 +186,31 @@ class Distill(Training):
                 "temperature": self.temperature,
                 "model": {**model.config(), "backbone": backbone.config()},
             },
-            data=f"{learned} The teacher `{self.teacher}` says of every step what it would do.",
+            data=f"{learned} The teacher `{self.teacher}` {says}.",
             summary=f"A sequence policy for {TITLES[self.task]} around a hybrid of Mamba-2 and attention layers "
             f"({self.size}), distilled from `{self.teacher}`; first weights: {self.init}. Design, assumptions and "
             "comparisons: docs/mamba4net.md.",
             scale=teacher.scale,
             initialise=initialise,
         )
+
+    def _check(self) -> None:
+        """``ValueError``, one line, for options that are impossible, or would do nothing."""
+        if min(self.alpha, self.beta or 0.0) < 0 or not self.temperature > 0:
+            raise ValueError("alpha and beta must be 0 or more, temperature above 0")
+        if unused := sorted({word.partition("=")[0].strip() for word in self.options} & set(OF_TEACHERS)):
+            raise ValueError(f"--set {unused[0]}: says how a teacher is trained; see --iterations and --no-improve")
+        paths, imitates = self.task == "vp", self.recipe == "paper"
+        if (paths or imitates) and not self.improve:
+            raise ValueError(f"--no-improve: {'vp' if paths else 'recipe paper'} has no such phase")
+        if self.beta is not None and (paths or imitates or not self.improve):
+            raise ValueError("--beta: counts while the student learns from returns, which it does not here")
+        if paths and self.temperature != 1.0:
+            raise ValueError("--temperature: is of choices, and vp predicts paths")
+        if self.cache_teacher and not imitates:
+            raise ValueError("cache-teacher: in recipe on-policy all episodes are new to the teacher; --recipe paper")
+        if self.cache_teacher and not self.alpha:
+            raise ValueError("cache-teacher: with alpha 0 the teacher says nothing that could be kept")
 
     def _teacher(self, device: str) -> SequencePolicy:
         teacher = load_policy(self.teacher, self.task, device=device)

@@ -165,6 +165,15 @@ def test_a_file_that_differs_is_not_written(made, tmp_path, capsys, monkeypatch)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("theirs", [0.5, np.nan])
+def test_what_is_not_a_number_differs(theirs):
+    expected = [np.array([[0.0, theirs, 1.0]], dtype=np.float32)]
+    found = {"logits": np.array([[0.0, np.nan, 1.0]], dtype=np.float32)}
+    assert not distill.export._difference(found, expected) <= distill.export.TOLERANCE
+    found = {"logits": np.array([[1.0, 1.5, 2.0]], dtype=np.float32)}  # the same probabilities
+    assert distill.export._difference(found, [np.array([[0.0, 0.5, 1.0]], dtype=np.float32)]) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("case", "more", "message"),
     [

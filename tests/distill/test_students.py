@@ -94,6 +94,10 @@ def test_the_papers_recipe_needs_a_pool(taught, tmp_path, capsys):
         (["--teacher", "nowhere/to/be/found"], "there is no file or checkpoint folder"),
         (["--alpha", "-1"], "alpha and beta must be 0 or more"),
         (["--set", "warm_up=3"], "--set warm_up: says how a teacher is trained"),
+        (["--beta", "1"], "--beta: counts while the student learns from returns"),
+        (["--no-improve"], "--no-improve: vp has no such phase"),
+        (["--temperature", "2"], "--temperature: is of choices"),
+        (["--recipe", "paper", "--alpha", "0", "--cache-teacher"], "cache-teacher: with alpha 0"),
     ],
 )
 def test_impossible_arguments_are_one_line(more, message, tmp_path, capsys):

@@ -121,9 +121,9 @@ def test_the_best_of_several_seeds_is_shipped(backbone, tmp_path):
     assert trainings[found["shipped"]] == best
     assert same(shipped, tmp_path / str(best.seed))
     assert "mean of seeds" in (shipped / "README.md").read_text()
-    again = ["--set", "dataset=synthetic", "--ship", str(tmp_path / "0"), str(tmp_path / "1")]
+    again = ["--set", "alone=0.5", "--ship", str(tmp_path / "0"), str(tmp_path / "1")]  # data as they were trained on
     assert main(["teach", "--task", "vp", *again, "--out", str(tmp_path / "again")]) == 0
-    assert "--task vp --set dataset=synthetic --ship" in (tmp_path / "again" / "README.md").read_text()
+    assert "--task vp --set alone=0.5 --ship" in (tmp_path / "again" / "README.md").read_text()
     anew = [training.valid for training in card.read(tmp_path / "again")[1]]
     assert anew == pytest.approx([training.valid for training in trainings], abs=0.1)
     assert anew != [training.valid for training in trainings]  # of weights in half precision
