@@ -70,13 +70,16 @@ def test_the_papers_student_learns_on_a_processor(tmp_path):
     assert sum(value.numel() for value in model.backbone.parameters()) == 22_860_416
 
 
-def test_a_killed_distillation_ends_in_the_same_bits(tmp_path):
-    assert main(words("teach", "vp", tmp_path / "teacher")) == 0
-    more = ["--teacher", str(tmp_path / "teacher"), "--iterations", "2", "--init", "random"]
-    assert main(words("distill", "vp", tmp_path / "straight", *more)) == 0
+@pytest.mark.parametrize(
+    ("task", "init"), [("vp", "random"), ("abr", "cwr"), pytest.param("cjs", "cwr", marks=pytest.mark.slow)]
+)
+def test_a_killed_distillation_ends_in_the_same_bits(task, init, tmp_path):
+    assert main(words("teach", task, tmp_path / "teacher")) == 0
+    more = ["--teacher", str(tmp_path / "teacher"), "--iterations", "2", "--init", init]
+    assert main(words("distill", task, tmp_path / "straight", *more)) == 0
     with killed_in(1):
-        assert main(words("distill", "vp", tmp_path / "killed", *more)) == 130
-    assert main(words("distill", "vp", tmp_path / "killed", *more)) == 0
+        assert main(words("distill", task, tmp_path / "killed", *more)) == 130
+    assert main(words("distill", task, tmp_path / "killed", *more)) == 0
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("straight", "killed"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
