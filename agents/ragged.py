@@ -60,7 +60,10 @@ class Ragged:
 
     @staticmethod
     def from_padded(padded: np.ndarray, lengths: np.ndarray) -> Ragged:
-        """The first ``lengths``, int (n,), rows of each array of ``padded``, (n, length, ...). ``ValueError`` for more."""
+        """The first ``lengths``, int (n,), rows of each array of ``padded``, (n, length, ...).
+
+        ``ValueError`` if there are fewer.
+        """
         count, length = padded.shape[:2]
         if lengths.max(initial=0) > length:
             raise ValueError(f"arrays of length {length} have no {lengths.max()} rows")

@@ -115,7 +115,7 @@ def test_an_export_plays_what_the_policy_plays(exported):
 def test_a_file_says_what_it_takes_and_nothing_of_where_it_was_made(exported):
     import onnxruntime
 
-    name, task, folder, file = exported
+    name, task, _, file = exported
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     says = json.loads(session.get_modelmeta().custom_metadata_map["netenvs"])
     assert (says["task"], says["policy"], says["capacity"]) == (task, "mamba4net", {"vp": 0, "cjs": 4}.get(task, 48))
