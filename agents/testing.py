@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy import ENV_IDS, BatchPolicy, Policy, PolicyError
+from agents.policy import BatchPolicy, Policy, PolicyError
 from agents.rollout import Episode, EpisodeSpec, play
-from netenvs.spec import unknown_name
+from netenvs import tasks
 
 
 def check_policy(
@@ -27,11 +27,12 @@ def check_policy(
     ``tolerance`` is how much actions that are no whole numbers, and rewards, may differ with the batch: above 0 for
     networks in single precision, whose sums depend on its size.
     """
-    if task not in ENV_IDS:
-        raise PolicyError(unknown_name("task", task, ENV_IDS))
+    try:
+        env_id = tasks.find(task).env_id
+    except ValueError as error:
+        raise PolicyError(str(error)) from error
     assert isinstance(policy, Policy), f"{policy!r} is not an agents.policy.Policy"
     assert isinstance(policy.name, str) and policy.name, "a policy needs a name"
-    env_id = ENV_IDS[task]
     specs = [EpisodeSpec(seed=100 + i) for i in range(episodes)]
     reference = play(policy, env_id, specs, env_options)
     assert all(np.isfinite(episode.rewards).all() for episode in reference), f"{policy.name}: a reward is not finite"

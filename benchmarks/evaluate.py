@@ -16,7 +16,8 @@ from typing import Any
 import gymnasium as gym
 
 import netenvs
-from agents.policy import Entry, Policy, PolicyError, load_policy, registered
+from agents.policy import Policy, PolicyError, load_policy
+from agents.registry import Entry, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
 from benchmarks import formats, statistics
 from benchmarks.task import Setup, Task

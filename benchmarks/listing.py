@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from agents.policy import Entry, registered
+from agents.registry import Entry, registered
 from benchmarks.evaluate import default_policies
 from benchmarks.table import console
 from benchmarks.tasks import find_task

@@ -18,14 +18,13 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
 import netenvs  # noqa: F401  (registers the environments)
-from agents.policy import ENV_IDS
 from agents.pretrained import one_thread
 from agents.ragged import concatenate, take
 from agents.rollout import environment_options
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import Steps
-from netenvs import datasets
+from netenvs import datasets, tasks
 
 Clock = Callable[[], float]
 """Seconds that have gone by."""
@@ -80,7 +79,7 @@ def record(task: str, policy: SequencePolicy, rows: int, steps: int = STEPS) -> 
     option, data, needs = DATA[task]
     data = data if datasets.installed(needs) else "synthetic"
     options = environment_options(policy, {option: data})
-    env: Any = gym.make_vec(ENV_IDS[task], num_envs=rows, autoreset_mode="disabled", **options)
+    env: Any = gym.make_vec(tasks.find(task).env_id, num_envs=rows, autoreset_mode="disabled", **options)
     found = Recording(data, [], [], [], [])
     everyone, numbers = np.ones(rows, dtype=np.bool_), np.arange(rows)
     observations, infos = env.reset(seed=0)

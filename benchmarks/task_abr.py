@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from agents.policy import ENV_IDS
 from agents.rollout import Episode, EpisodeSpec
 from benchmarks.task import Choice, Metric, Setup, Task, Term
+from netenvs.abr.task import TASK as ABR
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,7 +91,7 @@ def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
 TASK = Task(
     name="abr",
     title="Adaptive bitrate streaming",
-    env_id=ENV_IDS["abr"],
+    env_id=ABR.env_id,
     dataset_option="traces",
     dataset_kind="trace split",
     choices=_choices,

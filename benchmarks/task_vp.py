@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from agents.policy import ENV_IDS
 from agents.rollout import Episode, EpisodeSpec
 from benchmarks import formats
 from benchmarks.task import Choice, Groups, Metric, Profile, Setup, Task, Term
 from netenvs.vp.recordings import RATE_HZ, STEP
+from netenvs.vp.task import TASK as VP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,7 +138,7 @@ def choices() -> list[Choice]:
 TASK = Task(
     name="vp",
     title="Viewport prediction",
-    env_id=ENV_IDS["vp"],
+    env_id=VP.env_id,
     dataset_option="dataset",
     dataset_kind="data set",
     choices=choices,

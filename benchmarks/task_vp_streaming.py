@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from agents.policy import ENV_IDS
 from agents.rollout import Episode, EpisodeSpec
 from benchmarks.task import Groups, Metric, Setup, Task, Term
 from benchmarks.task_vp import choices
+from netenvs.vp_streaming.task import TASK as VP_STREAMING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,7 +117,7 @@ def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
 TASK = Task(
     name="vp-streaming",
     title="Tiled 360-degree streaming",
-    env_id=ENV_IDS["vp-streaming"],
+    env_id=VP_STREAMING.env_id,
     dataset_option="dataset",
     dataset_kind="data set of head motion",
     choices=choices,

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 import netenvs
-from agents.policy import ENV_IDS, Policy
+from agents.policy import Policy
 from agents.rollout import Episode, EpisodeSpec, environment_options
 from distill.noise import ActionNoise
 from distill.pool import (
@@ -30,6 +30,7 @@ from distill.pool import (
 )
 from distill.records import ExtraColumn, record
 from distill.shards import PoolError, read_shard, sha256
+from netenvs import tasks
 from netenvs.files import UNFINISHED, only_one
 
 LOCK = ".lock"
@@ -169,8 +170,8 @@ def _head(env_id: str, options: dict[str, Any], noise: float) -> dict[str, Any]:
     finally:
         env.close()
     ActionNoise(noise, env.action_space, 0, "")
-    task = next((name for name, known in ENV_IDS.items() if _same_task(env_id, known)), "")
-    return {"format": FORMAT, "schema": SCHEMA, "task": task, "environment": environment}
+    task = tasks.task_of(env_id)
+    return {"format": FORMAT, "schema": SCHEMA, "task": task.name if task else "", "environment": environment}
 
 
 def make(env_id: str, options: Mapping[str, Any]) -> gym.Env:
@@ -179,11 +180,6 @@ def make(env_id: str, options: Mapping[str, Any]) -> gym.Env:
         return gym.make(env_id, **options)
     except Exception as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
-
-
-def _same_task(env_id: str, known: str) -> bool:
-    entry_points = [gym.spec(name).entry_point for name in (env_id, known)]
-    return entry_points[0] == entry_points[1]
 
 
 def _about(policy: Policy) -> dict[str, Any]:

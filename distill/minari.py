@@ -23,12 +23,12 @@ from gymnasium.envs.registration import EnvSpec
 
 import netenvs  # noqa: F401  (registers the environments)
 from agents.observations import to_columns
-from agents.policy import ENV_IDS
 from agents.ragged import Column, Ragged, concatenate
 from distill.collect import commit, prepare
 from distill.pool import FORMAT, SCHEMA, Pool, describe, write_records
 from distill.records import Records
 from distill.shards import PoolError
+from netenvs import tasks
 
 COLUMNS = "columns"
 """Info of a Minari episode that holds the columns of a pool that Minari has no place for, n steps each."""
@@ -124,12 +124,12 @@ def from_minari(dataset_id: str, folder: Path | str) -> Pool:
         np.cumsum([part.ends[0] for part in parts]),
     )
     columns = describe(records, environment["id"])
-    task = next((name for name, known in ENV_IDS.items() if known == environment["id"]), "")
+    task = tasks.task_of(environment["id"])
     about = {"class": "minari", "privileged": False, "parameters": None}
     head = {
         "format": FORMAT,
         "schema": SCHEMA,
-        "task": task,
+        "task": task.name if task else "",
         "environment": environment,
         "policies": [{"name": name, **about} for name in names],
     }

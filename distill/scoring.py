@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy import BatchPolicy, Policy, load_policy, registered
+from agents.policy import BatchPolicy, Policy, load_policy
+from agents.registry import registered
 from netenvs import datasets
 
 RESAMPLES = 9999  # as in the tables of `benchmarks.compare`

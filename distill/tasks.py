@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy import ENV_IDS
 from agents.rollout import EpisodeSpec
 from distill.collect import make
 from distill.noise import check_probability
 from distill.records import ExtraColumn
 from distill.units import unit_of
+from netenvs import tasks
 from netenvs.spec import parse_settings
+from netenvs.vp.task import TASK as VP
 
 
 def _actual_path(env: Any, rows: np.ndarray) -> np.ndarray:
@@ -37,11 +38,11 @@ def labels_of(task: str, options: dict[str, Any], expert_values: bool) -> dict[s
         table = ValueTable(env)
         env.close()
         return {"expert_values": ExtraColumn(table.action_values, "QoE to the end")}
-    return {"actual_path": ExtraColumn(_actual_path, unit_of("actual_path", ENV_IDS["vp"]))} if task == "vp" else {}
+    return {"actual_path": ExtraColumn(_actual_path, unit_of("actual_path", VP.env_id))} if task == "vp" else {}
 
 
 DATASET_OPTION = {"abr": "traces", "cjs": "workload", "vp": "dataset"}
-COLLECT_IDS = {**ENV_IDS, "cjs": "netenvs/CJS-small-v0"}
+COLLECT_IDS = {name: tasks.find(name).default_id for name in ("abr", "cjs", "vp")}
 """Environments by task; that of ``cjs`` is the one of comparisons, with 10 executors and 20 jobs."""
 EPISODES_PER_SHARD = {"abr": 1000, "cjs": 20, "vp": 20_000}
 """About 20 MB a shard."""

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from agents.abr.scores import mean, score
 from agents.abr.value_table import ValueTable
-from agents.policy import ENV_IDS
 from agents.pretrained import one_thread
 from agents.sequence.abr import ABRNet
 from agents.sequence.model import Sequences
@@ -29,6 +28,7 @@ from distill.pool import Pool
 from distill.shards import PoolError
 from distill.source import Phase
 from netenvs import datasets
+from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import DATASET, TraceSet, Video, load_traces, load_video, make_trace_set
 from netenvs.spec import unknown_name
 
@@ -289,7 +289,7 @@ def advantages(regret: np.ndarray) -> np.ndarray:
 
 def _environment(traces: TraceSet, video: Video, rows: int) -> Any:
     return gym.make_vec(
-        ENV_IDS["abr"], num_envs=rows, autoreset_mode="disabled", traces=traces, video=video, start="random"
+        ABR.env_id, num_envs=rows, autoreset_mode="disabled", traces=traces, video=video, start="random"
     )
 
 

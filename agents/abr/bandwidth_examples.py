@@ -12,7 +12,8 @@ from torch import Tensor
 
 from agents.abr.throughput import ThroughputWindow
 from agents.abr.throughput_quantiles import PAST, WINDOWS_S, features, reference
-from agents.policy import ENV_IDS, load_policy
+from agents.policy import load_policy
+from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import TraceSet
 
 RULES = ("bba", "bola", "throughput", "robust-mpc")
@@ -59,7 +60,7 @@ def collect(traces: str, video: str | None, sessions: int, seed: int) -> Example
     if share < 1:
         raise ValueError(f"sessions must be {len(RULES) + 1} or more, not {sessions}")
     options: dict[str, Any] = {"traces": traces, "start": "random", **({} if video is None else {"video": video})}
-    env: Any = gym.make_vec(ENV_IDS["abr"], num_envs=share, autoreset_mode="disabled", **options)
+    env: Any = gym.make_vec(ABR.env_id, num_envs=share, autoreset_mode="disabled", **options)
     found: list[tuple[np.ndarray, np.ndarray]] = []
     try:
         for number, rule in enumerate((*RULES, None)):

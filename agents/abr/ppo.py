@@ -28,9 +28,9 @@ from stable_baselines3.common.utils import set_random_seed
 from agents.abr.card import Training, write_card
 from agents.abr.pensieve_net import HISTORY, WIDTH, PensieveFeatures, PensieveNet, TrainedActor
 from agents.abr.scores import SETTINGS, available, interval, mean, score, score_all
-from agents.policy import ENV_IDS
 from agents.pretrained import save
 from agents.training import Run
+from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import TraceSet, load_traces
 from netenvs.wrappers.sb3 import SB3VecEnv
 
@@ -229,7 +229,7 @@ class Learner:
 
     def _make_env(self, traces: TraceSet) -> SB3VecEnv:
         env: Any = gym.make_vec(
-            ENV_IDS["abr"],
+            ABR.env_id,
             num_envs=self.settings.rows,
             autoreset_mode=AutoresetMode.SAME_STEP,
             traces=traces,

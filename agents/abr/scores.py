@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from agents.policy import ENV_IDS, Policy
+from agents.policy import Policy
 from agents.rollout import EpisodeSpec, play
 from netenvs import datasets
+from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import DATASET, INSTALLED_SPLITS, TraceSet, load_traces
 
 VALIDATION = "fcc-valid-clean"
@@ -45,7 +46,7 @@ def score(
         raise ValueError(f"episodes must be 1 or more, not {episodes}")
     specs = [EpisodeSpec(number, options={"trace": number % count}) for number in range(episodes)]
     environment = {"traces": traces, **({} if video is None else {"video": video}), **options}
-    played = play(policy, ENV_IDS["abr"], specs, environment, num_envs=min(episodes, 256))
+    played = play(policy, ABR.env_id, specs, environment, num_envs=min(episodes, 256))
     values = [episode.total_reward / len(episode.rewards) for episode in played]
     return np.array([math.fsum(values[i::count]) / len(values[i::count]) for i in range(min(count, episodes))])
 

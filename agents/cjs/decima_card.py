@@ -11,9 +11,10 @@ import numpy as np
 
 from agents.cjs.decima_network import MODES
 from agents.cjs.decima_rollout import Setting
-from agents.policy import ENV_IDS, Policy
+from agents.policy import Policy
 from agents.pretrained import CARD, TRAINING
 from agents.rollout import EpisodeSpec, play
+from netenvs.cjs.task import TASK as CJS
 from netenvs.files import write_atomically
 
 FIRST_TEST_SEED = 100
@@ -29,7 +30,7 @@ RESAMPLES = 9999  # as in the tables of `benchmarks.compare`
 def mean_jcts_s(policy: Policy, workload: str, setting: Setting, seeds: Sequence[int]) -> np.ndarray:
     """Mean job completion time of an episode for each seed, float64 (seeds,), in seconds."""
     specs = [EpisodeSpec(seed) for seed in seeds]
-    played = play(policy, ENV_IDS["cjs"], specs, {"workload": workload, **setting._asdict()})
+    played = play(policy, CJS.env_id, specs, {"workload": workload, **setting._asdict()})
     return np.array([episode.columns["mean_jct_s"][-1] for episode in played])
 
 

@@ -8,19 +8,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents import policy as policy_module
+from agents import registry
 from agents.abr.bba import BBA
-from agents.policy import (
-    REGISTRY,
-    BatchPolicy,
-    Entry,
-    Policy,
-    PolicyError,
-    grow_rows,
-    load_policy,
-    registered,
-)
-from netenvs import datasets
+from agents.policy import BatchPolicy, Policy, PolicyError, grow_rows, load_policy
+from agents.registry import Entry, agent_task, registered
+from netenvs import datasets, tasks
 
 OWN = """
 from dataclasses import dataclass
@@ -113,14 +105,16 @@ def test_grow_rows():
 # --- by name ---
 
 
-@pytest.mark.parametrize(("task", "name"), [(task, name) for task in REGISTRY for name in sorted(REGISTRY[task])])
+@pytest.mark.parametrize(
+    ("task", "name"), [(task, name) for task in tasks.BUILT_IN for name in sorted(registered(task))]
+)
 def test_every_registered_policy_can_be_built(task, name):
-    dataset = REGISTRY[task][name].dataset
+    dataset = registered(task)[name].dataset
     if dataset and not datasets.installed(dataset):
         pytest.skip(f"data set {dataset} is not installed (python -m netenvs.datasets install {dataset})")
     policy = load_policy(name, task)
     assert isinstance(policy, Policy) and policy.name == name
-    if sum(name in entries for entries in REGISTRY.values()) == 1:
+    if sum(name in registered(other) for other in tasks.BUILT_IN) == 1:
         assert type(load_policy(name)) is type(policy), "a name that exists once needs no task"
 
 
@@ -131,9 +125,7 @@ def test_options_in_brackets_and_as_keywords():
 
 
 def test_ambiguous_names_need_a_task(monkeypatch):
-    monkeypatch.setitem(
-        REGISTRY, "cjs", {"random": Entry("agents.abr.simple:Random"), "bba2": Entry("agents.abr.bba:BBA")}
-    )
+    monkeypatch.setitem(agent_task("cjs").policies, "bba2", Entry("agents.abr.bba:BBA"))
     with pytest.raises(PolicyError, match="policy 'random' exists for abr, cjs; say which task"):
         load_policy("random")
     assert load_policy("random", "cjs").name == "random"
@@ -142,16 +134,17 @@ def test_ambiguous_names_need_a_task(monkeypatch):
 
 def test_entry_points(monkeypatch):
     points = [
-        EntryPoint("abr.careful", "agents.abr.bba:BBA", policy_module.ENTRY_POINT_GROUP),
-        EntryPoint("abr.oracle", "no.such:Thing", policy_module.ENTRY_POINT_GROUP),
-        EntryPoint("abr.lost", "no.such:Thing", policy_module.ENTRY_POINT_GROUP),
-        EntryPoint("vp.other", "no.such:Thing", policy_module.ENTRY_POINT_GROUP),
-        EntryPoint("nonsense", "no.such:Thing", policy_module.ENTRY_POINT_GROUP),
+        EntryPoint("abr.careful", "agents.abr.bba:BBA", registry.ENTRY_POINT_GROUP),
+        EntryPoint("abr.oracle", "no.such:Thing", registry.ENTRY_POINT_GROUP),
+        EntryPoint("abr.lost", "no.such:Thing", registry.ENTRY_POINT_GROUP),
+        EntryPoint("vp.other", "no.such:Thing", registry.ENTRY_POINT_GROUP),
+        EntryPoint("nonsense", "no.such:Thing", registry.ENTRY_POINT_GROUP),
     ]
-    monkeypatch.setattr(policy_module, "entry_points", lambda group: points if group == "netenvs.policies" else [])
+    built_in = registered("abr")
+    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "netenvs.policies" else [])
     found = registered("abr")
-    assert set(found) - set(REGISTRY["abr"]) == {"careful", "lost"}
-    assert found["oracle"] == REGISTRY["abr"]["oracle"], "built-in names cannot be taken over"
+    assert set(found) - set(built_in) == {"careful", "lost"}
+    assert found["oracle"] == built_in["oracle"], "built-in names cannot be taken over"
     careful = load_policy("careful(reservoir_s=1)")
     assert isinstance(careful, BBA) and careful.reservoir_s == 1.0
     with pytest.raises(PolicyError, match=r"no\.such"):
@@ -204,7 +197,7 @@ def test_checkpoint_folders(tmp_path, monkeypatch):
             return policy
 
     monkeypatch.setattr("agents.abr.simple.Learned", Learned, raising=False)
-    monkeypatch.setitem(REGISTRY["abr"], "learned", Entry("agents.abr.simple:Learned"))
+    monkeypatch.setitem(agent_task("abr").policies, "learned", Entry("agents.abr.simple:Learned"))
     folder = tmp_path / "run-3"
     folder.mkdir()
     (folder / "config.json").write_text('{"policy": "learned"}')
@@ -233,7 +226,7 @@ def test_checkpoint_folders_of_another_task(tmp_path, monkeypatch):
     classes = {task: type("Learned", (Learned,), {"task": task}) for task in ("abr", "cjs")}
     for task, cls in classes.items():
         monkeypatch.setattr(f"agents.{task}.simple.Learned", cls, raising=False)
-        monkeypatch.setitem(REGISTRY[task], "learned", Entry(f"agents.{task}.simple:Learned"))
+        monkeypatch.setitem(agent_task(task).policies, "learned", Entry(f"agents.{task}.simple:Learned"))
     folder = tmp_path / "run"
     folder.mkdir()
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from agents.policy import REGISTRY, BatchPolicy, Policy, PolicyError, load_policy
+from agents.policy import BatchPolicy, Policy, PolicyError, load_policy
+from agents.registry import registered
 from agents.testing import check_policy
 
 VARIANTS = [
-    *(name for name in REGISTRY["abr"] if name != "oracle"),
+    *(name for name in registered("abr") if name != "oracle"),
     "robust-mpc(robust=false)",
     "throughput(past_chunks=1,safety=0.8)",
     "bola(gp=5)",

@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 import pytest
 
-from agents.policy import registered
+from agents.registry import registered
 from benchmarks import compare
 from netenvs import datasets
 from netenvs.vp import sphere

@@ -9,23 +9,23 @@ from agents.abr import scores
 from agents.abr.bba import BBA
 from agents.abr.card import Training, read_trainings, ship, write_card
 from agents.abr.simple import Constant
-from agents.policy import ENV_IDS
 from agents.rollout import EpisodeSpec, play
 from benchmarks import statistics
+from netenvs.abr.task import TASK as ABR
 
 
 def test_a_score_is_the_mean_reward_of_each_trace():
     found = scores.score(BBA(), "synthetic(count=5)", preset="pensieve", video="synthetic(seed=3)")
     specs = [EpisodeSpec(trace, options={"trace": trace}) for trace in range(5)]
     options = {"traces": "synthetic(count=5)", "preset": "pensieve", "video": "synthetic(seed=3)"}
-    played = play(BBA(), ENV_IDS["abr"], specs, options)
+    played = play(BBA(), ABR.env_id, specs, options)
     assert found.dtype == np.float64
     assert found.tolist() == [episode.total_reward / 47 for episode in played]
 
 
 def test_more_episodes_than_traces_are_averaged_by_trace():
     specs = [EpisodeSpec(number, options={"trace": number % 3}) for number in range(7)]
-    played = play(BBA(), ENV_IDS["abr"], specs, {"traces": "synthetic(count=3)", "start": "random"})
+    played = play(BBA(), ABR.env_id, specs, {"traces": "synthetic(count=3)", "start": "random"})
     value = [episode.rewards.mean() for episode in played]
     expected = [np.mean(value[0::3]), np.mean(value[1::3]), np.mean(value[2::3])]
     assert scores.score(BBA(), "synthetic(count=3)", episodes=7, start="random") == pytest.approx(expected, abs=1e-12)

@@ -19,15 +19,16 @@ from agents.abr.scenario_planner import best_plan, download_s, first_levels
 from agents.abr.scores import SETTINGS, mean, score
 from agents.abr.stochastic_mpc import SHIPPED, Args, StochasticMPC, compare_planners, fit, main
 from agents.abr.throughput_quantiles import FEATURES, PAST, QUANTILES, QuantileNet, features, pinball, reference
-from agents.policy import ENV_IDS, PolicyError, load_policy
+from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
 from agents.training import Run
 from netenvs.abr import kernel
 from netenvs.abr.qoe import make_qoe
+from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import load_traces
 
-ABR = ENV_IDS["abr"]
+ABR = ABR.env_id
 
 # --- planner ---
 

@@ -9,7 +9,7 @@ import torch
 from agents.abr.scores import score
 from agents.cjs.decima_card import mean_jcts_s
 from agents.cjs.decima_rollout import Setting
-from agents.policy import ENV_IDS, load_policy
+from agents.policy import load_policy
 from agents.pretrained import CHECKPOINTS
 from agents.ragged import concatenate, take
 from agents.rollout import EpisodeSpec, play
@@ -18,6 +18,7 @@ from agents.sequence.task import MASKED
 from agents.sequence.testing import check_backbone
 from agents.testing import check_policy
 from agents.vp.scores import predict_windows
+from netenvs import tasks
 from netenvs.vp import sphere
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import Windows, windows
@@ -101,7 +102,7 @@ def test_an_episode_at_once_is_what_was_streamed(task, monkeypatch):
     net, context = policy.model.task, policy.model.context
     to_env = net.to_env
     heard = Heard(policy, monkeypatch)
-    play(policy, ENV_IDS[task], [EpisodeSpec(seed) for seed in range(3)], SMALL[task], num_envs=3)
+    play(policy, tasks.find(task).env_id, [EpisodeSpec(seed) for seed in range(3)], SMALL[task], num_envs=3)
     lengths = np.bincount(np.concatenate(heard.rows))
     numbers = np.concatenate([np.arange(length) for length in lengths])
     steps = {name: take(concatenate([step[name] for step in heard.steps]), heard.order) for name in heard.steps[0]}

@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from agents.policy import REGISTRY, load_policy
+from agents.policy import load_policy
+from agents.registry import registered
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
 
-RULES = sorted(set(REGISTRY["vp"]) - {"track", "viewers"})
+RULES = sorted(set(registered("vp")) - {"track", "viewers"})
 
 
 @pytest.mark.parametrize("mode", ["windows", "replay"])

@@ -6,7 +6,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents.policy import REGISTRY, PolicyError, load_policy
+from agents.policy import PolicyError, load_policy
+from agents.registry import registered
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
 from agents.vp_streaming.crowd import CrowdRate, by_expected_quality
@@ -20,7 +21,7 @@ from netenvs.vp.recordings import Split, pack_recordings
 from netenvs.vp_streaming.tiles import TileGrid, viewport_rings
 
 ID = "netenvs/VPStreaming-v0"
-RULES = sorted(set(REGISTRY["vp-streaming"]) - {"viewers-rate"})
+RULES = sorted(set(registered("vp-streaming")) - {"viewers-rate"})
 
 
 @pytest.mark.parametrize("name", RULES)

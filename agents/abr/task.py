@@ -1,0 +1,25 @@
+"""Bitrate policies, by name; see ``agents.registry``."""
+
+from __future__ import annotations
+
+from agents.registry import AgentTask, Entry
+
+TASK = AgentTask(
+    policies={
+        "random": Entry("agents.abr.simple:Random", baseline=False),
+        "constant": Entry("agents.abr.simple:Constant"),
+        "bba": Entry("agents.abr.bba:BBA"),
+        "bola": Entry("agents.abr.bola:BOLA"),
+        "throughput": Entry("agents.abr.throughput:Throughput"),
+        "netllm-mpc": Entry("agents.abr.netllm_mpc:NetLLMMPC"),
+        "robust-mpc": Entry("agents.abr.robust_mpc:RobustMPC"),
+        "stochastic-mpc": Entry("agents.abr.stochastic_mpc:StochasticMPC"),
+        "oracle": Entry("agents.abr.oracle:Oracle", baseline=False),
+        "pensieve": Entry("agents.abr.pensieve:Pensieve"),
+        "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),
+        "genet": Entry("agents.abr.genet:Genet"),
+        "udr": Entry("agents.abr.genet:UDR"),
+        "netllm": Entry("agents.netllm.policies:NetLLMABR"),
+        "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetABR"),
+    }
+)

@@ -1,0 +1,23 @@
+"""Schedulers, by name; see ``agents.registry``."""
+
+from __future__ import annotations
+
+from agents.registry import AgentTask, Entry
+
+TASK = AgentTask(
+    policies={
+        "random": Entry("agents.cjs.simple:Random", baseline=False),
+        "fifo": Entry("agents.cjs.by_arrival:FIFO"),
+        "fifo-full": Entry("agents.cjs.by_arrival:FIFOFull"),
+        "fair": Entry("agents.cjs.by_arrival:Fair"),
+        "weighted-fair": Entry("agents.cjs.weighted_fair:WeightedFair"),
+        "sjf-cp": Entry("agents.cjs.by_size:SJFCP"),
+        "cpt": Entry("agents.cjs.by_size:CPT"),
+        "srpt": Entry("agents.cjs.by_size:SRPT"),
+        "capped-srpt": Entry("agents.cjs.capped_srpt:CappedSRPT"),
+        "decima-released": Entry("agents.cjs.decima_released:DecimaReleased", dataset="decima-weights"),
+        "decima": Entry("agents.cjs.decima:Decima"),
+        "netllm": Entry("agents.netllm.policies:NetLLMCJS"),
+        "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetCJS"),
+    }
+)

@@ -1,0 +1,13 @@
+"""Errors that are one line for people, and how any other becomes one."""
+
+from __future__ import annotations
+
+
+class PolicyError(RuntimeError):
+    """A policy that cannot be found, built or played; the message is one line that says which and why."""
+
+
+def one_line(error: BaseException) -> str:
+    """An exception as one line; ``ValueError`` and ``PolicyError`` texts speak for themselves."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, ValueError | PolicyError) and text else f"{type(error).__name__}: {text}"

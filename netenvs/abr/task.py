@@ -1,0 +1,39 @@
+"""Adaptive bitrate streaming as a task; see ``netenvs.tasks``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netenvs.tasks import Choice, Items, Task
+
+
+def _datasets() -> list[Choice]:
+    from netenvs import datasets
+    from netenvs.abr import generators, workload
+
+    installed = datasets.installed(workload.DATASET)
+    remedy = f"python -m netenvs.datasets install {workload.DATASET}"
+    return [
+        *(Choice(name) for name in generators.TRACES),
+        *(Choice(name, installed, remedy) for name in workload.INSTALLED_SPLITS),
+        Choice("FILE or FOLDER"),
+    ]
+
+
+def _items(env: Any) -> Items:
+    count = len(env.traces)
+    return Items(lambda number: {"trace": number % count}, count, count)
+
+
+TASK = Task(
+    name="abr",
+    title="adaptive bitrate streaming",
+    env_id="netenvs/ABR-v0",
+    entry_point="netenvs.abr.env:ABREnv",
+    vector_entry_point="netenvs.abr.env:ABRVectorEnv",
+    dataset_option="traces",
+    dataset_kind="trace split",
+    datasets=_datasets,
+    items=_items,
+    units={"action": "bitrate level, 0 = lowest", "reward": "QoE", "obs": "rows of netenvs.abr.env.ABREnv"},
+)
