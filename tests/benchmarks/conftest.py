@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import compare
+from benchmarks.compare import command as compare
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""``python -m benchmarks.ablation``: small distillations, each with one thing changed."""

@@ -1,0 +1,263 @@
+"""Compare policies on one task: ``python -m benchmarks.compare --task abr``.
+
+Every policy plays the same episodes; the result is a table, ``results.json``, plots with the CSV files they
+were drawn from, and ``report.html``. ``docs/compare.md`` explains the columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.command_line import Parser, from_one, from_zero
+
+if TYPE_CHECKING:
+    from agents.rollout import EpisodeSpec
+    from benchmarks.compare.evaluate import Contender, Row
+    from benchmarks.tasks.setup import Setup, Task
+
+# Simulators, and whatever needs `agents`, are imported inside functions: `--help` comes at once, and
+# `check_packages` can speak before an import fails.
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = Parser(
+        prog="python -m benchmarks.compare",
+        description="Play the same episodes with every policy; print a table, write plots and a report.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr, cjs, vp or vp-streaming")
+    parser.add_argument(
+        "--dataset",
+        metavar="D",
+        help="trace split (abr), workload (cjs) or recordings (vp, vp-streaming), file or folder (default: synthetic)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="options",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another option of the environment, such as qoe=log or num_executors=50; may be repeated",
+    )
+    parser.add_argument(
+        "--policies",
+        metavar="A,B,C",
+        help="policies in place of the default ones, options in brackets: bba,constant(quality=2)",
+    )
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help="one more: a name, file.py:Name, package.module:Name or a checkpoint folder; may be repeated",
+    )
+    parser.add_argument(
+        "--episodes",
+        type=from_one,
+        metavar="N",
+        help="the first N traces (abr) or windows (vp) of the split (default: all), or N clusters (cjs; default: 10)",
+    )
+    parser.add_argument(
+        "--seed", type=from_zero, default=0, metavar="S", help="episodes have the seeds S, S + 1, ... (default: 0)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: runs/TASK-TIME)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write results.json here as well")
+    parser.add_argument("--list", action="store_true", help="show policies and data sets of the task, and stop")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status.
+
+    0: every policy has a row. 1: a policy failed while it played, the others have rows. 2: a name, an option
+    or a folder is wrong, nothing has run. 130: interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = parser().parse_args(words)
+    except SystemExit as stop:  # --help, or a line has been printed
+        return int(stop.code or 0)
+    try:
+        check_packages()
+    except ImportError as error:
+        return _refuse(error)
+    from agents.policy import PolicyError
+
+    try:
+        try:
+            if options.list:
+                from benchmarks.compare.listing import show_list
+
+                show_list(options.task)
+                return 0
+            plan = prepare(options)
+        except (ValueError, PolicyError) as error:
+            return _refuse(error)
+        return _run(plan, words)
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left half-written", file=sys.stderr)
+        return 130
+
+
+def check_packages() -> None:
+    """Raise ``ImportError``, one line, if ``agents`` or ``netenvs`` would come from another project."""
+    root = Path(__file__).resolve().parents[2]
+    for name in ("agents", "netenvs"):
+        spec = importlib.util.find_spec(name)
+        places = list(spec.submodule_search_locations or [str(spec.origin)]) if spec else []
+        if not places:
+            raise ImportError(f"package {name!r} is not installed; run pip install -e . in {root}")
+        place = Path(places[0]).resolve()
+        if place != root / name:
+            raise ImportError(f"another package named {name!r} shadows ours (path {place}); run from {root}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A comparison that has been checked and can begin."""
+
+    task: Task
+    setup: Setup
+    contenders: list[Contender]
+    env_options: dict[str, Any]
+    episodes: list[EpisodeSpec]
+    seed: int
+    out: Path
+    created: bool
+    """Whether ``out`` was made for this run."""
+    json: Path | None
+
+
+def prepare(options: argparse.Namespace) -> Plan:
+    """Check everything before anything runs: names, options, policies, an environment, folders.
+
+    Raises ``ValueError`` or ``PolicyError``, one line.
+    """
+    from benchmarks.compare.evaluate import default_policies, load_contenders
+    from benchmarks.files import writable_folder
+    from benchmarks.tasks.registry import find_task
+    from netenvs.spec import parse_settings, split_specs
+
+    task = find_task(options.task)
+    env_options = parse_settings(options.options)
+    task.check_options(env_options)
+    if options.dataset is not None:
+        env_options[task.dataset_option] = options.dataset
+    env = task.make(env_options)
+    setup = task.setup(env)
+    env.close()
+    count = setup.default_episodes if options.episodes is None else options.episodes
+    if setup.available_episodes is not None and count > setup.available_episodes:
+        raise ValueError(f"--episodes {count}: {setup.dataset} has {setup.available_episodes}")
+    specs = default_policies(task) if options.policies is None else split_specs(options.policies)
+    specs += options.policy
+    if not specs:
+        raise ValueError("--policies names no policy; see --list")
+    contenders = load_contenders(task, specs, env_options)
+    if options.json is not None:
+        if options.json.is_dir():
+            raise ValueError(f"--json {options.json}: this is a folder; give a file")
+        writable_folder(options.json.parent, "--json: folder")
+    out = options.out or Path("runs") / f"{task.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return Plan(
+        task=task,
+        setup=setup,
+        contenders=contenders,
+        env_options=env_options,
+        episodes=[setup.episode(number, options.seed) for number in range(count)],
+        seed=options.seed,
+        created=writable_folder(out, "--out"),
+        out=out,
+        json=options.json,
+    )
+
+
+def _run(plan: Plan, words: Sequence[str]) -> int:
+    from benchmarks import files, machine
+    from benchmarks.compare import evaluate, plots, report, table
+    from netenvs.files import write_atomically
+
+    try:
+        begun = time.perf_counter()
+        rows = evaluate.relate(plan.task, plan.setup, _play(plan))
+        comparison = evaluate.Comparison(
+            task=plan.task,
+            setup=plan.setup,
+            rows=rows,
+            settings={
+                "dataset": plan.setup.dataset,
+                "environment": plan.task.env_id,
+                "options": plan.env_options,
+                "details": dict(plan.setup.details),
+                "episodes": len(plan.episodes),
+                "groups": evaluate.count_groups(plan.setup, rows),
+                "seed": plan.seed,
+                "command": shlex.join(["python", "-m", "benchmarks.compare", *words]),
+                "wall_s": round(time.perf_counter() - begun, 1),
+                **machine.machine(),
+            },
+            versions=machine.versions(),
+        )
+        text = files.to_json(comparison.to_json())
+        write_atomically(plan.out / "results.json", text)
+        if plan.json is not None:
+            write_atomically(plan.json, text)
+    except KeyboardInterrupt:
+        if plan.created and not any(plan.out.iterdir()):
+            plan.out.rmdir()
+        raise
+    console = table.console()
+    table.show(comparison, console)
+    drawn = plots.draw(comparison)
+    for plot in drawn:
+        write_atomically(plan.out / f"{plot.name}.png", plot.png)
+        write_atomically(plan.out / f"{plot.name}.csv", files.to_csv(plot.columns))
+    write_atomically(plan.out / "report.html", report.html(comparison, drawn))
+    console.print(f"report: {plan.out / 'report.html'}", soft_wrap=True)
+    return 1 if any(row.error for row in rows) else 0
+
+
+def _play(plan: Plan) -> list[Row]:
+    """A row for each policy, in the order given; a progress bar on standard error if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from benchmarks.compare.evaluate import play_contender
+
+    console = Console(stderr=True, markup=False, highlight=False, emoji=False)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    rows = []
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        for contender in plan.contenders:
+            bar = progress.add_task(contender.policy.name, total=len(plan.episodes))
+            row = play_contender(
+                plan.task,
+                plan.setup,
+                contender,
+                plan.episodes,
+                plan.env_options,
+                on_episode=lambda _, bar=bar: progress.advance(bar),  # type: ignore[misc]
+            )
+            if row.error:
+                console.print(f"failed: {row.error}", soft_wrap=True)
+            rows.append(row)
+    return rows
+
+
+def _refuse(error: Exception) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return 2

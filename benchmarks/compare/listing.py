@@ -1,0 +1,58 @@
+"""``python -m benchmarks.compare --task T --list``: the policies and data sets of a task."""
+
+from __future__ import annotations
+
+import importlib
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from agents.registry import Entry, registered
+from benchmarks.compare.evaluate import default_policies
+from benchmarks.compare.table import console
+from benchmarks.tasks.registry import find_task
+from netenvs import datasets
+
+
+def show_list(task_name: str) -> None:
+    """Print what ``--policies`` and ``--dataset`` take. Imports every registered policy, heavy ones too."""
+    task, out = find_task(task_name), console()
+    default = default_policies(task)
+    policies = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("policy", "default", "needs", "what it is"):
+        policies.add_column(heading, no_wrap=heading == "policy", overflow="fold")
+    for name, entry in registered(task.name).items():
+        mark, needs, what = _describe(entry)
+        policies.add_row(Text(name + mark), "yes" if name in default else "no", Text(needs), Text(what))
+    out.print(policies)
+    out.print(
+        "* knows the future. Your own: file.py:Name, package.module:Name or a checkpoint folder.",
+        soft_wrap=True,
+    )
+    choices = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    choices.add_column(f"--dataset ({task.dataset_kind})", no_wrap=True)
+    choices.add_column("available", overflow="fold")
+    for choice in task.choices():
+        choices.add_row(Text(choice.name), "yes" if choice.available else Text(f"no: {choice.remedy}"))
+    out.print(choices)
+
+
+def _describe(entry: Entry) -> tuple[str, str, str]:
+    """Asterisk or nothing, what it needs, and the first line of the class's docstring."""
+    module, _, name = entry.target.partition(":")
+    needs = [] if entry.dataset is None else [_dataset(entry.dataset)]
+    try:
+        cls = getattr(importlib.import_module(module), name)
+    except Exception as error:
+        cause = f"cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+        return "", ", ".join(needs) or "-", cause
+    if cls.assumption is not None:
+        needs.append(cls.assumption)
+    lines = (cls.__doc__ or "").strip().splitlines()
+    return " *" if cls.privileged else "", ", ".join(needs) or "-", lines[0].strip() if lines else ""
+
+
+def _dataset(name: str) -> str:
+    known = name in datasets.catalogue()
+    return name + (" (installed)" if known and datasets.installed(name) else " (not installed)")

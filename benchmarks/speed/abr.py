@@ -1,0 +1,100 @@
+"""Speed of bitrate adaptation: environment steps, policy decisions and the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+import netenvs  # noqa: F401  (registers the environments)
+from agents.abr.oracle import best_plan, session_state
+from agents.policy import load_policy
+from benchmarks.speed.measurement import Measurement
+from benchmarks.speed.yardsticks.abr import PlainLoop
+
+ENV_ID = "netenvs/ABR-v0"
+YARDSTICKS = ("plain loop",)
+BATCH = 256  # sessions that a batched policy decides for
+
+
+def measurements(dataset: str, num_envs: list[int]) -> list[Measurement]:
+    """All that one run measures, the plain loop first. Raises ``ValueError`` for an impossible data set."""
+    rng = np.random.default_rng(0)
+    single: Any = gym.make(ENV_ID, traces=dataset)
+    traces, video = single.unwrapped.traces, single.unwrapped.video
+    if traces.rtt_ms is not None:
+        raise ValueError(f"--dataset {dataset}: the plain loop has one round-trip time for all traces")
+    loop = PlainLoop(traces, video)
+    levels = rng.integers(video.num_levels, size=5_000)
+
+    def loop_steps() -> tuple[int]:
+        loop.run(2_000, rng)
+        return (2_000,)
+
+    def single_steps() -> tuple[int]:
+        single.reset(seed=0)
+        for level in levels:
+            if single.step(level)[2]:
+                single.reset()
+        return (len(levels),)
+
+    def vector_steps(count: int) -> Callable[[], tuple[int]]:
+        env = gym.make_vec(ENV_ID, num_envs=count, traces=dataset)
+        env.reset(seed=0)
+        actions = rng.integers(video.num_levels, size=(64, count))
+
+        def steps() -> tuple[int]:
+            for row in actions:
+                env.step(row)
+            return (actions.size,)
+
+        return steps
+
+    def batched_decisions(policy_name: str) -> Callable[[], tuple[int]]:
+        policy: Any = load_policy(policy_name, "abr")
+        env: Any = gym.make_vec(ENV_ID, num_envs=BATCH, traces=dataset)
+        rows = np.arange(BATCH)
+        observation, infos = env.reset(seed=0)
+        policy.reset_rows(rows, [None] * BATCH)
+
+        def decisions() -> tuple[int]:
+            """Decide and step; rows whose video ended are reset by the environment and decided for, too."""
+            nonlocal observation, infos
+            for _ in range(8):
+                actions = policy.act_batch(observation, {**infos, **env.unwrapped.shared_info, "row": rows})
+                observation, _, _, _, infos = env.step(actions)
+            return (8 * BATCH,)
+
+        return decisions
+
+    def single_decisions(policy_name: str) -> Callable[[], tuple[int]]:
+        policy = load_policy(policy_name, "abr")
+        observation, info = single.reset(seed=0, options={"trace": 0})
+        policy.reset(seed=0)
+
+        def decisions() -> tuple[int]:
+            for _ in range(200):
+                policy.act(observation, info)
+            return (200,)
+
+        return decisions
+
+    def oracle_traces() -> tuple[int]:
+        count = min(10, len(traces))
+        for trace in range(count):
+            single.reset(seed=0, options={"trace": trace})
+            best_plan(session_state(single))
+        return (count,)
+
+    found = [
+        Measurement("plain loop", ("steps",), loop_steps),
+        Measurement("gym.make", ("steps",), single_steps),
+        *(Measurement(f"make_vec x {count}", ("steps",), vector_steps(count)) for count in num_envs),
+    ]
+    for name in ("bba", "robust-mpc"):
+        batched = f"{name} act_batch x {BATCH} with environment"
+        found.append(Measurement(batched, ("decisions",), batched_decisions(name)))
+        found.append(Measurement(f"{name} act", ("decisions",), single_decisions(name)))
+    return [*found, Measurement("oracle", ("trace",), oracle_traces, inverse=True)]

@@ -1,0 +1,1 @@
+"""``python -m benchmarks.speed --policy``: students against their teachers."""

@@ -1,0 +1,108 @@
+"""Adaptive bitrate streaming: QoE of each chunk, and what it is made of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+
+from agents.rollout import Episode, EpisodeSpec
+from benchmarks.tasks.setup import Choice, Metric, Setup, Task, Term
+from netenvs.abr.task import TASK as ABR
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TERMS = (
+    Term("bitrate_mbps", "bitrate (Mbit/s)", "bitrate\nMbit/s", "higher", "Mean bitrate of the decided chunks."),
+    Term(
+        "rebuffer_s_per_chunk",
+        "rebuffering (s per chunk)",
+        "stall\ns/chunk",
+        "lower",
+        "Time in which the playback buffer was empty, for each decided chunk.",
+    ),
+    Term(
+        "switch_mbps",
+        "bitrate change (Mbit/s per chunk)",
+        "switch\nMbit/s",
+        "lower",
+        "Absolute change of the bitrate from chunk to chunk.",
+    ),
+)
+
+
+def _setup(env: gym.Env) -> Setup:
+    world: Any = env.unwrapped
+    traces, video, qoe = world.traces, world.video, world.qoe
+    _, info = env.reset(seed=0, options={"trace": 0})
+    first_bitrate_kbps = info["bitrate_kbps"]  # the forced first chunk, which the first decision switches from
+
+    def score(episode: Episode) -> float:
+        return episode.total_reward / len(episode.rewards)
+
+    def term_values(episode: Episode) -> dict[str, float]:
+        bitrate_mbps = episode.columns["bitrate_kbps"] / 1000.0
+        steps = np.abs(np.diff(bitrate_mbps, prepend=first_bitrate_kbps / 1000.0))
+        return {
+            "bitrate_mbps": float(bitrate_mbps.mean()),
+            "rebuffer_s_per_chunk": float(episode.columns["rebuffer_s"].mean()),
+            "switch_mbps": float(steps.mean()),
+        }
+
+    name = f"qoe_{qoe.kind}_per_chunk"
+    ladder = ", ".join(str(kbps) for kbps in video.bitrates_kbps.tolist())
+    return Setup(
+        dataset=traces.name,
+        metric=Metric(name, "QoE", "higher", f"QoE ({qoe.kind}) per chunk"),
+        terms=TERMS,
+        score=score,
+        term_values=term_values,
+        episode=lambda number, seed: EpisodeSpec(seed + number, seed + number, {"trace": number}),
+        default_episodes=len(traces),
+        available_episodes=len(traces),
+        details={
+            "trace split": f"{traces.name}, {len(traces)} traces",
+            "video": f"{video.name}, {video.num_chunks} chunks of {video.chunk_duration_s:g} s, levels {ladder} kbit/s",
+            "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - change "
+            "of utility, mean over the chunks that are decided (the forced first chunk is left out)",
+        },
+    )
+
+
+def _choices() -> list[Choice]:
+    from netenvs import datasets
+    from netenvs.abr import generators, workload
+
+    installed = datasets.installed(workload.DATASET)
+    remedy = f"python -m netenvs.datasets install {workload.DATASET}"
+    return [
+        *(Choice(name, True) for name in generators.TRACES),
+        *(Choice(name, installed, remedy) for name in workload.INSTALLED_SPLITS),
+        Choice("FILE or FOLDER", True),
+    ]
+
+
+def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
+    return world.episode_figure(), world.episode_log()
+
+
+TASK = Task(
+    name="abr",
+    title="Adaptive bitrate streaming",
+    env_id=ABR.env_id,
+    dataset_option="traces",
+    dataset_kind="trace split",
+    choices=_choices,
+    refused={
+        "action_mode": "policies choose a bitrate level, so the action is always the level",
+        "render_mode": "a comparison draws its own plots",
+    },
+    setup=_setup,
+    terms_title="what QoE is made of",
+    anchors=("bba", "oracle"),
+    example=_example,
+    example_note="Bandwidth of the trace and bitrate of each chunk, the playback buffer, and the stalls, "
+    "over the time of one session.",
+)
