@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from netenvs.errors import flat
+
 
 class PolicyError(RuntimeError):
     """A policy that cannot be found, built or played; the message is one line that says which and why."""
@@ -9,5 +11,5 @@ class PolicyError(RuntimeError):
 
 def one_line(error: BaseException) -> str:
     """An exception as one line; ``ValueError`` and ``PolicyError`` texts speak for themselves."""
-    text = " ".join(str(error).split())
+    text = flat(error)
     return text if isinstance(error, ValueError | PolicyError) and text else f"{type(error).__name__}: {text}"

@@ -1,74 +1,69 @@
-"""Observations as columns of a pool, without the padding of ``netenvs/CJS-v0``, and back."""
+"""Observations as columns of a pool, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
-from agents.ragged import Column, Ragged
+from agents.errors import PolicyError
+from agents.ragged import Column
+from agents.registry import part_of, tasks_with
 
-PADDED = {"stages": "stage_mask", "stage_job": "stage_mask", "edges": "edge_mask", "jobs": "job_mask"}
-"""Parts of the padded observation of a cluster, and the mask that says how many of their rows are filled."""
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Layout:
+    """How a pool keeps dict observations of one kind, such as padded ones without their padding."""
+
+    parts: frozenset[str]
+    """Keys of the observations that it is for: of no other layout."""
+    to_columns: Callable[[Mapping[str, np.ndarray]], dict[str, Column]]
+    """Batch of n observations -> columns ``obs/...`` of n rows, and of masks of actions that are in them."""
+    from_columns: Callable[[Mapping[str, Column], gym.spaces.Dict], dict[str, np.ndarray]]
+    """Those columns, space of a single observation -> the batch of n observations, to the bit."""
 
 
 def to_columns(observations: Any) -> dict[str, Column]:
     """Columns ``obs...`` (n rows) of a batch of n observations, and the masks of actions that are in them.
 
-    An array becomes ``obs``, a dict ``obs/KEY``. Of a cluster (``netenvs/CJS-v0``, padded), the filled rows become
-    ragged columns ``obs/stages``, ``obs/stage_job``, ``obs/edges`` and ``obs/jobs``; its action mask becomes
-    ``action_mask``, ragged bool (1 + stages,): decline, then each stage, and ``executor_limit``, int64: as many
-    executors can be given. Nothing is lost: ``from_columns`` is the inverse.
+    An array becomes ``obs``, a dict ``obs/KEY``, or what the ``Layout`` of a task makes of it. Nothing is lost:
+    ``from_columns`` is the inverse. ``ValueError`` for observations that are no arrays.
     """
     if isinstance(observations, np.ndarray):
         return {"obs": observations}
     if not isinstance(observations, Mapping):
         raise ValueError("a pool holds arrays: make the environment with observation=padded")
-    if not is_cluster(observations):
-        return {f"obs/{name}": values for name, values in observations.items()}
-    columns: dict[str, Column] = {
-        f"obs/{name}": Ragged.from_padded(observations[name], _filled(observations[mask]))
-        for name, mask in PADDED.items()
-    }
-    columns["obs/cluster"] = observations["cluster"]
-    mask, stages = observations["action_mask"].astype(np.bool_), observations["stage_mask"]
-    first = 1 + stages.shape[1]
-    columns["action_mask"] = Ragged.from_padded(mask[:, :first], 1 + _filled(stages))
-    columns["executor_limit"] = _filled(mask[:, first:])
-    return columns
+    layout = _layout_of(observations)
+    if layout is not None:
+        return layout.to_columns(observations)
+    return {f"obs/{name}": values for name, values in observations.items()}
 
 
 def from_columns(columns: Mapping[str, Column], space: gym.Space[Any]) -> Any:
     """The batch of observations of ``space``, n rows, that ``to_columns`` made ``columns`` of."""
     if not isinstance(space, gym.spaces.Dict):
         return columns["obs"]
-    if not is_cluster(space.spaces):
-        return {name: columns[f"obs/{name}"] for name in space.spaces}
-    sizes = {name: (part.shape or (0,))[0] for name, part in space.spaces.items()}
-    out: dict[str, np.ndarray] = {"cluster": np.asarray(columns["obs/cluster"])}
-    for name, mask in PADDED.items():
-        column = _ragged(columns[f"obs/{name}"])
-        out[name] = column.padded(sizes[name])
-        out[mask] = (np.arange(sizes[mask]) < column.lengths[:, None]).astype(np.int8)
-    choices = _ragged(columns["action_mask"]).padded(1 + sizes["stages"])
-    executors = np.arange(sizes["action_mask"] - choices.shape[1]) < np.asarray(columns["executor_limit"])[:, None]
-    out["action_mask"] = np.concatenate([choices, executors], axis=1).astype(np.int8)
-    return {name: out[name] for name in space.spaces}
+    layout = _layout_of(space.spaces)
+    if layout is not None:
+        return layout.from_columns(columns, space)
+    return {name: columns[f"obs/{name}"] for name in space.spaces}
 
 
-def is_cluster(parts: Mapping[str, Any]) -> bool:
-    """Whether these are the parts of the padded observation of a cluster."""
-    return {*PADDED, *PADDED.values(), "cluster", "action_mask"} == set(parts)
+def _layout_of(parts: Mapping[str, Any]) -> Layout | None:
+    return _layouts(tuple(tasks_with("layout"))).get(frozenset(parts))
 
 
-def _filled(mask: np.ndarray) -> np.ndarray:
-    """int64 (n,): how many rows are filled, from the front, of masks (n, rows)."""
-    count: np.ndarray = (mask != 0).sum(axis=1, dtype=np.int64)
-    return count
-
-
-def _ragged(column: Column) -> Ragged:
-    assert isinstance(column, Ragged)
-    return column
+@cache
+def _layouts(tasks: tuple[str, ...]) -> dict[frozenset[str], Layout]:
+    """Layouts of tasks by the parts that they are for; one that cannot be loaded is no layout."""
+    found = {}
+    for task in tasks:
+        with contextlib.suppress(PolicyError):
+            layout: Layout = part_of(task, "layout")
+            found[layout.parts] = layout
+    return found

@@ -5,6 +5,7 @@ The policies of a task stand in its own file, ``agents/<task>/task.py``.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -19,9 +20,12 @@ from typing import Any, NamedTuple
 from agents.errors import PolicyError, one_line
 from agents.policy import Policy
 from netenvs import tasks
+from netenvs.loading import named
 from netenvs.spec import check_option_types, parse_spec, unknown_name
 
 ENTRY_POINT_GROUP = "netenvs.policies"
+PARTS = {"layout": "layout of observations", "net": "sequence net", "graph": "exported graph"}
+"""What the fields of an ``AgentTask`` that name a part are called in messages."""
 
 
 class Entry(NamedTuple):
@@ -41,6 +45,18 @@ class AgentTask:
 
     policies: Mapping[str, Entry]
     """Built-in ones by name."""
+    observation_options: frozenset[str] = frozenset()
+    """Environment options that a policy may ask for: they change what it sees, not what happens or counts."""
+    layout: str = ""
+    """``module:NAME`` of the ``agents.observations.Layout`` of its observations in pools; empty: columns are the
+    observation's own arrays."""
+    net: str = ""
+    """``module:Class`` of its ``TaskNet``, the encoders and heads of sequence policies; empty: it has none."""
+    graph: str = ""
+    """``module:Class`` of its ``TaskGraph``, which export needs besides ``net``; empty: it has none."""
+    capacity: int | None = None
+    """Decisions of an episode that an exported policy has room for where it sees whole episodes and nothing else is
+    said; None: that has to be said."""
 
 
 def agent_task(task: str) -> AgentTask:
@@ -50,6 +66,40 @@ def agent_task(task: str) -> AgentTask:
     except ValueError as error:
         raise PolicyError(str(error)) from error
     return AgentTask(policies={}) if found is None else found
+
+
+def tasks_with(part: str) -> list[str]:
+    """Tasks whose ``AgentTask`` names this part, a field such as ``net``; those that cannot be loaded are left out."""
+    found = []
+    for name in tasks.names():
+        with contextlib.suppress(PolicyError):
+            if getattr(agent_task(name), part):
+                found.append(name)
+    return found
+
+
+def part_of(task: str, part: str) -> Any:
+    """What the ``AgentTask`` of a task names in the field ``part``, one of ``PARTS``, loaded.
+
+    ``PolicyError``, one line, for a task that has none, or one that is unknown or cannot be loaded.
+    """
+    target = getattr(agent_task(task), part)
+    if not target:
+        others = ", ".join(tasks_with(part)) or "none"
+        raise PolicyError(f"{task} has no {PARTS[part]}; tasks with one: {others}")
+    try:
+        return named(target)
+    except Exception as error:
+        raise PolicyError(f"task {task!r}: cannot load its {PARTS[part]} {target}: {one_line(error)}") from error
+
+
+def observation_options() -> frozenset[str]:
+    """Environment options that policies of any task may ask for."""
+    found: frozenset[str] = frozenset()
+    for name in tasks.names():
+        with contextlib.suppress(PolicyError):
+            found |= agent_task(name).observation_options
+    return found
 
 
 def registered(task: str) -> dict[str, Entry]:

@@ -15,9 +15,8 @@ import numpy as np
 
 import netenvs  # noqa: F401  (registers the environments)
 from agents.policy import BatchPolicy, Policy, PolicyError
-
-OBSERVATION_OPTIONS = frozenset({"history", "saliency", "observation"})
-"""Environment options a policy may ask for: they change what it sees, not what happens or counts."""
+from agents.registry import observation_options
+from netenvs.errors import flat
 
 Collect = Callable[[Any, int], Any]
 """(unwrapped environment, row) -> what to keep of the episode that has just ended in that row."""
@@ -88,11 +87,12 @@ class Episode:
 
 def environment_options(policy: Policy, env_options: dict[str, Any] | None) -> dict[str, Any]:
     """Environment options with the policy's observation options; ``PolicyError`` if it asks for more."""
-    forbidden = sorted(set(policy.observation_options) - OBSERVATION_OPTIONS)
+    allowed = observation_options()
+    forbidden = sorted(set(policy.observation_options) - allowed)
     if forbidden:
         raise PolicyError(
             f"{policy.name}: observation_options may not set {', '.join(forbidden)}: that changes dynamics, "
-            f"workload or reward; allowed: {', '.join(sorted(OBSERVATION_OPTIONS))}"
+            f"workload or reward; allowed: {', '.join(sorted(allowed))}"
         )
     return {**(env_options or {}), **policy.observation_options}
 
@@ -344,9 +344,8 @@ def _checked_actions(chosen: Any, place: np.ndarray) -> np.ndarray:
 
 def _policy_error(policy: Policy, spec: EpisodeSpec, step: int, error: Exception) -> PolicyError:
     where = ", ".join([*(f"{name} {value}" for name, value in spec.options.items()), f"seed {spec.seed}"])
-    cause = " ".join(str(error).split())
     kind = "" if isinstance(error, PolicyError) else f"{type(error).__name__}: "
-    return PolicyError(f"{policy.name}: {where}, decision {step}: {kind}{cause}{_place(policy, error)}")
+    return PolicyError(f"{policy.name}: {where}, decision {step}: {kind}{flat(error)}{_place(policy, error)}")
 
 
 def _place(policy: Policy, error: Exception) -> str:

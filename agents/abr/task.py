@@ -21,5 +21,9 @@ TASK = AgentTask(
         "udr": Entry("agents.abr.genet:UDR"),
         "netllm": Entry("agents.netllm.policies:NetLLMABR"),
         "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetABR"),
-    }
+    },
+    observation_options=frozenset({"history"}),
+    net="agents.sequence.abr:ABRNet",
+    graph="agents.sequence.deployed:ABRGraph",
+    capacity=48,  # chunks of the videos that are shipped
 )

@@ -19,5 +19,9 @@ TASK = AgentTask(
         "decima": Entry("agents.cjs.decima:Decima"),
         "netllm": Entry("agents.netllm.policies:NetLLMCJS"),
         "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetCJS"),
-    }
+    },
+    observation_options=frozenset({"observation"}),
+    layout="agents.cjs.layout:LAYOUT",
+    net="agents.sequence.cjs:CJSNet",
+    graph="agents.sequence.deployed:CJSGraph",
 )

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.observations import to_columns
+from agents.cjs.layout import to_columns
 from agents.ragged import Column, Ragged
 from agents.sequence.task import MASKED, Steps, TaskNet, Tokens
 

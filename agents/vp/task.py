@@ -19,5 +19,8 @@ TASK = AgentTask(
         "viewers": Entry("agents.vp.viewers:Viewers"),
         "netllm": Entry("agents.netllm.policies:NetLLMVP"),
         "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetVP"),
-    }
+    },
+    observation_options=frozenset({"saliency"}),
+    net="agents.sequence.vp:VPNet",
+    graph="agents.sequence.deployed:VPGraph",
 )

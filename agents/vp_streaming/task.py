@@ -15,5 +15,6 @@ TASK = AgentTask(
         "viewers-rate": Entry("agents.vp_streaming.tiled:ViewersRate"),
         "crowd-rate": Entry("agents.vp_streaming.crowd:CrowdRate"),
         "oracle-viewport": Entry("agents.vp_streaming.simple:OracleViewport", baseline=False),
-    }
+    },
+    observation_options=frozenset({"history"}),
 )

@@ -8,28 +8,6 @@ from agents.observations import from_columns, to_columns
 from agents.ragged import Ragged, concatenate, take
 
 
-def cluster_observations(steps):
-    env = gym.make_vec("netenvs/CJS-v0", num_envs=3, num_jobs=4, num_executors=5, max_jobs=3)
-    observations, _ = env.reset(seed=1)
-    rng = np.random.default_rng(0)
-    for _ in range(steps):
-        yield env, observations
-        observations = env.step(rng.integers(0, env.single_action_space.nvec, (3, 2)))[0]
-
-
-def test_a_cluster_survives_to_the_bit():
-    sizes = set()
-    for env, observations in cluster_observations(40):
-        columns = to_columns(observations)
-        back = from_columns(columns, env.single_observation_space)
-        assert list(back) == list(env.single_observation_space.spaces)
-        for name, values in observations.items():
-            assert back[name].dtype == values.dtype and np.array_equal(back[name], values), name
-        sizes.add(len(columns["obs/stages"].flat))
-        assert columns["obs/stages"].lengths.tolist() == observations["stage_mask"].sum(axis=1).tolist()
-    assert len(sizes) > 5
-
-
 def test_single_and_dict_observations_are_columns():
     rows = np.arange(12.0, dtype=np.float32).reshape(2, 6)
     assert list(to_columns(rows)) == ["obs"] and list(to_columns({"a": rows, "b": rows})) == ["obs/a", "obs/b"]
