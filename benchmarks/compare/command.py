@@ -19,9 +19,16 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.command_line import Parser, from_one, from_zero
 
 if TYPE_CHECKING:
+    import gymnasium
+
     from agents.rollout import EpisodeSpec
-    from benchmarks.compare.evaluate import Contender, Row
-    from benchmarks.tasks.setup import Setup, Task
+    from benchmarks.compare.evaluate import Comparison, Contender, Row
+    from benchmarks.tasks.setup import Setup, TaskComparison
+    from netenvs.tasks import Task
+
+SCHEMA = 1
+REFUSED = {"render_mode": "a comparison draws its own plots"}
+"""Environment options that ``--set`` does not take, whatever the task."""
 
 # Simulators, and whatever needs `agents`, are imported inside functions: `--help` comes at once, and
 # `check_packages` can speak before an import fails.
@@ -126,6 +133,7 @@ class Plan:
     """A comparison that has been checked and can begin."""
 
     task: Task
+    how: TaskComparison
     setup: Setup
     contenders: list[Contender]
     env_options: dict[str, Any]
@@ -142,22 +150,18 @@ def prepare(options: argparse.Namespace) -> Plan:
 
     Raises ``ValueError`` or ``PolicyError``, one line.
     """
-    from benchmarks.compare.evaluate import default_policies, load_contenders
+    from benchmarks.compare.evaluate import default_policies, episodes_of, load_contenders
     from benchmarks.files import writable_folder
-    from benchmarks.tasks.registry import find_task
-    from netenvs.spec import parse_settings, split_specs
+    from benchmarks.tasks.registry import task_comparison
+    from netenvs import tasks
+    from netenvs.spec import split_specs
 
-    task = find_task(options.task)
-    env_options = parse_settings(options.options)
-    task.check_options(env_options)
-    if options.dataset is not None:
-        env_options[task.dataset_option] = options.dataset
-    env = task.make(env_options)
-    setup = task.setup(env)
+    task, how = tasks.find(options.task), task_comparison(options.task)
+    env_options = task.environment_options(options.dataset, options.options, {**REFUSED, **how.refused})
+    env = _made(task.default_id, env_options)
+    setup, items = how.setup(env), task.items(env.unwrapped)
     env.close()
-    count = setup.default_episodes if options.episodes is None else options.episodes
-    if setup.available_episodes is not None and count > setup.available_episodes:
-        raise ValueError(f"--episodes {count}: {setup.dataset} has {setup.available_episodes}")
+    episodes = episodes_of(items, options.episodes, options.seed, setup.dataset)
     specs = default_policies(task) if options.policies is None else split_specs(options.policies)
     specs += options.policy
     if not specs:
@@ -170,15 +174,26 @@ def prepare(options: argparse.Namespace) -> Plan:
     out = options.out or Path("runs") / f"{task.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return Plan(
         task=task,
+        how=how,
         setup=setup,
         contenders=contenders,
         env_options=env_options,
-        episodes=[setup.episode(number, options.seed) for number in range(count)],
+        episodes=episodes,
         seed=options.seed,
         created=writable_folder(out, "--out"),
         out=out,
         json=options.json,
     )
+
+
+def _made(env_id: str, options: dict[str, Any]) -> gymnasium.Env:
+    """The environment; ``ValueError``, one line, whatever is wrong with the options."""
+    import gymnasium
+
+    try:
+        return gymnasium.make(env_id, **options)
+    except Exception as error:
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def _run(plan: Plan, words: Sequence[str]) -> int:
@@ -188,14 +203,15 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
 
     try:
         begun = time.perf_counter()
-        rows = evaluate.relate(plan.task, plan.setup, _play(plan))
+        rows = evaluate.relate(plan.how, plan.setup, _play(plan))
         comparison = evaluate.Comparison(
             task=plan.task,
+            how=plan.how,
             setup=plan.setup,
             rows=rows,
             settings={
                 "dataset": plan.setup.dataset,
-                "environment": plan.task.env_id,
+                "environment": plan.task.default_id,
                 "options": plan.env_options,
                 "details": dict(plan.setup.details),
                 "episodes": len(plan.episodes),
@@ -207,7 +223,7 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
             },
             versions=machine.versions(),
         )
-        text = files.to_json(comparison.to_json())
+        text = files.to_json(_results(comparison))
         write_atomically(plan.out / "results.json", text)
         if plan.json is not None:
             write_atomically(plan.json, text)
@@ -224,6 +240,22 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
     write_atomically(plan.out / "report.html", report.html(comparison, drawn))
     console.print(f"report: {plan.out / 'report.html'}", soft_wrap=True)
     return 1 if any(row.error for row in rows) else 0
+
+
+def _results(comparison: Comparison) -> dict[str, Any]:
+    """The content of ``results.json``."""
+    from benchmarks.compare import columns
+
+    metric = comparison.metric
+    return {
+        "schema": SCHEMA,
+        "task": comparison.task.name,
+        "dataset": comparison.setup.dataset,
+        "settings": comparison.settings,
+        "versions": comparison.versions,
+        "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
+        "rows": [columns.to_json(row) for row in comparison.rows],
+    }
 
 
 def _play(plan: Plan) -> list[Row]:
@@ -246,6 +278,7 @@ def _play(plan: Plan) -> list[Row]:
             bar = progress.add_task(contender.policy.name, total=len(plan.episodes))
             row = play_contender(
                 plan.task,
+                plan.how,
                 plan.setup,
                 contender,
                 plan.episodes,

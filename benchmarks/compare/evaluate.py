@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +13,11 @@ from agents.policy import Policy, PolicyError, load_policy
 from agents.registry import Entry, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
 from benchmarks import formats, statistics
-from benchmarks.tasks.setup import Setup, Task
+from benchmarks.tasks.setup import Metric, Setup, TaskComparison
 from netenvs.spec import parse_spec
+from netenvs.tasks import Items, Task
 
-SCHEMA = 1
+EPISODES = 10
 WARM_UP_DECISIONS = 20
 TIMED_DECISIONS = 200
 
@@ -38,7 +38,7 @@ class Contender:
 
 @dataclass
 class Row:
-    """Results of one policy; the fields of the JSON row are explained in ``docs/compare.md``."""
+    """Results of one policy; ``benchmarks.compare.columns`` says what is shown of them."""
 
     policy: str
     player: Policy | None = None
@@ -55,7 +55,6 @@ class Row:
     """The metric of each episode, in order."""
     mean: float | None = None
     ci95: tuple[float, float] | None = None
-    iqm: float | None = None
     terms: dict[str, float] = field(default_factory=dict)
     skill: float | None = None
     decision_ms: dict[str, float] | None = None
@@ -74,38 +73,28 @@ class Row:
         assert self.mean is not None
         return self.mean
 
-    def to_json(self) -> dict[str, Any]:
-        """The row of ``results.json``."""
-        paired = self.paired
-        return {
-            "policy": self.policy,
-            "assumption": self.assumption,
-            "mean": self.mean,
-            "ci95": self.ci95,
-            "iqm": self.iqm,
-            "episodes": len(self.scores),
-            "normalised": self.normalised,
-            "skill": self.skill,
-            "per_episode": self.scores,
-            "terms": self.terms,
-            "paired": paired and dataclasses.asdict(paired),
-            "decision_ms": self.decision_ms,
-            "parameters": self.parameters,
-            "bytes": self.bytes,
-            "error": self.error,
-        }
-
 
 @dataclass
 class Comparison:
     """Everything that a table, a plot or a report shows."""
 
     task: Task
+    how: TaskComparison
     setup: Setup
     rows: list[Row]
     """Best first; failed ones last."""
     settings: dict[str, Any]
     versions: dict[str, str | None]
+
+    @property
+    def metric(self) -> Metric:
+        """The number that rows are ranked by."""
+        return self.setup.metric
+
+    @property
+    def title(self) -> str:
+        """Of the task, with a capital letter."""
+        return self.task.title[:1].upper() + self.task.title[1:]
 
     @property
     def good_rows(self) -> list[Row]:
@@ -115,7 +104,7 @@ class Comparison:
     @property
     def sample(self) -> str:
         """What was played, for people: ``1,698 windows``."""
-        return formats.plural(self.settings["episodes"], self.task.noun)
+        return formats.plural(self.settings["episodes"], self.how.noun)
 
     @property
     def drawn(self) -> str:
@@ -136,25 +125,17 @@ class Comparison:
     @property
     def reference_is_fixed(self) -> bool:
         """Whether that is the task's own reference; if not, it is the best baseline."""
-        return self.reference is not None and self.reference == self.task.reference
+        return self.reference is not None and self.reference == self.how.reference
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether the policies took part that normalised scores are measured by."""
+        return any(row.normalised is not None for row in self.rows)
 
     @property
     def in_percent(self) -> bool:
         """Whether the differences are known in percent, too."""
         return any(row.paired and row.paired.percent is not None for row in self.rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """The content of ``results.json``."""
-        metric = self.setup.metric
-        return {
-            "schema": SCHEMA,
-            "task": self.task.name,
-            "dataset": self.setup.dataset,
-            "settings": self.settings,
-            "versions": self.versions,
-            "metric": {"name": metric.name, "unit": metric.unit, "better": metric.better},
-            "rows": [row.to_json() for row in self.rows],
-        }
 
 
 def default_policies(task: Task) -> list[str]:
@@ -178,8 +159,24 @@ def load_contenders(task: Task, specs: Sequence[str], options: Mapping[str, Any]
     return list(contenders.values())
 
 
+def episodes_of(items: Items | None, number: int | None, seed: int, what: str) -> list[EpisodeSpec]:
+    """The episodes that all policies play, with the seeds ``seed``, ``seed`` + 1, ...
+
+    Arguments:
+        items: those that the environment lets one choose, each of which is played once; None: every seed is another.
+        number: of episodes; None: as many as the items say, else ``EPISODES``.
+        what: the items' name, for the ``ValueError`` of one line if there are fewer of them.
+    """
+    if number is None:
+        number = EPISODES if items is None else items.default
+    if items is not None and number > items.different:
+        raise ValueError(f"--episodes {number}: {what} has {items.different}")
+    return [EpisodeSpec(seed + n, seed + n, {} if items is None else items.options(n)) for n in range(number)]
+
+
 def play_contender(
     task: Task,
+    how: TaskComparison,
     setup: Setup,
     contender: Contender,
     episodes: Sequence[EpisodeSpec],
@@ -199,8 +196,8 @@ def play_contender(
         bytes=policy.bytes,
     )
     try:
-        played = play(policy, task.env_id, episodes, dict(options), on_episode=on_episode, collect=setup.collect)
-        decision_ms = time_decisions(policy, task.env_id, episodes, options)
+        played = play(policy, task.default_id, episodes, dict(options), on_episode=on_episode, collect=setup.collect)
+        decision_ms = time_decisions(policy, task.default_id, episodes, options)
     except (Exception, SystemExit) as error:
         row.error = _one_line(policy, error)
         return row
@@ -209,11 +206,15 @@ def play_contender(
     row.episodes, row.scores = played, scores
     row.mean = statistics.mean(scores)
     row.ci95 = statistics.interval(scores, groups_of(setup, played))
-    row.iqm = statistics.interquartile_mean(scores)
     row.terms = {term.name: statistics.mean([values[term.name] for values in terms]) for term in setup.terms}
-    row.skill = task.skill(played) if task.skill else None
+    row.skill = how.skill(played) if how.skill else None
     row.decision_ms = statistics.percentiles(decision_ms)
     return row
+
+
+def interquartile_mean(row: Row) -> float | None:
+    """Of a row's scores; None where there are none."""
+    return statistics.interquartile_mean(row.scores) if row.scores else None
 
 
 def groups_of(setup: Setup, episodes: Sequence[Episode]) -> list[Hashable] | None:
@@ -256,17 +257,17 @@ def time_decisions(
     return times[WARM_UP_DECISIONS:]
 
 
-def relate(task: Task, setup: Setup, rows: Sequence[Row]) -> list[Row]:
+def relate(how: TaskComparison, setup: Setup, rows: Sequence[Row]) -> list[Row]:
     """Fill in normalised scores and paired differences, which need other rows; return all, best first."""
     good = [row for row in rows if row.error is None]
     good.sort(key=lambda row: setup.metric.best_first(row.value))
     by_name = {row.policy: row for row in good if row.registered}
-    if task.anchors and all(name in by_name for name in task.anchors):
-        zero, one = (by_name[name].value for name in task.anchors)
+    if how.anchors and all(name in by_name for name in how.anchors):
+        zero, one = (by_name[name].value for name in how.anchors)
         for row in good:
             row.normalised = statistics.normalise(row.value, zero, one)
     best = next((row for row in good if row.baseline), None)
-    reference = by_name.get(task.reference, best) if task.reference else best
+    reference = by_name.get(how.reference, best) if how.reference else best
     for row in good:
         if reference is not None and row is not reference:
             row.paired = statistics.difference(

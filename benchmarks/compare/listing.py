@@ -11,13 +11,12 @@ from rich.text import Text
 from agents.registry import Entry, registered
 from benchmarks.compare.evaluate import default_policies
 from benchmarks.compare.table import console
-from benchmarks.tasks.registry import find_task
-from netenvs import datasets
+from netenvs import datasets, tasks
 
 
 def show_list(task_name: str) -> None:
     """Print what ``--policies`` and ``--dataset`` take. Imports every registered policy, heavy ones too."""
-    task, out = find_task(task_name), console()
+    task, out = tasks.find(task_name), console()
     default = default_policies(task)
     policies = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("policy", "default", "needs", "what it is"):
@@ -33,7 +32,7 @@ def show_list(task_name: str) -> None:
     choices = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     choices.add_column(f"--dataset ({task.dataset_kind})", no_wrap=True)
     choices.add_column("available", overflow="fold")
-    for choice in task.choices():
+    for choice in task.datasets():
         choices.add_row(Text(choice.name), "yes" if choice.available else Text(f"no: {choice.remedy}"))
     out.print(choices)
 

@@ -22,7 +22,8 @@ from agents.rollout import Episode, binds, play
 from benchmarks import formats
 from benchmarks.compare.evaluate import Comparison, Row
 from benchmarks.drawing import ACCENT, DASHES, PALETTE, SOFT, WIDTH, style, to_png
-from benchmarks.tasks.setup import Metric, Task
+from benchmarks.tasks.setup import Metric, TaskComparison
+from netenvs.tasks import Task
 
 SHORT_LABEL = 14
 """Characters that fit on one line under a panel of ``terms``."""
@@ -76,8 +77,8 @@ def means(comparison: Comparison) -> Plot:
     normalised = _normalised_axis(comparison, axes)
     title = _title(figure, f"{comparison.setup.dataset}: mean and 95 % interval")
     caption = f"Mean and 95 % bootstrap interval over {comparison.drawn}."
-    if normalised and comparison.task.anchors:
-        zero, one = comparison.task.anchors
+    if normalised and comparison.how.anchors:
+        zero, one = comparison.how.anchors
         caption += f" Upper axis: {zero} = 0, {one} = 1."
     return Plot(
         name="mean",
@@ -119,7 +120,7 @@ def relative(comparison: Comparison) -> Plot | None:
     axes.set_xlim(min(low, 0.0 if sign > 0 else -room), max(high, room if sign > 0 else 0.0))
     axes.axvline(0, color=SOFT, lw=1.2, zorder=1)
     drawn = f"{comparison.drawn}, and the bootstrap draws " + (
-        "them in place of single " + f"{comparison.task.noun}s" if comparison.setup.groups else "pairs of them"
+        "them in place of single " + f"{comparison.how.noun}s" if comparison.setup.groups else "pairs of them"
     )
     ratio = "Ratio of the two means, minus 1. " if comparison.in_percent else ""
     return Plot(
@@ -199,7 +200,7 @@ def distribution(comparison: Comparison) -> Plot:
     """Share of the episodes, or of what they are made of, at or below each value; one curve per policy."""
     rows, metric, of = comparison.good_rows, comparison.setup.metric, comparison.setup.distribution
     if of is None:
-        name, label, item = metric.name, f"{metric.label}, per {comparison.task.noun}", comparison.task.noun
+        name, label, item = metric.name, f"{metric.label}, per {comparison.how.noun}", comparison.how.noun
         sample = {row.policy: np.sort(row.scores) for row in rows}
     else:
         name, label, item = of.name, of.label, of.item
@@ -250,9 +251,11 @@ def distribution(comparison: Comparison) -> Plot:
     )
 
 
-def terms(comparison: Comparison) -> Plot:
+def terms(comparison: Comparison) -> Plot | None:
     """The terms beside the metric: one panel per term, one bar per policy."""
     rows, parts = comparison.good_rows, comparison.setup.terms
+    if not parts:
+        return None
     far = far_rows(comparison)
     figure = Figure(figsize=(WIDTH, 1.3 + 0.34 * len(rows)), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
@@ -278,8 +281,8 @@ def terms(comparison: Comparison) -> Plot:
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(len(rows)), [row.label for row in rows])
-    title = _title(figure, f"{comparison.setup.dataset}: {comparison.task.terms_title}")
-    caption = f"Means over all {comparison.task.noun}s, in the order of the main metric."
+    title = _title(figure, f"{comparison.setup.dataset}: {comparison.how.terms_title}")
+    caption = f"Means over all {comparison.how.noun}s, in the order of the main metric."
     if any(row.privileged for row in rows):
         caption += " Grey: knows the future."
     if far:
@@ -303,17 +306,17 @@ def terms(comparison: Comparison) -> Plot:
 
 def _example(comparison: Comparison) -> Plot | None:
     """The median episode of the best policy that does not know the future."""
-    task, metric = comparison.task, comparison.setup.metric
+    how, metric = comparison.how, comparison.setup.metric
     best = next((row for row in comparison.good_rows if not row.privileged), None)
-    if task.example is None or best is None or best.player is None:
+    if how.example is None or best is None or best.player is None:
         return None
     number = int(np.argsort(best.scores, kind="stable")[(len(best.scores) - 1) // 2])
-    again = play_again(task, best.player, best.episodes[number], comparison.settings["options"])
+    again = play_again(comparison.task, how, best.player, best.episodes[number], comparison.settings["options"])
     figure, columns = again.collected
     score = comparison.setup.score(again)
     which = ", ".join([*(f"{name} {value}" for name, value in again.spec.options.items()), f"seed {again.spec.seed}"])
     caption = (
-        f"{task.example_note} {which.capitalize()}, {metric.label} {metric.number(score)}: the median {task.noun} of "
+        f"{how.example_note} {which.capitalize()}, {metric.label} {metric.number(score)}: the median {how.noun} of "
         f"{best.policy}, the best policy{_who_does_not_know(comparison)}."
     )
     if score != best.scores[number]:
@@ -323,7 +326,7 @@ def _example(comparison: Comparison) -> Plot | None:
         )
     return Plot(
         name="example",
-        title=f"{comparison.setup.dataset}: one {task.noun} of {best.policy}",
+        title=f"{comparison.setup.dataset}: one {how.noun} of {best.policy}",
         caption=caption,
         alt=f"{which}, {best.policy}, over time",
         png=to_png(figure),
@@ -331,7 +334,9 @@ def _example(comparison: Comparison) -> Plot | None:
     )
 
 
-def play_again(task: Task, policy: Policy, episode: Episode, options: Mapping[str, Any]) -> Episode:
+def play_again(
+    task: Task, how: TaskComparison, policy: Policy, episode: Episode, options: Mapping[str, Any]
+) -> Episode:
     """``episode`` in an environment that records it; ``collected`` holds its figure and columns.
 
     The recorded actions are played, so that it does not matter whether the policy would choose them again; but a
@@ -339,13 +344,13 @@ def play_again(task: Task, policy: Policy, episode: Episode, options: Mapping[st
     brings about the same episode.
     """
     player = policy if binds(policy) else _Recording(policy, episode)
-    example = task.example
+    example = how.example
     assert example is not None
     (again,) = play(
         player,
-        task.env_id,
+        task.default_id,
         [episode.spec],
-        {**options, **task.example_options},
+        {**options, **how.example_options},
         collect=lambda world, _: example(world),
     )
     return again
@@ -466,7 +471,7 @@ def _off_scale(axes: Axes, i: int, at_left: bool) -> None:
 
 def _normalised_axis(comparison: Comparison, axes: Axes) -> bool:
     """An upper axis on which the anchors are 0 and 1; whether there is one."""
-    anchors = comparison.task.anchors
+    anchors = comparison.how.anchors
     found = {row.policy: row.value for row in comparison.good_rows if row.normalised is not None}
     if not anchors or not found:
         return False

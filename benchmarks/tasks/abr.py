@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from agents.rollout import Episode, EpisodeSpec
-from benchmarks.tasks.setup import Choice, Metric, Setup, Task, Term
-from netenvs.abr.task import TASK as ABR
+from agents.rollout import Episode
+from benchmarks.tasks.setup import Metric, Setup, TaskComparison, Term
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,9 +58,6 @@ def _setup(env: gym.Env) -> Setup:
         terms=TERMS,
         score=score,
         term_values=term_values,
-        episode=lambda number, seed: EpisodeSpec(seed + number, seed + number, {"trace": number}),
-        default_episodes=len(traces),
-        available_episodes=len(traces),
         details={
             "trace split": f"{traces.name}, {len(traces)} traces",
             "video": f"{video.name}, {video.num_chunks} chunks of {video.chunk_duration_s:g} s, levels {ladder} kbit/s",
@@ -71,34 +67,12 @@ def _setup(env: gym.Env) -> Setup:
     )
 
 
-def _choices() -> list[Choice]:
-    from netenvs import datasets
-    from netenvs.abr import generators, workload
-
-    installed = datasets.installed(workload.DATASET)
-    remedy = f"python -m netenvs.datasets install {workload.DATASET}"
-    return [
-        *(Choice(name, True) for name in generators.TRACES),
-        *(Choice(name, installed, remedy) for name in workload.INSTALLED_SPLITS),
-        Choice("FILE or FOLDER", True),
-    ]
-
-
 def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
     return world.episode_figure(), world.episode_log()
 
 
-TASK = Task(
-    name="abr",
-    title="Adaptive bitrate streaming",
-    env_id=ABR.env_id,
-    dataset_option="traces",
-    dataset_kind="trace split",
-    choices=_choices,
-    refused={
-        "action_mode": "policies choose a bitrate level, so the action is always the level",
-        "render_mode": "a comparison draws its own plots",
-    },
+TASK = TaskComparison(
+    refused={"action_mode": "policies choose a bitrate level, so the action is always the level"},
     setup=_setup,
     terms_title="what QoE is made of",
     anchors=("bba", "oracle"),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from agents.rollout import Episode, EpisodeSpec
-from benchmarks.tasks.setup import Choice, Distribution, Metric, Setup, Task, Term
+from agents.rollout import Episode
+from benchmarks.tasks.setup import Distribution, Metric, Setup, TaskComparison, Term
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +41,6 @@ TERMS = (
         decimals=0,
     ),
 )
-EPISODES = 10
 
 
 def _completion_times_s(episode: Episode) -> np.ndarray:
@@ -74,9 +73,6 @@ def _setup(env: gym.Env) -> Setup:
         terms=TERMS,
         score=lambda episode: float(episode.columns["mean_jct_s"][-1]),
         term_values=term_values,
-        episode=lambda number, seed: EpisodeSpec(seed + number, seed + number),
-        default_episodes=EPISODES,
-        available_episodes=None,
         collect=lambda world, row: world.jobs_done(row),
         distribution=Distribution("jct_s", "job completion time, JCT (s)", "job", _completion_times_s),
         details={
@@ -91,37 +87,17 @@ def _setup(env: gym.Env) -> Setup:
     )
 
 
-def _choices() -> list[Choice]:
-    from netenvs import datasets
-    from netenvs.cjs import workload
-
-    installed = datasets.installed(workload.DATASET)
-    return [
-        Choice("synthetic", True),
-        Choice("tpch", installed, f"python -m netenvs.datasets install {workload.DATASET}"),
-        *(Choice(f"{reader}(path=FILE)", True) for reader in workload.READERS),
-        Choice("FILE", True),
-    ]
-
-
 def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
     from netenvs.cjs import viewer
 
     return world.episode_figure(), viewer.gantt_columns(world.tasks())
 
 
-TASK = Task(
-    name="cjs",
-    title="Spark cluster job scheduling",
-    env_id="netenvs/CJS-small-v0",
-    dataset_option="workload",
-    dataset_kind="workload",
-    choices=_choices,
+TASK = TaskComparison(
     refused={
         "time_limit_ms": "an episode is played until all its jobs are done; one that was cut off would leave out "
         "the slow jobs, and its mean JCT would look better than it is",
         "beta": "it only changes the reward, which a comparison does not show",
-        "render_mode": "a comparison draws its own plots",
     },
     setup=_setup,
     terms_title="tail, makespan, utilisation and decisions",

@@ -1,19 +1,16 @@
-"""What a comparison has to know about a task: its metric, terms, episodes and plots."""
+"""What a comparison has to know about a task: its metric, terms and plots."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import load_env_creator
 
-from agents.rollout import Collect, Episode, EpisodeSpec
+from agents.rollout import Collect, Episode
 from benchmarks import formats
-from netenvs.spec import unknown_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -122,16 +119,6 @@ class Groups:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A value of ``--dataset``, for ``--list``."""
-
-    name: str
-    available: bool
-    remedy: str = ""
-    """What makes it available."""
-
-
-@dataclass(frozen=True)
 class Setup:
     """A task with its options applied: what one environment, made with them, told about the comparison."""
 
@@ -142,11 +129,6 @@ class Setup:
     """The metric of an episode."""
     term_values: Callable[[Episode], dict[str, float]]
     """The terms of an episode, by name."""
-    episode: Callable[[int, int], EpisodeSpec]
-    """(number of the episode, seed of the run) -> what to play."""
-    default_episodes: int
-    available_episodes: int | None
-    """How many different ones there are, None if there is no end."""
     collect: Collect | None = None
     """What else to keep of each episode, as ``Episode.collected``."""
     distribution: Distribution | None = None
@@ -159,23 +141,15 @@ class Setup:
     """What the options came to, for people: ``{"video": "video1, 48 chunks of 4 s"}``."""
 
 
-@dataclass(frozen=True)
-class Task:
-    """One task of ``python -m benchmarks.compare --task``."""
+@dataclass(frozen=True, kw_only=True)
+class TaskComparison:
+    """How a task is compared: what ``python -m benchmarks.compare`` adds to the task's record in ``netenvs.tasks``."""
 
-    name: str
-    title: str
-    env_id: str
-    dataset_option: str
-    """The environment option that ``--dataset`` sets."""
-    dataset_kind: str
-    """What that is, for messages."""
-    choices: Callable[[], list[Choice]]
-    """Values of ``--dataset``, for ``--list``."""
-    refused: Mapping[str, str]
-    """Environment options that ``--set`` does not take, and why."""
     setup: Callable[[gym.Env], Setup]
-    terms_title: str
+    """Environment, made with the options of the command line -> what it told about the comparison."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Environment options that ``--set`` does not take, and why."""
+    terms_title: str = ""
     """What the terms are, as the title of their plot: ``what QoE is made of``."""
     reference: str | None = None
     """Registered policy that the others are compared with; without it, or where it takes no part, the best baseline."""
@@ -193,27 +167,3 @@ class Task:
     """Environment options that such a figure needs."""
     example_note: str = ""
     """One sentence that explains that figure."""
-
-    def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raise ``ValueError``, one line, for a ``--set`` key that is unknown, refused or no true/false."""
-        entry_point = gym.spec(self.env_id).entry_point
-        creator = load_env_creator(entry_point) if isinstance(entry_point, str) else entry_point
-        assert creator is not None  # every registered environment of ours has one
-        parameters = inspect.signature(creator).parameters
-        known = [name for name in parameters if name != self.dataset_option and name not in self.refused]
-        for name, value in options.items():
-            if name == self.dataset_option:
-                raise ValueError(f"--set {name}: the {self.dataset_kind} is chosen with --dataset")
-            if name in self.refused:
-                raise ValueError(f"--set {name}: {self.refused[name]}")
-            if name not in known:
-                raise ValueError(f"--set: {unknown_name('option', name, known)}")
-            if isinstance(parameters[name].default, bool) and not isinstance(value, bool):
-                raise ValueError(f"--set {name}: must be true or false, not {value!r}")
-
-    def make(self, options: Mapping[str, Any]) -> gym.Env:
-        """The environment; ``ValueError``, one line, whatever is wrong with the options."""
-        try:
-            return gym.make(self.env_id, **options)
-        except Exception as error:
-            raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error

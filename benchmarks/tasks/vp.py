@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from agents.rollout import Episode, EpisodeSpec
+from agents.rollout import Episode
 from benchmarks import formats
-from benchmarks.tasks.setup import Choice, Groups, Metric, Profile, Setup, Task, Term
+from benchmarks.tasks.setup import Groups, Metric, Profile, Setup, TaskComparison, Term
 from netenvs.vp.recordings import RATE_HZ, STEP
-from netenvs.vp.task import TASK as VP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,7 +61,7 @@ def _skill(episodes: Sequence[Episode]) -> float:
 def _setup(env: gym.Env) -> Setup:
     world: Any = env.unwrapped
     playback = world.playback
-    recordings, windows = playback.recordings, len(playback.recording)
+    recordings = playback.recordings
     numbers = {
         "video": recordings.video[playback.recording],
         "viewer": recordings.user[playback.recording],
@@ -77,9 +76,6 @@ def _setup(env: gym.Env) -> Setup:
         terms=TERMS,
         score=lambda episode: _only(episode, "mae"),
         term_values=lambda episode: {name: _only(episode, column) for name, column in TERM_COLUMNS.items()},
-        episode=lambda number, seed: EpisodeSpec(seed + number, seed + number, {"window": number}),
-        default_episodes=windows,
-        available_episodes=windows,
         collect=lambda world, row: world.playback.great_circle_deg[row].copy(),
         profile=Profile(
             name="great_circle_deg",
@@ -120,33 +116,11 @@ def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
     return world.episode_figure(), columns
 
 
-def choices() -> list[Choice]:
-    """Recordings of head motion."""
-    from netenvs import datasets
-    from netenvs.vp import workload
-
-    return [
-        Choice("synthetic", True),
-        *(
-            Choice(name, datasets.installed(name), f"python -m netenvs.datasets install {name}")
-            for name in workload.INSTALLED
-        ),
-        Choice("FILE or FOLDER", True),
-    ]
-
-
-TASK = Task(
-    name="vp",
-    title="Viewport prediction",
-    env_id=VP.env_id,
-    dataset_option="dataset",
-    dataset_kind="data set",
-    choices=choices,
+TASK = TaskComparison(
     refused={
         "mode": "a comparison plays the windows of the published protocol; in replay, which windows there are "
         "would depend on stride_s",
         "stride_s": "it belongs to mode=replay, which a comparison does not play",
-        "render_mode": "a comparison draws its own plots",
     },
     setup=_setup,
     terms_title="great circles and tiles",

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
-from agents.rollout import Episode, EpisodeSpec
-from benchmarks.tasks.setup import Groups, Metric, Setup, Task, Term
-from benchmarks.tasks.vp import choices
-from netenvs.vp_streaming.task import TASK as VP_STREAMING
+from agents.rollout import Episode
+from benchmarks.tasks.setup import Groups, Metric, Setup, TaskComparison, Term
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,11 +83,6 @@ def _setup(env: gym.Env) -> Setup:
         terms=TERMS,
         score=lambda episode: episode.total_reward / len(episode.rewards),
         term_values=term_values,
-        episode=lambda number, seed: EpisodeSpec(
-            seed + number, seed + number, {"recording": number % recordings, "trace": number % traces}
-        ),
-        default_episodes=max(recordings, traces),
-        available_episodes=math.lcm(recordings, traces),
         groups=Groups(
             noun="viewer-video pair",
             key=lambda episode: episode.spec.options["recording"],
@@ -114,17 +106,10 @@ def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
     return world.episode_figure(), world.episode_log()
 
 
-TASK = Task(
-    name="vp-streaming",
-    title="Tiled 360-degree streaming",
-    env_id=VP_STREAMING.env_id,
-    dataset_option="dataset",
-    dataset_kind="data set of head motion",
-    choices=choices,
+TASK = TaskComparison(
     refused={
         "action_mode": "policies choose a level for each tile",
         "predictor": "policies bring their own prediction; this one serves other action modes",
-        "render_mode": "a comparison draws its own plots",
     },
     setup=_setup,
     terms_title="what QoE is made of, waste and recall",

@@ -11,8 +11,7 @@ import pytest
 from agents.rollout import EpisodeSpec, play
 from benchmarks.compare import command as compare
 from benchmarks.compare import evaluate
-from benchmarks.tasks.registry import TASKS
-from netenvs import datasets
+from netenvs import datasets, tasks
 
 OWN_POLICIES = '''
 from agents.policy import Policy
@@ -229,7 +228,7 @@ def test_extra_policies_come_on_top_of_the_default_ones(run, own, monkeypatch):
 
 
 def test_default_policies_need_no_extra_file():
-    names = evaluate.default_policies(TASKS["abr"])
+    names = evaluate.default_policies(tasks.find("abr"))
     assert {"bba", "robust-mpc", "oracle"} <= set(names)
     assert "genet-released" not in names
 

@@ -11,7 +11,8 @@ from agents.policy import Policy, load_policy
 from agents.rollout import EpisodeSpec, play
 from benchmarks.compare import command as compare
 from benchmarks.compare import plots
-from benchmarks.tasks.registry import TASKS
+from benchmarks.tasks.cjs import TASK
+from netenvs import tasks
 
 SMALL = "netenvs/CJS-small-v0"
 SIZE = ["--set", "num_executors=6", "--set", "num_jobs=5"]
@@ -224,10 +225,10 @@ def test_a_policy_that_draws_from_the_environment_s_stream_plays_its_example_its
     assert status == 0
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Played again" not in page
-    task, options = TASKS["cjs"], {"workload": "tpch", "rng": "netllm", "num_executors": 6, "num_jobs": 5}
+    options = {"workload": "tpch", "rng": "netllm", "num_executors": 6, "num_jobs": 5}
     (episode,) = play(load_policy(f"{own}:Draws"), SMALL, [EpisodeSpec(1, 1)], options)
     assert episode.columns["mean_jct_s"][-1] == results["rows"][0]["per_episode"][1]
-    again = plots.play_again(task, load_policy(f"{own}:Draws"), episode, options)
+    again = plots.play_again(tasks.find("cjs"), TASK, load_policy(f"{own}:Draws"), episode, options)
     assert np.array_equal(again.rewards, episode.rewards)
 
 
@@ -259,7 +260,7 @@ def test_recorded_actions_bring_about_the_same_episode():
 
     policy, options = Unseeded(), {"num_executors": 6, "num_jobs": 3}
     (episode,) = play(policy, SMALL, [EpisodeSpec(3)], options)
-    again = plots.play_again(TASKS["cjs"], policy, episode, options)
+    again = plots.play_again(tasks.find("cjs"), TASK, policy, episode, options)
     assert np.array_equal(again.rewards, episode.rewards)
     figure, columns = again.collected
     assert len(figure.axes) == 2
