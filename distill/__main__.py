@@ -33,16 +33,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"error: {unknown_name('command', words[0], COMMANDS)}", file=sys.stderr)
         return 2
-    import tyro
-
+    from agents.command_line import parse
     from distill.arguments import WrongArguments
 
     module, _, name = COMMANDS[words[0]][0].partition(":")
     command = getattr(importlib.import_module(module), name)
     try:
-        status: int = tyro.cli(command, prog=f"python -m distill {words[0]}", args=words[1:]).run()
+        status: int = parse(command, f"python -m distill {words[0]}", words[1:]).run()
         return status
-    except SystemExit as stop:  # --help, or tyro has said what is wrong
+    except SystemExit as stop:  # --help, or what is wrong has been said
         return int(stop.code or 0)
     except (ValueError, OSError, PolicyError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)

@@ -21,13 +21,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-import tyro
 
 from agents.abr.card import read_trainings, ship
 from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, Randomised, Searched, rule_lead
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
 from agents.abr.scores import SETTINGS, VALIDATION, interval, mean, score
+from agents.command_line import parse
 from agents.policy import Policy, load_policy
 from agents.pretrained import CHECKPOINTS, TRAINING
 from agents.training import command_line
@@ -275,6 +275,6 @@ def _difference_row(label: str, differences: Sequence[np.ndarray]) -> str:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args, prog="python -m agents.abr.genet"))
+        main(parse(Args, "python -m agents.abr.genet"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

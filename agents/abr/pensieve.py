@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import tyro
 
 from agents.abr.card import ship
 from agents.abr.pensieve_net import TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, Validation, fit, settings_of, write_trained
 from agents.abr.scores import VALIDATION
+from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from netenvs.abr.workload import load_traces
@@ -85,6 +85,6 @@ def main(args: Args) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args, prog="python -m agents.abr.pensieve"))
+        main(parse(Args, "python -m agents.abr.pensieve"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import tyro
 
 from agents.abr.bandwidth_examples import Downloads, Examples, collect
 from agents.abr.card import Training, ship, write_card
@@ -31,6 +30,7 @@ from agents.abr.throughput_quantiles import (
     pinball,
     reference,
 )
+from agents.command_line import parse
 from agents.policy import BatchPolicy, grow_rows
 from agents.pretrained import CHECKPOINTS, load, one_thread, save
 from agents.training import Run, command_line
@@ -301,6 +301,6 @@ def main(args: Args) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args, prog="python -m agents.abr.stochastic_mpc"))
+        main(parse(Args, "python -m agents.abr.stochastic_mpc"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

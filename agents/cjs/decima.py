@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 
 from agents import pretrained
@@ -24,6 +23,7 @@ from agents.cjs.decima_network import MODES, DecimaNetwork, median
 from agents.cjs.decima_plan import Plan
 from agents.cjs.decima_released import TIE
 from agents.cjs.decima_rollout import Setting
+from agents.command_line import parse
 from agents.policy import BatchPolicy, PolicyError
 from agents.training import command_line
 from netenvs.spec import unknown_name
@@ -187,6 +187,6 @@ def main(args: Args) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args, prog="python -m agents.cjs.decima"))
+        main(parse(Args, "python -m agents.cjs.decima"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -18,10 +18,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-import tyro
 from torch.nn.functional import cross_entropy
 
 import netenvs  # noqa: F401  (registers the environments)
+from agents.command_line import parse
 from agents.netllm.memory import DTYPES, GB, SHAPES, check, numbers, random_backbone
 from agents.policy import BatchPolicy
 from agents.rollout import EpisodeSpec, play
@@ -199,7 +199,7 @@ def _name(device: str) -> str:
 def command() -> None:
     """Run the command line as a program."""
     try:
-        fine = main(tyro.cli(Args, prog="python -m agents.netllm.gpu_check"))
+        fine = main(parse(Args, "python -m agents.netllm.gpu_check"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     sys.exit(0 if fine else "error: a loss is not finite, or the limit was exceeded")

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import tyro
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from agents.command_line import parse
 from agents.netllm.backbone import family_of
 from agents.netllm.load import SMALL_LLAMA, AdaptedBackbone
 from agents.sequence.abr import ABRNet
@@ -205,7 +205,7 @@ def main(args: Args) -> bool:
 def command() -> None:
     """Run the command line as a program."""
     try:
-        fits = main(tyro.cli(Args, prog="python -m agents.netllm.memory"))
+        fits = main(parse(Args, "python -m agents.netllm.memory"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
     sys.exit(0 if fits else 1)

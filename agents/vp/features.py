@@ -31,6 +31,7 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
+from agents.command_line import parse
 from agents.vp.frames import Video, check_recordings, find_videos, one_line, open_frame
 from netenvs.files import write_atomically
 from netenvs.vp.recordings import RATE_HZ
@@ -236,7 +237,7 @@ def main(args: Args) -> None:
 def command() -> None:
     """Run the command line as a program."""
     try:
-        main(tyro.cli(Args, prog="python -m agents.vp.features"))
+        main(parse(Args, "python -m agents.vp.features"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import tyro
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS, CONFIG, WEIGHTS
 from agents.vp.irls import least_absolute
 from agents.vp.predictor import Predictor, displacements
@@ -122,7 +122,7 @@ def main(args: Args) -> None:
 def command() -> None:
     """The command line; errors in one line."""
     try:
-        main(tyro.cli(Args, prog="python -m agents.vp.lad"))
+        main(parse(Args, "python -m agents.vp.lad"))
     except ValueError as error:
         sys.exit(f"error: {error}")
 

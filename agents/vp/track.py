@@ -19,9 +19,9 @@ from typing import Literal
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 
+from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from agents.vp.angles import MIRROR, wrap
@@ -171,6 +171,6 @@ def main(args: Args) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args, prog="python -m agents.vp.track"))
+        main(parse(Args, "python -m agents.vp.track"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 
+from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
@@ -144,6 +144,6 @@ def main(args: Args) -> None:
 
 if __name__ == "__main__":
     try:
-        main(tyro.cli(Args, prog="python -m agents.vp.viewers"))
+        main(parse(Args, "python -m agents.vp.viewers"))
     except (ValueError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -1,0 +1,117 @@
+"""Command lines: a dataclass of options is filled from words, and wrong words are said in one line.
+
+    @dataclass(frozen=True)
+    class Args:
+        \"\"\"What the command does.\"\"\"
+
+        seed: int = 0
+        \"\"\"What it determines.\"\"\"
+
+    args = parse(Args, "python -m package.module")
+
+Options, help and types are tyro's; what it says of wrong words, in a box, becomes one line here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import io
+import re
+import sys
+import typing
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NoReturn, TypeVar
+
+import tyro
+
+from netenvs.spec import unknown_name
+
+Args = TypeVar("Args")
+ALWAYS = ("--help", "--tyro-print-completion", "--tyro-write-completion")
+"""Options of every command."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_FRAME = "│╭╮╰╯─"
+_OUR_WORDS = {
+    r"^Error parsing ": "",
+    r"invalid literal for int\(\) with base 10:": "not a whole number:",
+    r"could not convert string to float:": "not a number:",
+    r"Could not find valid parse for arguments:": "not understood:",
+    r"^Missing value for argument '(.*)'\. Expected 1 values": r"\1 needs a value",
+    r"^Missing value for argument '(.*)'\. Expected (\d+) values": r"\1 needs \2 values",
+    r"^Unrecognized options:": "not understood:",
+}
+"""What tyro says, as regular expressions, and what is said instead."""
+
+
+def parse(options: type[Args], program: str, words: Sequence[str] | None = None) -> Args:
+    """The dataclass ``options``, filled from ``words``, by default those that the process was started with.
+
+    Arguments:
+        options: fields are options of the command; docstrings below them, their help.
+        program: what is typed before the words, such as ``python -m agents.abr.pensieve``.
+
+    Wrong words end the process by ``SystemExit`` of status 2, after one line on stderr, ``error: ...; see PROGRAM
+    --help``, with the nearest name where one is misspelled; ``--help``, with status 0.
+    """
+    given = list(sys.argv[1:] if words is None else words)
+    _refuse_unknown(options, program, given)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(options, prog=program, args=given)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        reason = _reason(said.getvalue())
+    refuse(program, reason)
+
+
+def refuse(program: str, reason: str) -> NoReturn:
+    """Say in one line what is wrong with the words, and end with status 2."""
+    print(f"error: {' '.join(reason.split())}; see {program} --help", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _refuse_unknown(options: type, program: str, words: Sequence[str]) -> None:
+    known = [*_names(options), *ALWAYS]
+    for word in words:
+        name = word.partition("=")[0].replace("_", "-")
+        if name.startswith("--") and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            refuse(program, f"unknown option {word.partition('=')[0]!r}{hint}")
+
+
+def _names(options: type) -> list[str]:
+    """Options of a dataclass, as they are typed."""
+    found = []
+    for field, kind in typing.get_type_hints(options, include_extras=True).items():
+        if typing.get_origin(kind) is typing.ClassVar:
+            continue
+        about = getattr(kind, "__metadata__", ())
+        names = [getattr(each, "name", None) for each in about]
+        name = next((name for name in names if isinstance(name, str)), field).replace("_", "-")
+        found += [f"--{name}", f"--no-{name}"] if kind is bool else [f"--{name}"]
+        found += [alias for each in about for alias in getattr(each, "aliases", None) or ()]
+    return found
+
+
+def _reason(text: str) -> str:
+    """What is wrong, of what tyro says: a title, what is wrong, a ruled line and help, with a frame around them."""
+    lines = [_COLOUR.sub("", line).strip(_FRAME).rstrip() for line in text.splitlines()]
+    blocks = [list(block) for ruled, block in groupby(lines, key=lambda line: not line.strip(" ─-")) if not ruled]
+    title, *body = blocks[0] if blocks else ["wrong arguments"]
+    body = body or (blocks[1] if len(blocks) > 1 else [title])  # where no frame can be drawn, the title is underlined
+    if title.strip() == "Required options":
+        indent = len(body[0]) - len(body[0].lstrip()) + 4
+        missing = [line.strip() for line in body if re.match(rf" {{{indent}}}\S", line)]
+        return f"{', '.join(missing)} must be given"
+    reason = " ".join(" ".join(body).split())
+    if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", reason):
+        value, name, known = choice.groups()
+        return unknown_name(name, value, [part.strip(" '\"") for part in known.split(",") if part.strip()])
+    for theirs, ours in _OUR_WORDS.items():
+        reason = re.sub(theirs, ours, reason)
+    return reason.rstrip(".")

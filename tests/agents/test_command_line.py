@@ -1,0 +1,97 @@
+"""Command lines: wrong words are one line, and trainings are called what people type."""
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import pytest
+import tyro
+
+import agents
+from agents.command_line import parse
+
+ROOT = Path(agents.__file__).parent
+MODULES = [path for path in sorted(ROOT.rglob("*.py")) if "main(parse(Args, " in path.read_text(encoding="utf-8")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """Do something."""
+
+    kind: ClassVar[str] = "no option"
+
+    task: str
+    """What is done."""
+    num_envs: int = 3
+    """How many there are."""
+    rate: float = 0.5
+    """How fast it is."""
+    size: Literal["small", "medium"] = "small"
+    """How large it is."""
+    improve: bool = True
+    """Whether it gets better."""
+    pair: tuple[int, int] = (1, 2)
+    """Two numbers."""
+    options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
+    """Further options."""
+    folders: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Where it is done."""
+
+
+def test_words_fill_the_dataclass():
+    words = "a b --task x --num_envs 4 --rate=-1 --no-improve --set k=1 --set l=2 --pair 3 4"
+    found = parse(Options, "python -m it", words.split())
+    paths = (Path("a"), Path("b"))
+    assert found == Options("x", 4, -1.0, "small", False, (3, 4), ("k=1", "l=2"), paths)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "--task STR must be given"),
+        ("--tsk x", "unknown option '--tsk' (did you mean '--task'?)"),
+        ("--task x --num_env=3", "unknown option '--num_env' (did you mean '--num-envs'?)"),
+        ("--task x --no-imrove", "unknown option '--no-imrove' (did you mean '--no-improve'?)"),
+        ("--task x --kind a", "unknown option '--kind'"),
+        ("--task x --options a=1", "unknown option '--options'"),
+        ("--task", "--task needs a value"),
+        ("--task x --set", "--set needs a value"),
+        ("--task x --pair 3", "--pair needs 2 values"),
+        ("--task x --num-envs many", "--num-envs: not a whole number: 'many'"),
+        ("--task x --rate fast", "--rate: not a number: 'fast'"),
+        ("--task x --size smal", "unknown --size 'smal'; did you mean 'small'? known: medium, small"),
+        ("--task x -q", "not understood: -q"),
+    ],
+)
+@pytest.mark.parametrize("width", ["40", "200"])
+def test_wrong_words_are_one_line(words, message, width, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", width)
+    with pytest.raises(SystemExit) as stopped:
+        parse(Options, "python -m it", words.split())
+    said = capsys.readouterr()
+    assert stopped.value.code == 2 and said.out == ""
+    assert said.err.startswith(f"error: {message}") and said.err.endswith("; see python -m it --help\n")
+    assert said.err.count("\n") == 1
+
+
+def test_help_is_no_error(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(Options, "python -m it", ["--help"])
+    assert not stopped.value.code
+    assert "python -m it" in (said := capsys.readouterr().out) and "How fast it is." in said
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_usage_is_the_command_that_is_typed(path):
+    """Not the path of the file, which is what tyro shows by itself."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    module = ".".join(("agents", *path.relative_to(ROOT).with_suffix("").parts))
+    programs = [ast.literal_eval(call.args[1]) for call in calls if ast.unparse(call.func) == "parse"]
+    assert programs == [f"python -m {module}"] * len(programs) != []
+
+
+def test_there_is_one_parser():
+    assert [path.name for path in ROOT.rglob("*.py") if "tyro.cli(" in path.read_text(encoding="utf-8")] == [
+        "command_line.py"
+    ]
