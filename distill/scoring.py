@@ -11,9 +11,8 @@ import numpy as np
 
 from agents.policy import BatchPolicy, Policy, load_policy
 from agents.registry import registered
+from agents.statistics import bounds, difference, mean
 from netenvs import datasets
-
-RESAMPLES = 9999  # as in the tables of `benchmarks.compare`
 
 
 @dataclass(frozen=True)
@@ -53,27 +52,18 @@ class Scores:
 
     def mean(self) -> float:
         """Weighted mean."""
-        return float(np.average(self.values, weights=self.weights))
+        return mean(self.values, self.weights)
 
     def interval(self) -> tuple[float, float]:
         """95 % bootstrap percentile interval of the mean over items."""
-        low, high = np.percentile(self._resampled(), [2.5, 97.5])
-        return float(low), float(high)
+        return bounds(self.values, weights=self.weights)
 
     def minus(self, other: Scores, relative: bool) -> tuple[float, float, float]:
         """Difference of means with its paired interval; ``relative``: in percent of the other's mean."""
-        ours, theirs = self._resampled(), other._resampled()
-        difference = 100 * (ours / theirs - 1) if relative else ours - theirs
-        low, high = np.percentile(difference, [2.5, 97.5])
-        found = 100 * (self.mean() / other.mean() - 1) if relative else self.mean() - other.mean()
-        return float(found), float(low), float(high)
-
-    def _resampled(self) -> np.ndarray:
-        """Means of drawn items, float64 (resamples,): the same items for all policies."""
-        values, weights = np.array(self.values), np.array(self.weights)
-        drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-        means: np.ndarray = (values * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
-        return means
+        found = difference(self.values, other.values, percent=relative, weights=self.weights)
+        value, ends = (found.percent, found.percent_ci95) if relative else (found.mean, found.ci95)
+        assert value is not None
+        return value, *(ends or (value, value))
 
     @staticmethod
     def average(parts: Sequence[Scores]) -> Scores:

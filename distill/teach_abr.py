@@ -15,13 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.abr.scores import mean, score
+from agents.abr.scores import score
 from agents.abr.value_table import ValueTable
 from agents.pretrained import one_thread
 from agents.sequence.abr import ABRNet
 from agents.sequence.model import Sequences
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED, Steps, TaskNet
+from agents.statistics import mean
 from distill.from_pool import labelled
 from distill.labelled import Labelled
 from distill.pool import Pool

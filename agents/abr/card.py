@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from agents.abr.scores import VALIDATION, interval, mean
+from agents.abr.scores import VALIDATION
 from agents.pretrained import CARD, CONFIG, TRAINING, WEIGHTS
+from agents.statistics import bounds, mean
 from agents.training import Run
 from netenvs.files import write_atomically
 
@@ -224,5 +225,5 @@ def _curves(trainings: Sequence[Training]) -> list[str]:
 
 
 def _with_interval(values: Sequence[float] | np.ndarray) -> str:
-    low, high = interval(values)
+    low, high = bounds(values)
     return f"{mean(values):.4f} [{low:.3f}, {high:.3f}]"

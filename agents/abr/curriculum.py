@@ -17,8 +17,9 @@ import numpy as np
 
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import Curriculum, Learner
-from agents.abr.scores import mean, score
+from agents.abr.scores import score
 from agents.policy import Policy
+from agents.statistics import mean
 from netenvs.abr.generators import GENET_SPACES, GenetConfig, genet_trace, sample_genet_config
 from netenvs.abr.workload import TraceSet, join_traces, make_trace_set
 from netenvs.spec import unknown_name

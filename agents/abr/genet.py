@@ -26,10 +26,11 @@ from agents.abr.card import read_trainings, ship
 from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, Randomised, Searched, rule_lead
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
-from agents.abr.scores import SETTINGS, VALIDATION, interval, mean, score
+from agents.abr.scores import SETTINGS, VALIDATION, score
 from agents.command_line import parse
 from agents.policy import Policy, load_policy
 from agents.pretrained import CHECKPOINTS, TRAINING
+from agents.statistics import bounds, mean
 from agents.training import command_line
 from netenvs.abr.workload import TraceSet, load_traces
 
@@ -268,7 +269,7 @@ def paired_table(folders: Sequence[Path]) -> list[str]:
 def _difference_row(label: str, differences: Sequence[np.ndarray]) -> str:
     cells = []
     for values in differences:
-        low, high = interval(values)
+        low, high = bounds(values)
         cells.append(f"{mean(values):+.4f} [{low:+.3f}, {high:+.3f}]")
     return f"| {label} | {' | '.join(cells)} |"
 

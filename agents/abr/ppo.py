@@ -27,8 +27,9 @@ from stable_baselines3.common.utils import set_random_seed
 
 from agents.abr.card import Training, write_card
 from agents.abr.pensieve_net import HISTORY, WIDTH, PensieveFeatures, PensieveNet, TrainedActor
-from agents.abr.scores import SETTINGS, available, interval, mean, score, score_all
+from agents.abr.scores import SETTINGS, available, score, score_all
 from agents.pretrained import save
+from agents.statistics import bounds, mean
 from agents.training import Run
 from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import TraceSet, load_traces
@@ -358,5 +359,5 @@ def write_trained(
     summary = (policy.__doc__ or "").split("\n\n")[0]
     write_card(folder, policy.registered, summary, [training], notes=notes)
     for name, values in scores.items():
-        low, high = interval(values)
+        low, high = bounds(values)
         print(f"{name}: {mean(values):.4f} [{low:.3f}, {high:.3f}]", flush=True)

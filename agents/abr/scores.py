@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from agents.policy import Policy
 from agents.rollout import EpisodeSpec, play
+from agents.statistics import mean
 from netenvs import datasets
 from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import DATASET, INSTALLED_SPLITS, TraceSet, load_traces
@@ -26,8 +25,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """What learned policies are scored on: environment options by the name that cards show.
 
 The first chooses the seed that is shipped."""
-
-RESAMPLES = 9999  # as in the tables of `benchmarks.compare`: the same traces give the same interval
 
 
 def score(
@@ -48,29 +45,7 @@ def score(
     environment = {"traces": traces, **({} if video is None else {"video": video}), **options}
     played = play(policy, ABR.env_id, specs, environment, num_envs=min(episodes, 256))
     values = [episode.total_reward / len(episode.rewards) for episode in played]
-    return np.array([math.fsum(values[i::count]) / len(values[i::count]) for i in range(min(count, episodes))])
-
-
-def mean(values: Sequence[float] | np.ndarray) -> float:
-    """Mean, exactly rounded."""
-    return math.fsum(values) / len(values)
-
-
-def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """95 % bootstrap percentile interval of the mean of ``values`` (n,); the point itself where all are equal."""
-    sample = np.asarray(values, dtype=np.float64)
-    if len(sample) < 2 or np.all(sample == sample[0]):
-        return float(sample[0]), float(sample[0])
-    bounds = stats.bootstrap(
-        (sample,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        vectorized=True,
-        batch=1000,
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
-    return float(bounds.low), float(bounds.high)
+    return np.array([mean(values[i::count]) for i in range(min(count, episodes))])
 
 
 def available(settings: Mapping[str, Mapping[str, Any]] = SETTINGS) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ import torch
 from agents.abr.bandwidth_examples import Downloads, Examples, collect
 from agents.abr.card import Training, ship, write_card
 from agents.abr.scenario_planner import first_levels
-from agents.abr.scores import VALIDATION, mean, score, score_all
+from agents.abr.scores import VALIDATION, score, score_all
 from agents.abr.throughput_quantiles import (
     WINDOWS_S,
     QuantileConfig,
@@ -33,6 +33,7 @@ from agents.abr.throughput_quantiles import (
 from agents.command_line import parse
 from agents.policy import BatchPolicy, grow_rows
 from agents.pretrained import CHECKPOINTS, load, one_thread, save
+from agents.statistics import mean
 from agents.training import Run, command_line
 from netenvs.abr.workload import load_traces
 

@@ -14,6 +14,7 @@ from agents.cjs.decima_rollout import Setting
 from agents.policy import Policy
 from agents.pretrained import CARD, TRAINING
 from agents.rollout import EpisodeSpec, play
+from agents.statistics import ratio_interval
 from netenvs.cjs.task import TASK as CJS
 from netenvs.files import write_atomically
 
@@ -24,7 +25,6 @@ TESTED_ELSEWHERE = (Setting(10, 20), Setting(50, 50))
 """The same with generated jobs, which no training has seen."""
 MANY_JOBS = 200
 """Half as many episodes of these."""
-RESAMPLES = 9999  # as in the tables of `benchmarks.compare`
 
 
 def mean_jcts_s(policy: Policy, workload: str, setting: Setting, seeds: Sequence[int]) -> np.ndarray:
@@ -36,10 +36,9 @@ def mean_jcts_s(policy: Policy, workload: str, setting: Setting, seeds: Sequence
 
 def compare(values: np.ndarray, others: np.ndarray) -> tuple[float, float, float]:
     """Ratio of the means minus 1 in percent, and its 95 % paired bootstrap interval over episodes."""
-    drawn = np.random.default_rng(0).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(values[drawn].sum(axis=1) / others[drawn].sum(axis=1), [2.5, 97.5])
-    ratios = (values.mean() / others.mean(), low, high)
-    first, second, third = (round(100 * (float(ratio) - 1), 2) for ratio in ratios)
+    ratio = values.mean() / others.mean()
+    low, high = ratio_interval(values, others) or (ratio, ratio)
+    first, second, third = (round(100 * (float(one) - 1), 2) for one in (ratio, low, high))
     return first, second, third
 
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from agents.policy import BatchPolicy
+from agents.statistics import bounds, ratio_interval
 from netenvs.vp import sphere
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import Windows
-
-RESAMPLES = 2000
 
 
 def predict_windows(
@@ -52,19 +51,18 @@ def score(paths: np.ndarray, windows: Windows) -> dict[str, Any]:
     static = sphere.absolute_errors(still, windows.future).mean(axis=(1, 2))
     own = errors.mean(axis=(1, 2))
     _, pair = np.unique(np.stack([windows.video, windows.user]), axis=1, return_inverse=True)
-    counts, ours, theirs = (np.bincount(pair, weights) for weights in (None, own, static))
-    drawn = np.random.default_rng(0).integers(len(counts), size=(RESAMPLES, len(counts)))
-    sums = [total[drawn].sum(axis=1) for total in (counts, ours, theirs)]
+    pairs = pair.tolist()
+    ratios = ratio_interval(own, static, pairs) or (own.mean() / static.mean(),) * 2
     steps = np.array_split(np.arange(errors.shape[1]), max(errors.shape[1] // 5, 1))
     figures = {
         "mae": own.mean(),
-        "ci95": np.percentile(sums[1] / sums[0], [2.5, 97.5]),
+        "ci95": bounds(own, pairs),
         "static": static.mean(),
         "skill": 1 - own.mean() / static.mean(),
-        "skill_ci95": np.percentile(1 - sums[1] / sums[2], [2.5, 97.5]),
+        "skill_ci95": (1 - ratios[1], 1 - ratios[0]),
         "axes": errors.mean(axis=(0, 1)),
         "by_second": np.array([errors[:, second].mean() for second in steps]),
         "great_circle": sphere.great_circle_deg(paths, windows.future).mean(),
     }
     rounded = {name: np.round(value, 5).tolist() for name, value in figures.items()}
-    return {**rounded, "windows": len(own), "pairs": len(counts)}
+    return {**rounded, "windows": len(own), "pairs": len(set(pairs))}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import statistics
+from agents import statistics
 
 Figure = dict[str, Any]
 """``mean``, ``ci95`` or None, ``values`` of the seeds; ``censored``, if any: how many of them did not get there."""
@@ -33,20 +33,11 @@ def percent(values: Sequence[float], others: Sequence[float]) -> Figure:
 def crossed(values: Sequence[Sequence[float]], others: Sequence[Sequence[float]]) -> Figure:
     """Mean of ``values`` minus ``others``, both (seeds, traces), and its interval: seeds and traces are drawn anew.
 
-    The two are crossed, every seed plays every trace; each is drawn by itself (Owen, *The pigeonhole bootstrap*, Annals
-    of Applied Statistics, 2007). ``values`` of the figure are means over traces.
+    ``values`` of the figure are means over traces.
     """
     apart = np.asarray(values, dtype=np.float64) - np.asarray(others, dtype=np.float64)
-    seeds, traces = apart.shape
-    rng = np.random.default_rng(statistics.RANDOM_STATE)
-    weights = rng.multinomial(traces, np.full(traces, 1 / traces), size=statistics.RESAMPLES) / traces
-    by_seed = weights @ apart.T  # (resamples, seeds)
-    drawn = np.take_along_axis(by_seed, rng.integers(seeds, size=by_seed.shape), axis=1).mean(axis=1)
-    tail = 50 * (1 - statistics.CONFIDENCE)
-    low, high = np.percentile(drawn, [tail, 100 - tail])
     each = apart.mean(axis=1)
-    ends = (float(low), float(high)) if min(seeds, traces) > 1 else None
-    return {"mean": statistics.mean(each), "ci95": ends, "values": each.tolist()}
+    return {"mean": statistics.mean(each), "ci95": statistics.crossed_interval(apart), "values": each.tolist()}
 
 
 def reached(xs: Sequence[float], ys: Sequence[float], level: float, falling: bool = True) -> float | None:

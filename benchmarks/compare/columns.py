@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agents.statistics import RESAMPLES
 from benchmarks import formats
 from benchmarks.compare.evaluate import Comparison, Row, interquartile_mean
-from benchmarks.statistics import RESAMPLES
 from benchmarks.tasks.setup import Term
 
 SCORES, DETAILS = "scores", "details"

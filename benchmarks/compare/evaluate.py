@@ -9,10 +9,11 @@ from typing import Any
 
 import gymnasium as gym
 
+from agents import statistics
 from agents.policy import Policy, PolicyError, load_policy
 from agents.registry import Entry, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
-from benchmarks import formats, statistics
+from benchmarks import formats
 from benchmarks.tasks.setup import Metric, Setup, TaskComparison
 from netenvs.spec import parse_spec
 from netenvs.tasks import Items, Task

@@ -25,9 +25,10 @@ from agents.abr.curriculum import (
 )
 from agents.abr.genet import UDR, Args, Genet, Validation, paired_table
 from agents.abr.pensieve_net import PensieveNet
-from agents.abr.scores import interval, mean, score
+from agents.abr.scores import score
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
+from agents.statistics import bounds, mean
 from agents.testing import check_policy
 from agents.training import CURVE
 from netenvs.abr.generators import GENET_SPACES, GenetConfig
@@ -231,7 +232,7 @@ def test_paired_table_is_the_difference_on_the_same_traces(tmp_path):
     second = trained_folder(tmp_path / "second", {0: [0.0, 2.0, 1.0], 1: [0.0, 2.0, 0.0]})
     table = paired_table((first, second))
     rows = [np.array([1.0, 0, 3]), np.array([3.0, 0, 0]), np.array([2.0, 0, 1.5])]
-    intervals = [interval(row) for row in rows]
+    intervals = [bounds(row) for row in rows]
     assert table[0] == "| seed | a | b |" and len(table) == 5
     for label, line, values, (low, high) in zip(("0", "1", "mean"), table[2:], rows, intervals, strict=True):
         assert line == f"| {label} | {mean(values):+.4f} [{low:+.3f}, {high:+.3f}] | +0.0000 [+0.000, +0.000] |"

@@ -16,9 +16,10 @@ from agents.abr import card, pensieve, ppo
 from agents.abr.card import read_trainings
 from agents.abr.pensieve import Args, Pensieve
 from agents.abr.pensieve_net import PensieveNet
-from agents.abr.scores import mean, score
+from agents.abr.scores import score
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
+from agents.statistics import mean
 from agents.training import CHECKPOINT, CURVE
 from netenvs.abr.workload import load_traces
 

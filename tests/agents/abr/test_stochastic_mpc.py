@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from agents.abr import stochastic_mpc
 from agents.abr.bandwidth_examples import collect, mean_bandwidth
 from agents.abr.scenario_planner import best_plan, download_s, first_levels
-from agents.abr.scores import SETTINGS, mean, score
+from agents.abr.scores import SETTINGS, score
 from agents.abr.stochastic_mpc import SHIPPED, Args, StochasticMPC, compare_planners, fit, main
 from agents.abr.throughput_quantiles import FEATURES, PAST, QUANTILES, QuantileNet, features, pinball, reference
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
+from agents.statistics import mean
 from agents.testing import check_policy
 from agents.training import Run
 from netenvs.abr import kernel

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks import statistics
+from agents import statistics
 
 
 def test_mean_does_not_depend_on_the_order():
@@ -27,6 +27,71 @@ def test_interval_agrees_with_an_independent_bootstrap_and_with_the_normal_one()
     means = [rng.choice(values, size=400).mean() for _ in range(4000)]
     assert (low, high) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.02)
     assert (high - low) / 2 == pytest.approx(1.96 * stats.sem(values), rel=0.05)
+
+
+def by_scipy(statistic, *samples):
+    found = stats.bootstrap(
+        samples,
+        statistic,
+        n_resamples=statistics.RESAMPLES,
+        method="percentile",
+        paired=True,
+        vectorized=True,
+        batch=1000,
+        random_state=np.random.default_rng(statistics.RANDOM_STATE),
+    )
+    return found.confidence_interval.low, found.confidence_interval.high
+
+
+def test_intervals_are_those_of_scipy(monkeypatch):
+    rng = np.random.default_rng(8)
+    values, others, weights = rng.normal(3, 2, 70), rng.gamma(4, 2, 70), rng.integers(1, 9, 70)
+    groups = rng.integers(20, size=70)
+    sums, sizes = (np.bincount(groups, own, minlength=20) for own in (values, None))
+
+    def ratio(above, below, axis):
+        return above.sum(axis=axis) / below.sum(axis=axis)
+
+    expected = by_scipy(np.mean, values)
+    assert statistics.interval(values) == pytest.approx(expected, abs=1e-9)
+    monkeypatch.setattr(statistics, "INDICES_AT_ONCE", 1000)
+    assert statistics.interval(values) == pytest.approx(expected, abs=1e-9), "however they are held in memory"
+    assert statistics.interval(values, weights=weights) == pytest.approx(
+        by_scipy(ratio, values * weights, weights), abs=1e-9
+    )
+    assert statistics.ratio_interval(values, others) == pytest.approx(by_scipy(ratio, values, others), abs=1e-9)
+    first = np.array([*dict.fromkeys(groups.tolist())])
+    expected = by_scipy(ratio, sums[first], sizes[first])
+    assert statistics.interval(values, groups.tolist()) == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_weight_says_how_often_a_value_counts():
+    values, weights = [1.0, 4.0, 2.0], [1, 2, 0]
+    assert statistics.mean(values, weights) == 3.0
+    found = statistics.difference(values, [1.0, 2.0, 9.0], percent=True, weights=weights)
+    assert (found.mean, found.percent) == (pytest.approx(4 / 3), pytest.approx(80.0))
+    assert statistics.interval([1.0, 4.0], weights=[1, 3]) == (1.0, 4.0)
+    grouped = statistics.interval([1.0, 4.0, 7.0], ["a", "a", "b"], [1, 1, 2])
+    assert grouped == (2.5, 7.0)
+
+
+def test_bounds_of_a_single_value_are_the_value():
+    assert statistics.bounds([0.3]) == (0.3, 0.3)
+    assert statistics.bounds([1.0, 3.0], groups=["a", "a"], weights=[3, 1]) == (1.5, 1.5)
+    assert statistics.bounds([0.0, 1.0]) == statistics.interval([0.0, 1.0])
+
+
+def test_crossed_seeds_and_episodes_are_both_drawn():
+    """Of two by two there are nine different resamples, the outermost with probability 1/16 each."""
+    assert statistics.crossed_interval(np.array([[0.0, 1.0], [2.0, 5.0]])) == (0.0, 5.0)
+    assert statistics.crossed_interval(np.array([[0.0, 1.0]])) is None
+    rng = np.random.default_rng(9)
+    values = rng.normal(size=(6, 1)) + rng.normal(size=(1, 30)) + rng.normal(size=(6, 30))
+    means = [values[rng.integers(6, size=6)][:, rng.integers(30, size=30)].mean() for _ in range(20000)]
+    found = statistics.crossed_interval(values)
+    assert found == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.04)
+    seeds_alone = statistics.interval(values.mean(axis=1))
+    assert found[1] - found[0] > seeds_alone[1] - seeds_alone[0]
 
 
 def test_interval_is_the_same_every_time():
