@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from agents.abr.bandwidth_examples import Downloads, Examples, collect
 from agents.abr.card import Training, ship, write_card
@@ -35,6 +36,7 @@ from agents.policy import BatchPolicy, grow_rows
 from agents.pretrained import CHECKPOINTS, load, one_thread, save
 from agents.statistics import mean
 from agents.training import Run, command_line
+from agents.training.fit import Course, run_course
 from netenvs.abr.workload import load_traces
 
 SHIPPED = CHECKPOINTS / "abr-stochastic-mpc"
@@ -185,43 +187,30 @@ def fit(args: Args, run: Run) -> tuple[QuantileNet, int]:
         torch.manual_seed(args.seed)
         net = QuantileNet(args.hidden)
     net.standardise(examples.features)
-    optimiser = torch.optim.AdamW(net.parameters(), lr=args.learning_rate, weight_decay=args.weight_decay)
-    best: dict[str, Any] = {"valid": math.inf, "step": 0, "weights": net.state_dict()}
-    step = 0
 
-    def validate() -> None:
-        nonlocal best
-        losses = {"train": _loss(net, examples), "valid": _loss(net, validation)}
-        run.record(step, **losses)
-        if losses["valid"] < best["valid"]:
-            weights = {name: value.clone() for name, value in net.state_dict().items()}
-            best = {"valid": losses["valid"], "step": step, "weights": weights}
-
-    state = run.resume()
-    if state is None:
-        validate()
-    else:
-        net.load_state_dict(state["net"])
-        optimiser.load_state_dict(state["optimiser"])
-        step, best = state["step"], state["best"]
-    while step < args.steps:
-        for group in optimiser.param_groups:
-            group["lr"] = args.learning_rate * 0.5 * (1 + math.cos(math.pi * step / args.steps))
+    def loss(step: int) -> Tensor:
         rows = torch.from_numpy(np.random.default_rng([args.seed, step]).integers(len(examples), size=args.batch_size))
-        loss = pinball(net(examples.features[rows]), examples.target[rows])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        step += 1
-        run.advance(step)
-        if step % INTERVAL == 0 or step == args.steps:
-            validate()
-            run.save({"net": net.state_dict(), "optimiser": optimiser.state_dict(), "step": step, "best": best})
-    net.load_state_dict(best["weights"])
-    return net, best["step"]
+        return pinball(net(examples.features[rows]), examples.target[rows])
+
+    course = Course(
+        steps=args.steps,
+        rate=lambda step: args.learning_rate * 0.5 * (1 + math.cos(math.pi * step / args.steps)),
+        validate_every=INTERVAL,
+        validate_first=True,
+    )
+    optimiser = torch.optim.AdamW(net.parameters(), lr=args.learning_rate, weight_decay=args.weight_decay)
+    kept = run_course(
+        net,
+        optimiser,
+        course,
+        loss,
+        lambda model, *_: {"train": _loss(model, examples), "valid": _loss(model, validation)},
+        run,
+    )
+    return net, kept
 
 
-def _loss(net: QuantileNet, examples: Examples) -> float:
+def _loss(net: nn.Module, examples: Examples) -> float:
     with torch.inference_mode():
         return round(float(pinball(net(examples.features), examples.target)), 6)
 

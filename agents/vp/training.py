@@ -6,7 +6,7 @@ of the examples on the seed and the epoch, so a checkpoint needs no state of a g
 
 from __future__ import annotations
 
-import copy
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.training import Run
+from agents.training.fit import Course, run_course
 
 
 @dataclass(frozen=True)
@@ -76,60 +77,29 @@ def fit(
     identity = {**settings, "schedule": asdict(schedule), "seed": seed, "examples": examples}
     batches = math.ceil(examples / schedule.batch_size)
     steps = batches * schedule.epochs
-    average = copy.deepcopy(model).requires_grad_(False).eval() if schedule.average else None
+
+    @functools.lru_cache(maxsize=1)
+    def order(epoch: int) -> np.ndarray:
+        return np.random.default_rng([seed, epoch]).permutation(examples)
+
+    def loss_of(step: int) -> Tensor:
+        epoch, batch = divmod(step, batches)
+        torch.manual_seed((seed << 32) + step)
+        rows = order(epoch)[batch * schedule.batch_size : (batch + 1) * schedule.batch_size]
+        return loss(model, torch.from_numpy(rows))
+
+    def figures(kept: nn.Module, step: int, mean_loss: float) -> dict[str, float]:
+        return {"epoch": step // batches - 1, "train_loss": mean_loss, **validate(kept)}
+
     optimiser = torch.optim.AdamW(model.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay)
-    state: dict[str, Any] = {"step": 0, "loss_sum": 0.0, "best": None}
+    course = Course(
+        steps=steps,
+        rate=lambda step: schedule.rate(step, steps),
+        validate_every=batches,
+        save_every=schedule.checkpoint_steps,
+        clip_norm=schedule.clip_norm,
+        average=schedule.average,
+    )
     with Run(folder, identity, steps) as run, torch.random.fork_rng(devices=[]):
-        saved = run.resume()
-        if saved is not None:
-            model.load_state_dict(saved["model"])
-            optimiser.load_state_dict(saved["optimiser"])
-            if average is not None:
-                average.load_state_dict(saved["average"])
-            state = {name: saved[name] for name in state}
-
-        def save() -> None:
-            weights = None if average is None else average.state_dict()
-            run.save({**state, "model": model.state_dict(), "optimiser": optimiser.state_dict(), "average": weights})
-
-        while state["step"] < steps:
-            epoch, first = divmod(state["step"], batches)
-            order = np.random.default_rng([seed, epoch]).permutation(examples)
-            for batch in range(first, batches):
-                torch.manual_seed((seed << 32) + state["step"])
-                for group in optimiser.param_groups:
-                    group["lr"] = schedule.rate(state["step"], steps)
-                rows = torch.from_numpy(order[batch * schedule.batch_size : (batch + 1) * schedule.batch_size])
-                model.train()
-                optimiser.zero_grad()
-                value = loss(model, rows)
-                value.backward()
-                if schedule.clip_norm:
-                    nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
-                optimiser.step()
-                state["step"] += 1
-                state["loss_sum"] += float(value.detach())
-                run.advance(state["step"])
-                if average is not None:
-                    _move_average(average, model, schedule.average, state["step"])
-                if state["step"] % schedule.checkpoint_steps == 0 and batch + 1 < batches:
-                    save()
-            kept = model if average is None else average
-            kept.eval()
-            best = min((earlier["valid"] for earlier in run.curve), default=math.inf)
-            run.record(state["step"], epoch=epoch, train_loss=state["loss_sum"] / batches, **validate(kept))
-            if run.curve[-1]["valid"] < best:
-                state["best"] = {name: value.clone() for name, value in kept.state_dict().items()}
-            state["loss_sum"] = 0.0
-            save()
-    model.load_state_dict(state["best"])
-    model.eval()
+        run_course(model, optimiser, course, loss_of, figures, run)
     return run.curve
-
-
-def _move_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
-    """Young averages forget faster, so that the initial weights do not linger."""
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for kept, new in zip(average.parameters(), model.parameters(), strict=True):
-            kept.lerp_(new, weight)

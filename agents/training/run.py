@@ -1,4 +1,4 @@
-"""What every training shares: a folder that can be continued after any kill, its curve, TensorBoard and progress."""
+"""The folder of a training: one that can be continued after any kill, its curve, TensorBoard and progress."""
 
 from __future__ import annotations
 
