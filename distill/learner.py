@@ -21,6 +21,8 @@ from agents.sequence.model import SequenceModel
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED
 from agents.training import Run
+from agents.training.average import MovingAverage
+from agents.training.fit import scheduled
 from distill.labelled import Labelled
 from distill.source import Phase, Source
 
@@ -118,10 +120,12 @@ class Learner:
         if saved is not None:
             self.iteration, self.best = saved["iteration"], Best(**saved["best"])
             load_weights(model, saved["model"])
-            self.average.weights = saved["average"]
+            self.average.restore(saved["average"])
         self._learning, self._optimiser = self.accelerator.prepare(model, optimiser)
         if saved is not None:
             self._optimiser.load_state_dict(saved["optimiser"])
+        done = sum(phase_of(phases, iteration)[0].steps for iteration in range(self.iteration))
+        self._schedule = scheduled(optimiser, lambda step: _rate(phases, step), done)
         self._gathered = _Gathered(run.folder / GATHERED, self.accelerator)
 
     def fit(self) -> Best:
@@ -130,7 +134,7 @@ class Learner:
         for iteration in range(self.iteration, sum(phase.iterations for phase in self.phases)):
             phase, first = phase_of(self.phases, iteration)
             data = self._gather(phase, iteration)
-            figures = self._learn(phase, first, iteration, data)
+            figures = self._learn(phase, iteration, data)
             self.iteration = iteration + 1
             if main:
                 self.run.advance(self.iteration)
@@ -152,7 +156,7 @@ class Learner:
 
         return self._gathered.with_new(iteration, phase.keep, gather)
 
-    def _learn(self, phase: Phase, first: int, iteration: int, data: Labelled) -> dict[str, float]:
+    def _learn(self, phase: Phase, iteration: int, data: Labelled) -> dict[str, float]:
         """The optimiser steps of an iteration; mean loss and norm of the gradient."""
         self._learning.train()
         losses, norms = [], []
@@ -161,14 +165,12 @@ class Learner:
             torch.manual_seed(int(rng.integers(2**63)))
             count = self.optimisation.batch
             chosen = rng.choice(len(data), count, replace=len(data) < count)
-            rate = learning_rate(phase, (iteration - first) * phase.steps + number)
-            for group in self._optimiser.param_groups:
-                group["lr"] = rate
             losses.append(self._backward(phase, data, chosen))
             if not math.isfinite(losses[-1]):
                 raise ValueError(f"the loss is {losses[-1]} in iteration {iteration + 1}: lower the learning rate")
             norms.append(float(self.accelerator.clip_grad_norm_(self._trained, self.optimisation.clip)))
             self._optimiser.step()
+            self._schedule.step()
             self._optimiser.zero_grad()
             self.average.update(self.model, iteration * phase.steps + number)
         return {"loss": math.fsum(losses) / len(losses), "gradient": math.fsum(norms) / len(norms)} if losses else {}
@@ -254,6 +256,15 @@ def learning_rate(phase: Phase, step: int) -> float:
     return phase.learning_rate * rise * (phase.last_rate + (1 - phase.last_rate) * fall)
 
 
+def _rate(phases: Sequence[Phase], step: int) -> float:
+    """Learning rate of an optimiser step, numbered from the first of the training."""
+    for phase in phases:
+        if step < phase.iterations * phase.steps:
+            return learning_rate(phase, step)
+        step -= phase.iterations * phase.steps
+    return 0.0
+
+
 def play(model: SequenceModel, mode: str, target: float | None, scale: tuple[float, float]) -> SequencePolicy:
     """The policy of a model in training; it begins with the ``target`` that is best so far, or the mean return."""
     chosen = (0.0 if target is None else target) if model.task.returns else None
@@ -285,27 +296,31 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
 
 
 class Average:
-    """Exponential moving average of the weights that are trained; it follows them closely at first."""
+    """Moving average, on the CPU, of the weights that are trained; decay 0: there is none."""
 
     def __init__(self, model: nn.Module, decay: float):
-        self.decay = decay
         self.weights: dict[str, Tensor] = {}
+        self._average: MovingAverage | None = None
         if decay:
-            self.weights = {
-                name: value.detach().cpu().clone() for name, value in model.named_parameters() if value.requires_grad
-            }
+            self._average = MovingAverage(_trained(model, "cpu"), decay)
+            names = [name for name, value in model.named_parameters() if value.requires_grad]
+            self.weights = {name: value.detach() for name, value in zip(names, self._average.parameters(), strict=True)}
+
+    def restore(self, weights: dict[str, Tensor]) -> None:
+        """Go on from ``weights`` of the same model."""
+        for name, value in self.weights.items():
+            value.copy_(weights[name])
 
     def update(self, model: nn.Module, step: int) -> None:
         """After optimiser step number ``step``."""
-        if self.decay:
-            decay = min(self.decay, (1 + step) / (10 + step))
-            new = [value.detach().cpu() for value in model.parameters() if value.requires_grad]
-            torch._foreach_lerp_(list(self.weights.values()), new, 1 - decay)
+        if self._average is not None:
+            self._average.n_averaged.fill_(step + 1)
+            self._average.update_parameters(_trained(model))
 
     @contextmanager
     def applied(self, model: nn.Module) -> Iterator[None]:
         """The model has the averages inside."""
-        if not self.decay:
+        if self._average is None:
             yield
             return
         own = trained_weights(model)
@@ -314,6 +329,12 @@ class Average:
             yield
         finally:
             load_weights(model, own)
+
+
+def _trained(model: nn.Module, device: str | None = None) -> nn.ParameterList:
+    """The parameters that are trained; with ``device`` what they are now, there."""
+    values = [value for value in model.parameters() if value.requires_grad]
+    return nn.ParameterList(values if device is None else [value.detach().to(device) for value in values])
 
 
 class _Gathered:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.sequence.task import MASKED
+from agents.training.objectives import clipped_surrogate
 from agents.vp.angles import wrap
 
 
@@ -100,9 +101,7 @@ def reinforcement(
         log_prob, old_log_prob: of what was done, by the student now, and as it was when it did it.
         advantage: of that.
     """
-    ratio = (log_prob - old_log_prob).exp()
-    surrogate = torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
-    return beta * divergence - surrogate
+    return beta * divergence - clipped_surrogate(log_prob, old_log_prob, advantage, clip)
 
 
 def decayed(beta: float, done: float, last: float = 0.01) -> float:

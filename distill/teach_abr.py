@@ -23,6 +23,8 @@ from agents.sequence.model import Sequences
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED, Steps, TaskNet
 from agents.statistics import mean
+from agents.training.fit import descend, scheduled
+from agents.training.objectives import clipped_surrogate
 from distill.from_pool import labelled
 from distill.labelled import Labelled
 from distill.pool import Pool
@@ -52,7 +54,7 @@ GROUP = 8
 FADE = 0.9
 """In ``IMPROVE`` a regret counts so much less for each chunk that it lies ahead."""
 CLIP = 0.2
-"""Of the ratio of probabilities (Schulman et al., "Proximal Policy Optimization Algorithms", 2017)."""
+"""Of the ratio of probabilities."""
 ANCHOR = 0.1
 """Weight of the expert's labels in ``IMPROVE``."""
 WARM_ROWS, WARM_STEPS, WARM_BATCH, WARM_RATE = 256, 16, 64, 1e-3
@@ -139,6 +141,12 @@ def initialise(net: TaskNet, options: Options, pools: Sequence[Pool] = ()) -> No
     source, seed = Sessions(net, (), torch.initial_seed() % 2**32, options), torch.initial_seed() % 2**32
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
     steps, device = options.warm_up * WARM_STEPS, net.device.type
+
+    def rate(step: int) -> float:
+        done = step / steps
+        return float(WARM_RATE * min(1.0, 50 * done + 0.02) * (1 + np.cos(np.pi * done)) / 2)
+
+    schedule = scheduled(optimiser, rate)
     kept: list[Labelled] = []
     imitate = Phase(IMITATE, options.warm_up, WARM_STEPS, 4, WARM_RATE)
     for iteration in range(options.warm_up):
@@ -147,19 +155,13 @@ def initialise(net: TaskNet, options: Options, pools: Sequence[Pool] = ()) -> No
             world = source.world([seed, iteration, 2], WARM_ROWS)
             kept = [*kept, _play(world, net, _Alone(net, rng), rng.integers(2**31, size=WARM_ROWS))][-imitate.keep :]
         data = Labelled.concatenate(kept)
-        for number in range(WARM_STEPS):
-            done = (iteration * WARM_STEPS + number) / steps
-            for group in optimiser.param_groups:
-                group["lr"] = WARM_RATE * min(1.0, 50 * done + 0.02) * (1 + np.cos(np.pi * done)) / 2
+        for _ in range(WARM_STEPS):
             batch = data.take(rng.choice(len(data), WARM_BATCH, replace=len(data) < WARM_BATCH))
             targets = {name: torch.from_numpy(values).to(net.device) for name, values in batch.targets.items()}
             with torch.autocast(device, torch.bfloat16):
                 logits = _alone(net, batch.sequences.steps)
-            loss = source.loss(imitate, [logits.float()], targets).mean()
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimiser.step()
+            descend(optimiser, source.loss(imitate, [logits.float()], targets).mean(), clip_norm=1.0)
+            schedule.step()
 
 
 class World(NamedTuple):
@@ -206,9 +208,8 @@ class Sessions:
         likelihood = nn.functional.cross_entropy(logits, label, reduction="none")
         if phase.name == IMPROVE:
             log_prob = -nn.functional.cross_entropy(logits, targets["taken"], reduction="none")
-            ratio, advantage = (log_prob - targets["log_prob"]).exp(), targets["advantage"]
-            clipped = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
-            return ANCHOR * likelihood - clipped
+            gain = clipped_surrogate(log_prob, targets["log_prob"], targets["advantage"], CLIP)
+            return ANCHOR * likelihood - gain
         if self.options.loss == "hard":
             return likelihood
         if self.options.loss == "mixed":

@@ -19,6 +19,7 @@ from agents.sequence.cjs import CJSNet
 from agents.sequence.model import Sequences
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED, Steps, TaskNet
+from agents.training.fit import descend, scheduled
 from distill.from_pool import labelled
 from distill.labelled import Labelled
 from distill.pool import Pool
@@ -111,20 +112,19 @@ def initialise(net: TaskNet, options: Options, pools: Sequence[Pool] = ()) -> No
     data = Labelled.concatenate(parts)
     steps, action = data.sequences.steps, data.targets["action"]
     optimiser = torch.optim.AdamW(net.parameters(), WARM_UP_RATE)
+    schedule = scheduled(
+        optimiser, lambda step: WARM_UP_RATE * min(1.0, (step + 1) / 30) * (1 - 0.95 * step / max(1, options.warm_up))
+    )
     rng = np.random.default_rng(WARM_UP_SEED)
-    for step in range(options.warm_up):
-        for group in optimiser.param_groups:
-            group["lr"] = WARM_UP_RATE * min(1.0, (step + 1) / 30) * (1 - 0.95 * step / options.warm_up)
+    for _ in range(options.warm_up):
         rows = rng.integers(len(action), size=WARM_UP_BATCH)
         chosen = torch.from_numpy(action[rows]).to(net.device)
         before = data.sequences.previous[rows]
         memory = net.embed({name: take(column, rows) for name, column in steps.items()}, before, None).memory
         nothing = torch.zeros(len(rows), net.d_model, device=net.device)
         outputs = [net.logits(component, nothing, memory, chosen) for component in range(net.components)]
-        optimiser.zero_grad()
-        _imitation_loss(outputs, chosen).mean().backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
+        descend(optimiser, _imitation_loss(outputs, chosen).mean(), clip_norm=1.0)
+        schedule.step()
     optimiser.zero_grad()
     with torch.no_grad():
         for head in (net.stage_head, net.executor_head):

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch_geometric.nn import MessagePassing  # type: ignore[import-untyped]
 
 from agents.cjs.decima_graph import Graph, collate
 from agents.cjs.decima_network import DecimaNetwork
 from agents.cjs.decima_rollout import Rollout, effect_log_prob
+from agents.training.fit import descend
+from agents.training.objectives import clipped_surrogate
 
 
 class SumOfMessages(MessagePassing):
@@ -73,11 +75,10 @@ def improve(
 
     def loss(graph: Graph, rows: Tensor) -> tuple[Tensor, dict[str, float]]:
         log_prob, entropy = evaluate(network, graph, stages[rows], executors[rows])
-        ratio = (log_prob - old[rows]).exp()
-        clipped = ratio.clamp(1 - update.clip, 1 + update.clip)
-        gain = torch.minimum(ratio * weight[rows], clipped * weight[rows]).mean()
-        divergence = ((ratio - 1) - (log_prob - old[rows])).mean()  # Schulman's estimator k3
-        figures = {"entropy": float(entropy.mean().detach()), "kl": float(divergence.detach())}
+        gain = clipped_surrogate(log_prob, old[rows], weight[rows], update.clip).mean()
+        apart = (log_prob - old[rows]).detach()
+        divergence = ((apart.exp() - 1) - apart).mean()  # Schulman's estimator k3
+        figures = {"entropy": float(entropy.mean().detach()), "kl": float(divergence)}
         return -gain - update.entropy * entropy.mean(), figures
 
     return _descend(network, optimiser, rollout, np.arange(len(old)), loss, update, rng)
@@ -137,10 +138,7 @@ def _descend(
             done += 1
             if figures.get("kl", 0.0) > 1.5 * update.target_kl:
                 break
-            optimiser.zero_grad()
-            value.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), update.max_grad_norm)
-            optimiser.step()
+            descend(optimiser, value, update.max_grad_norm)
         else:
             continue
         break

@@ -25,6 +25,7 @@ from agents.cjs.decima_rollout import Setting, advantages, play, returns, start
 from agents.policy import Policy, load_policy
 from agents.pretrained import TRAINING
 from agents.training import Run
+from agents.training.fit import scheduled
 from netenvs import datasets
 from netenvs.cjs.rules import FAIR, Rule
 
@@ -49,10 +50,12 @@ def train(plan: Plan, run: Run) -> tuple[DecimaNetwork, dict[str, Any]]:
     if state["iteration"]:
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
+    schedule = scheduled(optimiser, lambda iteration: _rate(plan, iteration), state["iteration"])
     if state["iteration"] == 0 and not run.curve:
         _validate(network, plan, reference, run, state, {})
     while state["iteration"] < plan.iterations:
         figures, decisions = _iterate(network, optimiser, plan, state["iteration"])
+        schedule.step()
         state["iteration"] += 1
         state["decisions"] += decisions
         run.advance(state["iteration"])
@@ -133,8 +136,7 @@ def _iterate(
     network: DecimaNetwork, optimiser: torch.optim.Optimizer, plan: Plan, iteration: int
 ) -> tuple[dict[str, float], int]:
     """One rollout and what is learned from it: figures, decisions made."""
-    imitating = iteration < plan.imitate
-    progress = max(0, iteration - plan.imitate) / max(1, plan.iterations - plan.imitate)
+    imitating, progress = iteration < plan.imitate, _progress(plan, iteration)
     part = 1.0 if imitating else min(1.0, plan.first_jobs + 2 * progress * (1 - plan.first_jobs))
     rollouts = 1 if imitating else plan.rollouts
     sequences = plan.sequences * plan.rollouts if imitating else plan.sequences
@@ -145,9 +147,6 @@ def _iterate(
     sizes = [setting.num_executors for setting in settings]
     generator = torch.Generator().manual_seed((plan.seed << 32) + iteration)
     rng = np.random.default_rng([plan.seed, iteration])
-    rate = plan.imitation_rate if imitating else plan.learning_rate
-    for group in optimiser.param_groups:
-        group["lr"] = rate * (1 - 0.9 * (iteration / plan.imitate if imitating else progress))
     update = Update(
         epochs=1 if imitating else plan.epochs,
         minibatch=max(1, plan.minibatch // 4) if imitating else plan.minibatch,
@@ -169,6 +168,18 @@ def _iterate(
         advantage = advantages(rollout, values, plan.rollouts, plan.beta, models, ahead_s)
         figures = improve(network, optimiser, rollout, advantage, update, rng)
     return figures, len(rollout.episode)
+
+
+def _progress(plan: Plan, iteration: int) -> float:
+    """How much of PPO is over."""
+    return max(0, iteration - plan.imitate) / max(1, plan.iterations - plan.imitate)
+
+
+def _rate(plan: Plan, iteration: int) -> float:
+    """Learning rate of an iteration."""
+    if iteration < plan.imitate:
+        return plan.imitation_rate * (1 - 0.9 * (iteration / plan.imitate))
+    return plan.learning_rate * (1 - 0.9 * _progress(plan, iteration))
 
 
 def _sharpen(network: DecimaNetwork, factor: float) -> None:

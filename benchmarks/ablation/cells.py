@@ -32,6 +32,7 @@ from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED
+from agents.training.fit import descend, scheduled
 from distill import losses, teach_abr
 from distill.following import TEACHER, teacher_outputs
 from distill.labelled import Labelled
@@ -230,9 +231,10 @@ class Loop:
     def __init__(self, model: SequenceModel, training: Training, objective: Objective, seed: int):
         self.model, self.training, self.objective, self.seed = model, training, objective, seed
         self.source = teach_abr.make_source(model.task, (), seed, teach_abr.Options(improve=0))
-        self.weights = [value for value in model.parameters() if value.requires_grad]
-        self.optimiser = torch.optim.AdamW(self.weights, lr=0.0, weight_decay=WEIGHT_DECAY)
-        self.schedule = Phase("all", 1, training.steps, 0, training.learning_rate, WARMUP, LAST_RATE)
+        weights = [value for value in model.parameters() if value.requires_grad]
+        self.optimiser = torch.optim.AdamW(weights, lr=0.0, weight_decay=WEIGHT_DECAY)
+        phase = Phase("all", 1, training.steps, 0, training.learning_rate, WARMUP, LAST_RATE)
+        self.schedule = scheduled(self.optimiser, lambda step: learning_rate(phase, step))
         self.done, self.seconds = 0, 0.0
 
     def learn(self, data: Labelled, steps: int) -> None:
@@ -242,13 +244,8 @@ class Loop:
         for number in range(self.done, self.done + steps):
             rng = np.random.default_rng([self.seed, number])
             part = data.take(rng.choice(len(data), self.training.batch, replace=len(data) < self.training.batch))
-            for group in self.optimiser.param_groups:
-                group["lr"] = learning_rate(self.schedule, number)
-            loss = self.objective.loss(self.source, *_forward(self.model, part)).mean()
-            self.optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(self.weights, CLIP)
-            self.optimiser.step()
+            descend(self.optimiser, self.objective.loss(self.source, *_forward(self.model, part)).mean(), CLIP)
+            self.schedule.step()
         self.done += steps
         self.seconds += time.process_time() - begun
 
