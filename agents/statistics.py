@@ -130,7 +130,8 @@ def difference(
     """
     shared = min(len(values), len(others))
     ours, theirs = (np.asarray(sample[:shared], dtype=np.float64) for sample in (values, others))
-    groups, weights = (None if given is None else given[:shared] for given in (groups, weights))
+    groups = None if groups is None else groups[:shared]
+    weights = None if weights is None else weights[:shared]
     differences = ours - theirs
     found = Difference(to, mean(differences, weights), interval(differences, groups, weights))
     if not percent or theirs.min() <= 0:
