@@ -286,6 +286,16 @@ def test_commands_that_cost_nothing(words, expected, monkeypatch, capsys):
     assert expected in capsys.readouterr().out
 
 
+def test_every_option_of_a_comparison_is_explained(monkeypatch, capsys):
+    """In the table of docs/compare.md, which has no others."""
+    monkeypatch.setattr(sys, "argv", ["benchmarks.compare", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_module("benchmarks.compare", run_name="__main__", alter_sys=True)
+    there = set(re.findall(r"(?<![\w-])--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    page = (ROOT / "docs" / "compare.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(--[a-z-]+)", page, re.MULTILINE)) == there
+
+
 # Policies of a page
 
 
