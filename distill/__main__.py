@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {
-    "teach": ("distill.teach:Teach", "adapt a language model to a task, or train the embedded small one"),
-    "distill": ("distill.students:Distill", "train a small student that follows a teacher"),
-    "export": ("distill.export:Export", "write a small student as one ONNX file for onnxruntime"),
-    "collect": ("distill.commands:Collect", "have policies play episodes, and keep what they saw, did and got"),
-    "info": ("distill.commands:Info", "show what is in a pool"),
-    "verify": ("distill.commands:Verify", "check pools bit by bit"),
-    "merge": ("distill.commands:Merge", "join pools of one environment"),
+    "teach": ("distill.commands.teach:Teach", "adapt a language model to a task, or train the embedded small one"),
+    "distill": ("distill.commands.distill:Distill", "train a small student that follows a teacher"),
+    "export": ("distill.commands.export:Export", "write a small student as one ONNX file for onnxruntime"),
+    "collect": ("distill.commands.collect:Collect", "have policies play episodes, and keep what they saw, did and got"),
+    "info": ("distill.commands.info:Info", "show what is in a pool"),
+    "verify": ("distill.commands.verify:Verify", "check pools bit by bit"),
+    "merge": ("distill.commands.merge:Merge", "join pools of one environment"),
 }
 """Commands by name: a dataclass of arguments with a method ``run() -> int`` (exit status), and what it does. Only the
 module of the command given is imported."""
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {unknown_name('command', words[0], COMMANDS)}", file=sys.stderr)
         return 2
     from agents.command_line import parse
-    from distill.arguments import WrongArguments
+    from distill.commands.wrong_arguments import WrongArguments
 
     module, _, name = COMMANDS[words[0]][0].partition(":")
     command = getattr(importlib.import_module(module), name)

@@ -18,7 +18,7 @@ from agents.sequence.vp import VPNet
 from agents.vp.predictor import PREVIOUS_VIEWERS
 
 METADATA = "netenvs"
-"""Key of the file's metadata: JSON of what ``distill.export`` says of the model."""
+"""Key of the file's metadata: JSON of what ``distill.commands.export`` says of the model."""
 
 
 class OnnxPolicy(BatchPolicy):

@@ -33,13 +33,14 @@ from agents.sequence.model import SequenceModel
 from agents.sequence.policy import SequencePolicy
 from agents.sequence.task import MASKED
 from agents.training.fit import descend, scheduled
-from distill import losses, teach_abr
-from distill.following import TEACHER, teacher_outputs
-from distill.labelled import Labelled
-from distill.learner import learning_rate
-from distill.source import Phase
-from distill.students import ENCODERS, make_student
-from distill.weight_reuse import reuse
+from distill.recipes.abr import training as bitrates
+from distill.reuse.weight_reuse import reuse
+from distill.training import losses
+from distill.training.labelled_sequences import Labelled
+from distill.training.learner import learning_rate
+from distill.training.phase import Phase
+from distill.training.student import make_student
+from distill.training.teacher_source import TEACHER, teacher_outputs
 from netenvs import datasets
 from netenvs.abr.workload import DATASET, load_traces
 
@@ -47,7 +48,7 @@ SCHEMA = 1
 """Of what cells find; another one makes all of them anew."""
 SIZE = "small"
 LOGITS = f"{TEACHER}0"
-EXPERT = Phase(teach_abr.IMITATE, 1, 1, 0, 1e-3)
+EXPERT = Phase(bitrates.IMITATE, 1, 1, 0, 1e-3)
 """Names the loss on the expert's labels."""
 WARMUP, LAST_RATE, WEIGHT_DECAY, CLIP = 20, 0.02, 0.01, 1.0
 """Steps of rising learning rate, share of it left at the end, of AdamW, largest norm of the gradient."""
@@ -117,7 +118,7 @@ class Material:
 
     def valid(self, policy: BatchPolicy) -> np.ndarray:
         """Mean QoE per chunk of each validation trace, float64."""
-        traces, video = _split(teach_abr.CHOSEN_ON), _video()
+        traces, video = _split(bitrates.CHOSEN_ON), _video()
         return score(policy, traces, video, self.chosen, start="random")
 
 
@@ -139,8 +140,8 @@ class Worlds:
 
     def __init__(self, seed: int, count: int, traces: int):
         self.count = count
-        options = teach_abr.Options(sessions=count, traces=traces, improve=0)
-        self.source = teach_abr.make_source(teacher("sampled").model.task, (), seed, options)
+        options = bitrates.Options(sessions=count, traces=traces, improve=0)
+        self.source = bitrates.Sessions(teacher("sampled").model.task, (), seed, options)
 
     def gather(self, number: int, policy: SequencePolicy) -> Labelled:
         """World ``number``, played by ``policy``."""
@@ -158,7 +159,7 @@ class Student:
 
     seed: int
     init: str = "random"
-    """An arm of ``distill.weight_reuse``."""
+    """An arm of ``distill.reuse.weight_reuse``."""
     backbone_only: bool = False
     """Encoders and head keep their random weights."""
     rank: int | None = None
@@ -173,7 +174,7 @@ class Student:
         """The model, and the seconds that it took to give it the teacher's weights; ``data``: for ``reuse``."""
         theirs = teacher("sampled").model  # before the seed: loading may draw numbers
         torch.manual_seed(self.seed)
-        encoders: dict[str, Any] = {**ENCODERS[SIZE]["abr"], "tokenisation": self.tokenisation}
+        encoders: dict[str, Any] = {**_encoders(), "tokenisation": self.tokenisation}
         model = make_student(theirs, self._backbone(), encoders)
         own = {name: value.clone() for name, value in model.state_dict().items() if not name.startswith("backbone.")}
         begun = time.process_time()
@@ -201,7 +202,7 @@ class Objective:
     logged: float = 0.0
     """Likelihood of what was done."""
 
-    def loss(self, source: teach_abr.Sessions, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+    def loss(self, source: bitrates.Sessions, logits: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """float32 (S,)."""
         loss = torch.zeros(len(logits))
         if self.expert:
@@ -230,7 +231,7 @@ class Loop:
 
     def __init__(self, model: SequenceModel, training: Training, objective: Objective, seed: int):
         self.model, self.training, self.objective, self.seed = model, training, objective, seed
-        self.source = teach_abr.make_source(model.task, (), seed, teach_abr.Options(improve=0))
+        self.source = bitrates.Sessions(model.task, (), seed, bitrates.Options(improve=0))
         weights = [value for value in model.parameters() if value.requires_grad]
         self.optimiser = torch.optim.AdamW(weights, lr=0.0, weight_decay=WEIGHT_DECAY)
         phase = Phase("all", 1, training.steps, 0, training.learning_rate, WARMUP, LAST_RATE)
@@ -263,7 +264,7 @@ class Loop:
 
 def sizes() -> dict[str, Any]:
     """Of the students, as JSON."""
-    return {"backbone": asdict(PRESETS[SIZE]), "encoders": dict(ENCODERS[SIZE]["abr"])}
+    return {"backbone": asdict(PRESETS[SIZE]), "encoders": _encoders()}
 
 
 class Cell(Protocol):
@@ -394,7 +395,7 @@ class Latency:
         """See ``Cell``."""
         model, _ = self.student.build(material.held(folder))
         timed = _Timed(SequencePolicy(model.eval()))
-        traces, video = _split(teach_abr.CHOSEN_ON), _video()
+        traces, video = _split(bitrates.CHOSEN_ON), _video()
         while len(timed.seconds) < self.decisions:
             score(timed, traces, video, 1)
         return {"found": _sizes(model), "cost": {"decision_ms": 1e3 * statistics.median(timed.seconds)}}
@@ -508,8 +509,14 @@ def _load(path: Path) -> Labelled:
     return Labelled.load(path)
 
 
+def _encoders() -> dict[str, Any]:
+    """Arguments of a student's encoders and heads that differ from its teacher's."""
+    assert bitrates.TRAINING.student is not None
+    return dict(bitrates.TRAINING.student.encoders[SIZE])
+
+
 def _split(name: str) -> str:
-    return name if datasets.installed(DATASET) else teach_abr.WITHOUT_DATA[name]
+    return name if datasets.installed(DATASET) else bitrates.WITHOUT_DATA[name]
 
 
 def _video() -> str:

@@ -1,1 +1,1 @@
-"""Weights of a teacher in a student of other layers: the parts of ``distill.weight_reuse``."""
+"""Weights of a teacher in a student of other layers: the parts of ``distill.reuse.weight_reuse``."""

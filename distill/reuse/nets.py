@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from agents.sequence.model import SequenceModel
 from agents.sequence.task import TaskNet
-from distill.labelled import Labelled
 from distill.reuse.linear_algebra import refit_linear
 from distill.reuse.streams import batches, read
+from distill.training.labelled_sequences import Labelled
 
 ROWS = 20_000  # of a module's inputs that a regression sees
 SAME = 1e-4  # relative difference of inputs that needs no regression

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.sequence.model import SequenceModel
-from distill.labelled import Labelled
+from distill.training.labelled_sequences import Labelled
 
 BATCH = 32  # sequences read at once
 

@@ -4,9 +4,9 @@ import pytest
 
 from agents.policy import BatchPolicy, load_policy
 from agents.rollout import EpisodeSpec
-from distill.collect import collect
-from distill.pool import Pool
-from distill.tasks import labels_of
+from distill.pools.collect import collect
+from distill.pools.pool import Pool
+from distill.recipe import recipe
 
 CJS_OPTIONS = {"num_jobs": 3, "num_executors": 4, "max_jobs": 3}
 
@@ -47,7 +47,7 @@ def vp_pool(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pools") / "vp"
     episodes = [EpisodeSpec(i, options={"recording": i}) for i in range(3)]
     options = {"mode": "replay", "stride_s": 4.0}
-    labels = labels_of("vp", {}, expert_values=False)
+    labels = {name: column("netenvs/VP-v0", options) for name, column in recipe("vp").labels.items()}
     return collect(folder, "netenvs/VP-v0", [load_policy("velocity")], episodes, options, extra_columns=labels)
 
 

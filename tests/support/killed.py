@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from distill.learner import Learner
+from distill.training.learner import Learner
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from agents.ragged import Ragged, offsets_of
 from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.task import TaskNet, Tokens
-from distill.labelled import Labelled
-from distill.source import Phase
+from distill.training.labelled_sequences import Labelled
+from distill.training.phase import Phase
 
 
 class GRUCache:

@@ -1,0 +1,32 @@
+"""``python -m distill verify``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from distill.pools.pool import Pool
+from distill.pools.shards import PoolError
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Compare pools with their manifests bit by bit, and check that their contents make sense."""
+
+    pools: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """The pools lie in these folders."""
+
+    def run(self) -> int:
+        """One line about each; 1 if something is wrong."""
+        wrong = 0
+        for folder in self.pools:
+            try:
+                Pool(folder).verify()
+                print(f"{folder}: intact")
+            except PoolError as error:
+                print(f"error: {error}")
+                wrong += 1
+        return 1 if wrong else 0

@@ -1,0 +1,1 @@
+"""Pools: folders of episodes, how they are made, read and joined."""

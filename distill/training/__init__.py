@@ -1,0 +1,1 @@
+"""The training of sequence policies: phases, losses, teachers, and the loop."""
