@@ -20,7 +20,7 @@ from agents.mamba4net.hybrid import PRESETS, HybridBackbone
 from agents.policy import load_policy
 from agents.registry import part_of
 from agents.sequence.policy import SequencePolicy
-from distill.commands.training_command import Lesson, Training
+from distill.commands.training_command import Lesson, TrainingCommand
 from distill.commands.wrong_arguments import checking
 from distill.pools.pool import Pool
 from distill.recipe import StudentRecipe
@@ -64,7 +64,7 @@ class Renamed:
 
 
 @dataclass(frozen=True)
-class Distill(Training):
+class Distill(TrainingCommand):
     """Train a small hybrid Mamba student that follows a teacher, and score it."""
 
     command: ClassVar[str] = "distill"

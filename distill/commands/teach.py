@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 from agents.netllm.load import AdaptedBackbone, ScratchBackbone, load_backbone, small_llama
 from agents.registry import part_of
 from agents.sequence.model import SequenceModel
-from distill.commands.training_command import Lesson, Training
+from distill.commands.training_command import Lesson, TrainingCommand
 from distill.pools.pool import Pool
 from distill.training import behaviour_cloning
 from distill.training.pool_sequences import returns_scale
@@ -25,7 +25,7 @@ TIMESTEPS = 100  # rows of the table of step numbers in the paper's recipe (NetL
 
 
 @dataclass(frozen=True)
-class Teach(Training):
+class Teach(TrainingCommand):
     """Adapt a language model to a task, or train the embedded small one, and score it."""
 
     command: ClassVar[str] = "teach"

@@ -47,11 +47,11 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingCommand:
     """Arguments of a training of a sequence policy; subclasses say what is trained."""
 
     command: ClassVar[str]
-    """Of ``python -m distill``."""
+    """What it is called, after ``python -m distill``."""
     policy: ClassVar[str]
     """Registered name of what comes out."""
 

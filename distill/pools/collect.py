@@ -28,7 +28,7 @@ from distill.pools.pool import (
     write_manifest,
     write_records,
 )
-from distill.pools.recorder import ExtraColumn, record
+from distill.pools.recorder import ExtraColumn, Records, record
 from distill.pools.shards import PoolError, read_shard, sha256
 from netenvs import tasks
 from netenvs.files import UNFINISHED, only_one
@@ -108,34 +108,54 @@ def collect(
             if any(done["id"] == identity for done in present["collections"]):
                 return Pool(folder)
 
-        entries: list[dict[str, Any]] = []
-        for part, (number, chosen) in enumerate(_parts(policies, len(episodes), episodes_per_shard)):
-            path = folder / f"{identity[:12]}-{part:05d}.safetensors"
-            metadata = {"collection": identity, "part": part}
-            entry = _finished(path, metadata)
-            if entry is None:
-                records = record(
-                    policies[number],
-                    env_id,
-                    [episodes[i] for i in chosen],
-                    options,
-                    number=number,
-                    first_episode=chosen.start,
-                    noise=noise,
-                    seed=seed,
-                    extra_columns=extra_columns,
-                    num_envs=num_envs,
-                    on_episode=on_episode,
-                )
-                columns = describe(records, env_id, {name: extra.unit for name, extra in extra_columns.items()})
-                for known in [present, *entries[:1]]:
-                    if known is not None:
-                        check_same({**head, "columns": columns}, {**head, "columns": known["columns"]}, folder)
-                metadata["columns"] = columns
-                entry = {**write_records(path, records, metadata), "columns": columns}
-            entries.append(entry)
+        def play_part(number: int, chosen: range) -> Records:
+            return record(
+                policies[number],
+                env_id,
+                [episodes[i] for i in chosen],
+                options,
+                number=number,
+                first_episode=chosen.start,
+                noise=noise,
+                seed=seed,
+                extra_columns=extra_columns,
+                num_envs=num_envs,
+                on_episode=on_episode,
+            )
+
+        parts = _parts(policies, len(episodes), episodes_per_shard)
+        entries = _shards(folder, {**head, "id": identity}, present, parts, play_part, collection["extra_columns"])
         commit(folder, head, collection, entries)
         return Pool(folder)
+
+
+def _shards(
+    folder: Path,
+    head: Mapping[str, Any],
+    present: Mapping[str, Any] | None,
+    parts: Sequence[tuple[int, range]],
+    play_part: Callable[[int, range], Records],
+    units: Mapping[str, str],
+) -> list[dict[str, Any]]:
+    """What the manifest says of each shard, with its ``columns``; those that are not there yet are played.
+
+    ``head``: see ``commit``, with the ``id`` of the collection. ``present``: the manifest that is there.
+    """
+    entries: list[dict[str, Any]] = []
+    for part, (number, chosen) in enumerate(parts):
+        path = folder / f"{head['id'][:12]}-{part:05d}.safetensors"
+        metadata = {"collection": head["id"], "part": part}
+        entry = _finished(path, metadata)
+        if entry is None:
+            records = play_part(number, chosen)
+            columns = describe(records, head["environment"]["id"], units)
+            for known in [present, *entries[:1]]:
+                if known is not None:
+                    check_same({**head, "columns": columns}, {**head, "columns": known["columns"]}, folder)
+            metadata["columns"] = columns
+            entry = {**write_records(path, records, metadata), "columns": columns}
+        entries.append(entry)
+    return entries
 
 
 def joint_options(policies: Sequence[Policy], env_options: Mapping[str, Any] | None) -> dict[str, Any]:

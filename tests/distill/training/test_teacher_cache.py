@@ -301,5 +301,5 @@ def test_a_second_student_does_without_the_teacher(tmp_path, passes, capsys):
 
 def test_only_pools_are_cached(tmp_path, capsys):
     words = [word for word in DISTILL if word not in ("--recipe", "paper")]
-    assert main([*words, *SMALL, "--out", str(tmp_path / "run"), "--cache-teacher"]) == 1
+    assert main([*words, *SMALL, "--out", str(tmp_path / "run"), "--cache-teacher"]) == 2
     assert "--recipe paper" in capsys.readouterr().err and not (tmp_path / "run").exists()
