@@ -124,7 +124,8 @@ def collect(
             )
 
         parts = _parts(policies, len(episodes), episodes_per_shard)
-        entries = _shards(folder, {**head, "id": identity}, present, parts, play_part, collection["extra_columns"])
+        units = {name: extra.unit for name, extra in extra_columns.items()}
+        entries = _shards(folder, {**head, "id": identity}, present, parts, play_part, units)
         commit(folder, head, collection, entries)
         return Pool(folder)
 
