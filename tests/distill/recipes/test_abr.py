@@ -177,7 +177,7 @@ def test_improvement_is_clipped_and_anchored(ratio, advantage, counted):
 @pytest.fixture(scope="module")
 def pools(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pools")
-    words = ["collect", "--task", "abr", "--policies", "bba", "--episodes", "3", "--set", "traces=synthetic(count=3)"]
+    words = ["collect", "--task", "abr", "--policies", "bba", "--episodes", "3", "--dataset", "synthetic(count=3)"]
     assert main([*words, "--expert-values", "--out", str(folder / "with")]) == 0
     assert main([*words, "--out", str(folder / "without")]) == 0
     return Pool(folder / "with"), Pool(folder / "without")
