@@ -209,7 +209,7 @@ if learner.accelerator.is_main_process:
 def test_two_processes_equal_one(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT)
-    support = str(Path(__file__).parents[1] / "support")
+    support = str(Path(__file__).parents[2] / "support")
     runs = {
         "one": [sys.executable, str(script)],
         "two": [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)],

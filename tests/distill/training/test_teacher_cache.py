@@ -21,6 +21,7 @@ from agents.sequence.vp import VPNet
 from distill.__main__ import main
 from distill.pools.collect import collect
 from distill.pools.pool import Pool
+from distill.recipes.vp import training as viewports
 from distill.training import behaviour_cloning, teacher_cache
 from distill.training.labelled_sequences import Labelled
 from distill.training.teacher_cache import kept_beside, outputs_by_pool
@@ -177,8 +178,8 @@ def test_previous_viewers_are_part_of_the_question(vp_pool, asked, tmp_path, mon
     teacher = teacher_of("vp")
     data = steps_of([pool], teacher)
     ask([pool], teacher, data=data)
-    load = teacher_cache.load_recordings
-    monkeypatch.setattr(teacher_cache, "load_recordings", lambda spec: load(f"{parse_spec(spec)[0]}(seed=5)"))
+    load = viewports.load_recordings
+    monkeypatch.setattr(viewports, "load_recordings", lambda spec: load(f"{parse_spec(spec)[0]}(seed=5)"))
     ask([pool], teacher, data=data)
     assert len(asked) == 2
 
