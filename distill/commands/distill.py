@@ -38,7 +38,7 @@ INITS = {"random": "random", "cwr": "principled", "cwr-literal": "literal"}
 RECIPE_WIDTH = 64
 """``d_model`` that the rates above are for; they fall with it (Yang et al., *Tensor Programs V*, arXiv 2203.03466)."""
 SETTLED = 0.7
-"""Share of the iterations that are over before weights are kept: those of abr's and cjs's last phases, about."""
+"""Share of the iterations that are over before weights are kept: those of the last phase, improvement, about."""
 REUSE_STEPS = 8000
 """Of sequences that first weights are fitted to."""
 CLONE = "clone"

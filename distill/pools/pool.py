@@ -68,7 +68,7 @@ class Pool:
 
     @property
     def task(self) -> str:
-        """``abr``, ``cjs`` or ``vp``; empty for an environment that is none of them."""
+        """Name of the environment's task; empty for an environment that belongs to none."""
         return str(self.manifest["task"])
 
     @property

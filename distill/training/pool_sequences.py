@@ -14,10 +14,9 @@ from agents.sequence.model import Sequences
 from agents.sequence.task import TaskNet
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
+from distill.recipe import recipe
 from distill.training.labelled_sequences import Labelled
 
-TARGETS = ("expert_values", "actual_path")
-"""Columns of a pool that may be learned from."""
 STEPS_AT_ONCE = 2048
 
 
@@ -25,7 +24,8 @@ def labelled(pools: Sequence[Pool], net: TaskNet, scale: tuple[float, float] = (
     """All episodes of pools of the net's task, one sequence each.
 
     Targets: ``action``, int64 (S, components), what the policies decided (before noise), for discrete tasks; further
-    columns that the pools have, of ``TARGETS``. Returns to go are normalised with ``scale``, (mean, spread).
+    columns that the pools have, ``expert_values`` and the labels of the task's recipe. Returns to go are normalised
+    with ``scale``, (mean, spread).
     ``PoolError``, one line, for a pool of another task.
     """
     return Labelled.concatenate([part for pool in pools for part in _parts(pool, net, scale)])
@@ -75,7 +75,8 @@ def _labelled(
     numbers = np.arange(lengths.sum()) - np.repeat(offsets_of(lengths)[:-1], lengths)
     infos = {name.removeprefix("info/"): np.asarray(values) for name, values in columns.items() if "info/" in name}
     steps = net.observe(from_columns(columns, space), {**shared, **infos})
-    targets = {name: np.array(columns[name]) for name in TARGETS if name in columns}
+    learned = ("expert_values", *recipe(pool.task).labels)
+    targets = {name: np.array(columns[name]) for name in learned if name in columns}
     previous = np.full((len(numbers), 0), -1)
     if not net.continuous:
         action = np.asarray(columns["action"], dtype=np.int64)
