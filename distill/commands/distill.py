@@ -160,6 +160,7 @@ class Distill(TrainingCommand):
 
     def _check(self) -> None:
         """``ValueError``, one line, for options that are impossible, or would do nothing."""
+        self._students()
         if min(self.alpha, self.beta or 0.0) < 0 or not self.temperature > 0:
             raise ValueError("alpha and beta must be 0 or more, temperature above 0")
         given = {word.partition("=")[0].strip() for word in self.options}

@@ -1,10 +1,13 @@
 """``python -m distill``: what it says, and its exit status."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from distill.__main__ import COMMANDS, main
 from distill.pools.pool import Pool
+from distill.recipe import training_recipe
 
 
 def collect(tmp_path, *words, name="pool", policies="bba,constant(quality=1)"):
@@ -100,6 +103,15 @@ def test_what_cannot_be_learned_is_one_line(command, words, message, capsys):
     assert main([command, *words.split()]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {message}") and said.count("\n") == 1
+
+
+def test_tasks_without_students_are_one_line(monkeypatch, capsys):
+    from distill.commands import training_command
+
+    without = replace(training_recipe("cjs"), student=None)
+    monkeypatch.setattr(training_command, "training_recipe", lambda task: without)
+    assert main(["distill", "--task", "cjs"]) == 2
+    assert capsys.readouterr().err == "error: cjs has no recipe for students\n"
 
 
 def test_tasks_without_a_recipe_are_collected(tmp_path, capsys):
