@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import save_model
+from torch import nn
 
+from netenvs.errors import flat
 from netenvs.files import write_atomically
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
@@ -21,24 +21,30 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 CONFIG, WEIGHTS, CARD, TRAINING = "config.json", "model.safetensors", "README.md", "training.json"
 
 
-class Pretrained(Protocol):
-    """A network with ``huggingface_hub.PyTorchModelHubMixin``; its constructor takes what stands in the config."""
-
-    def state_dict(self) -> dict[str, torch.Tensor]: ...
-    def save_pretrained(self, save_directory: Path, *, config: dict[str, Any]) -> Any: ...
+Model = TypeVar("Model", bound=nn.Module)
 
 
-Model = TypeVar("Model")
+def write(folder: Path, config: str, weights: Callable[[Path], object]) -> None:
+    """Write ``model.safetensors``, then ``config.json``, each of them completely or not at all.
 
-
-def save(model: Pretrained, folder: Path, policy: str, config: Mapping[str, Any]) -> None:
-    """Write ``config.json`` (the registered name ``policy`` and ``config``) and ``model.safetensors``."""
+    Arguments:
+        folder: made if need be.
+        config: JSON that names the registered policy as ``policy``.
+        weights: is called with the path of the file to fill.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as made:
-        (Path(made) / CARD).touch()  # the card is ours, not the hub's, which writes one where there is none
-        model.save_pretrained(Path(made), config={"policy": policy, **config})
-        for name in (WEIGHTS, CONFIG):
-            write_atomically(folder / name, functools.partial(shutil.copyfile, Path(made) / name))
+    write_atomically(folder / WEIGHTS, weights)
+    write_atomically(folder / CONFIG, config)
+
+
+def save(model: nn.Module, folder: Path, policy: str, config: Mapping[str, Any]) -> None:
+    """Write a network with ``huggingface_hub.PyTorchModelHubMixin`` as that does, but for a model card.
+
+    ``config.json`` has the registered name ``policy`` and ``config``, of which the network's constructor takes what it
+    knows.
+    """
+    text = json.dumps({"policy": policy, **config}, sort_keys=True, indent=2)
+    write(folder, text, lambda path: save_model(model, str(path)))
 
 
 def read_config(folder: Path, policy: str) -> dict[str, Any]:
@@ -62,7 +68,8 @@ def read_config(folder: Path, policy: str) -> dict[str, Any]:
 def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, int]:
     """The network of a folder and the size of its weights in bytes; ``ValueError``, one line, says what is wrong.
 
-    ``model_class`` is a ``Pretrained``; ``policy`` the registered name that the folder must have been saved with.
+    ``model_class`` has ``huggingface_hub.PyTorchModelHubMixin``; ``policy`` is the registered name that the folder
+    must have been saved with.
     """
     read_config(folder, policy)
     hub_class: Any = model_class
@@ -70,11 +77,17 @@ def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, in
         with contextlib.redirect_stdout(io.StringIO()):  # the hub announces local folders
             model = hub_class.from_pretrained(str(folder), strict=True)
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"{folder}: its weights cannot be used, train or install them anew: {reason}") from error
-    if not all(bool(value.isfinite().all()) for value in model.state_dict().values()):
-        raise ValueError(f"{folder / WEIGHTS}: not all weights are finite, train or install them anew")
+        raise ValueError(
+            f"{folder}: its weights cannot be used, train or install them anew: {flat(error, 200)}"
+        ) from error
+    check_finite(model.state_dict(), folder / WEIGHTS)
     return model, (folder / WEIGHTS).stat().st_size
+
+
+def check_finite(weights: Mapping[str, torch.Tensor], path: Path) -> None:
+    """``ValueError``, one line, if some of the weights of the file ``path`` are not finite."""
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise ValueError(f"{path}: not all weights are finite, train or install them anew")
 
 
 @contextlib.contextmanager

@@ -203,87 +203,123 @@ def _play_batched(
     if not specs:
         return []
     rows = max(1, min(num_envs, len(specs)))
-    env: Any = gym.make_vec(env_id, num_envs=rows, autoreset_mode="disabled", **options)
-    shared = dict(getattr(env.unwrapped, "shared_info", {}))
-    done: dict[int, Episode] = {}
-    playing = np.full(rows, -1)  # number of the episode each row plays, -1 = none left for it
-    begun = np.zeros(rows, dtype=np.int64)  # step at which it began
-    history: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
-    dropped = 0  # steps no running episode needs any more
-    waiting = iter(range(len(specs)))
-
-    def begin(mask: np.ndarray) -> tuple[Any, dict[str, Any]]:
-        """Give the rows of ``mask`` their next episodes; rows without one replay the last, unrecorded."""
-        for row in np.flatnonzero(mask):
-            playing[row] = next(waiting, -1)
-            begun[row] = dropped + len(history)
-        chosen = [specs[number] for number in playing]
-        names = {name for spec in chosen for name in spec.options}
-        reset_options: dict[str, Any] = {
-            name: np.array([spec.options.get(name, -1) for spec in chosen]) for name in sorted(names)
-        }
-        result = env.reset(seed=[spec.seed for spec in chosen], options={**reset_options, "reset_mask": np.array(mask)})
-        live = np.flatnonzero(mask & (playing >= 0))
-        if len(live):
-            try:
-                policy.reset_rows(live, [_policy_seed(specs[number]) for number in playing[live]])
-            except Exception as error:
-                raise _policy_error(policy, specs[playing[live[0]]], 0, error) from error
-        return result
-
-    def blamed(live: np.ndarray, actions: np.ndarray, error: Exception) -> PolicyError:
-        """The error of the policy in the first live row whose action is none, else in the first."""
-        legal = env.single_action_space.contains
-        row = next((row for row in live if not legal(actions[row])), live[0])
-        return _policy_error(policy, specs[playing[row]], dropped + len(history) - int(begun[row]), error)
-
+    env = gym.make_vec(env_id, num_envs=rows, autoreset_mode="disabled", **options)
     try:
-        observations, infos = begin(np.ones(rows, dtype=np.bool_))
+        return _Batch(policy, env, specs, on_episode, collect, witness).play()
+    finally:
+        env.close()
+
+
+class _Batch:
+    """Episodes in the rows of a vector environment, in each row one after the other."""
+
+    def __init__(
+        self,
+        policy: BatchPolicy,
+        env: Any,
+        specs: list[EpisodeSpec],
+        on_episode: Callable[[Episode], None] | None,
+        collect: Collect | None,
+        witness: Witness | None,
+    ):
+        self._policy, self._env, self._specs = policy, env, specs
+        self._on_episode, self._collect, self._witness = on_episode, collect, witness
+        self._shared = dict(getattr(env.unwrapped, "shared_info", {}))
+        self._waiting = iter(range(len(specs)))
+        self._playing = np.full(env.num_envs, -1)  # number of the episode each row plays, -1 = none left for it
+        self._begun = np.zeros(env.num_envs, dtype=np.int64)  # step at which it began
+        self._history: list[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]] = []
+        self._dropped = 0  # steps before those in the history, which no running episode needs any more
+        self._done: dict[int, Episode] = {}
+
+    def play(self) -> list[Episode]:
+        """All episodes, in the order of their specs."""
+        observations, infos = self._begin(np.ones(len(self._playing), dtype=np.bool_))
         while True:
-            live = np.flatnonzero(playing >= 0)
-            actions = np.zeros(env.action_space.shape, dtype=env.action_space.dtype)
+            live = np.flatnonzero(self._playing >= 0)
+            actions = self._decide(live, observations, infos)
             try:
-                seen, columns = _rows(observations, live), _columns(infos, live)
-                chosen = policy.act_batch(seen, {**columns, **shared, "row": live})
-                actions[live] = _checked_actions(chosen, actions[live])
+                observations, rewards, terminated, truncated, infos = self._env.step(actions)
             except Exception as error:
-                raise blamed(live, actions, error) from error
-            if witness is not None:
-                steps_before = dropped + len(history) - begun[live]
-                decisions = Decisions(env.unwrapped, live, playing[live], steps_before, seen, columns, actions[live])
-                actions[live] = witness.decide(decisions)
-            try:
-                observations, rewards, terminated, truncated, infos = env.step(actions)
-            except Exception as error:
-                raise blamed(live, actions, error) from error
+                raise self._blamed(live, actions, error) from error
             scalars = {k: v for k, v in infos.items() if _is_column(k, v) and v.ndim == 1}
-            history.append((actions, rewards, scalars))
+            self._history.append((actions, rewards, scalars))
             over = terminated | truncated
             if not over.any():
                 continue
-            for row in np.flatnonzero(over & (playing >= 0)):
-                steps = history[begun[row] - dropped :]
-                episode = Episode(
-                    specs[playing[row]],
-                    np.array([reward[row] for _, reward, _ in steps], dtype=np.float64),
-                    np.array([action[row] for action, _, _ in steps]),
-                    {k: np.array([step[k][row] for _, _, step in steps]) for k in steps[-1][2]},
-                    bool(truncated[row]),
-                    collect(env.unwrapped, int(row)) if collect else None,
-                )
-                done[int(playing[row])] = episode
-                if witness is not None:
-                    witness.end(int(playing[row]), _rows(observations, row))
-                if on_episode is not None:
-                    on_episode(episode)
-            if len(done) == len(specs):
-                return [done[number] for number in range(len(specs))]
-            observations, infos = begin(over)
-            oldest = int(begun[playing >= 0].min()) - dropped
-            del history[:oldest]
-            dropped += oldest
-    finally:
-        env.close()
+            for row in np.flatnonzero(over & (self._playing >= 0)):
+                self._end(row, bool(truncated[row]), observations)
+            if len(self._done) == len(self._specs):
+                return [self._done[number] for number in range(len(self._specs))]
+            observations, infos = self._begin(over)
+            oldest = int(self._begun[self._playing >= 0].min()) - self._dropped
+            del self._history[:oldest]
+            self._dropped += oldest
+
+    @property
+    def _step(self) -> int:
+        """Steps so far."""
+        return self._dropped + len(self._history)
+
+    def _begin(self, mask: np.ndarray) -> tuple[Any, dict[str, Any]]:
+        """Give the rows of ``mask`` their next episodes; rows without one replay the last, unrecorded."""
+        for row in np.flatnonzero(mask):
+            self._playing[row] = next(self._waiting, -1)
+            self._begun[row] = self._step
+        chosen = [self._specs[number] for number in self._playing]
+        names = {name for spec in chosen for name in spec.options}
+        options: dict[str, Any] = {
+            name: np.array([spec.options.get(name, -1) for spec in chosen]) for name in sorted(names)
+        }
+        options["reset_mask"] = np.array(mask)
+        observations, infos = self._env.reset(seed=[spec.seed for spec in chosen], options=options)
+        live = np.flatnonzero(mask & (self._playing >= 0))
+        if len(live):
+            try:
+                self._policy.reset_rows(live, [_policy_seed(self._specs[number]) for number in self._playing[live]])
+            except Exception as error:
+                raise _policy_error(self._policy, self._specs[self._playing[live[0]]], 0, error) from error
+        return observations, infos
+
+    def _decide(self, live: np.ndarray, observations: Any, infos: dict[str, Any]) -> np.ndarray:
+        """Actions of all rows, zeros of those that are not live."""
+        actions: np.ndarray = np.zeros(self._env.action_space.shape, dtype=self._env.action_space.dtype)
+        try:
+            seen, columns = _rows(observations, live), _columns(infos, live)
+            chosen = self._policy.act_batch(seen, {**columns, **self._shared, "row": live})
+            actions[live] = _checked_actions(chosen, actions[live])
+        except Exception as error:
+            raise self._blamed(live, actions, error) from error
+        if self._witness is not None:
+            before = self._step - self._begun[live]
+            playing = self._playing[live]
+            decisions = Decisions(self._env.unwrapped, live, playing, before, seen, columns, actions[live])
+            actions[live] = self._witness.decide(decisions)
+        return actions
+
+    def _blamed(self, live: np.ndarray, actions: np.ndarray, error: Exception) -> PolicyError:
+        """The error of the policy in the first live row whose action is none, else in the first."""
+        legal = self._env.single_action_space.contains
+        row = next((row for row in live if not legal(actions[row])), live[0])
+        return _policy_error(self._policy, self._specs[self._playing[row]], self._step - int(self._begun[row]), error)
+
+    def _end(self, row: Any, truncated: bool, observations: Any) -> None:
+        """The episode of ``row`` is over, with the last of these observations."""
+        number = int(self._playing[row])
+        steps = self._history[self._begun[row] - self._dropped :]
+        episode = Episode(
+            self._specs[number],
+            np.array([reward[row] for _, reward, _ in steps], dtype=np.float64),
+            np.array([action[row] for action, _, _ in steps]),
+            {k: np.array([step[k][row] for _, _, step in steps]) for k in steps[-1][2]},
+            truncated,
+            self._collect(self._env.unwrapped, int(row)) if self._collect else None,
+        )
+        self._done[number] = episode
+        if self._witness is not None:
+            self._witness.end(number, _rows(observations, row))
+        if self._on_episode is not None:
+            self._on_episode(episode)
 
 
 def _one_decision(

@@ -16,7 +16,7 @@ from netenvs.loading import named
 if TYPE_CHECKING:  # torch takes a second to import, and collecting needs none of it
     import numpy as np
 
-    from agents.sequence.task import TaskNet
+    from agents.sequence.net import TaskNet
     from distill.pools.pool import Pool
     from distill.pools.recorder import ExtraColumn
     from distill.training.phase import Phase, Source

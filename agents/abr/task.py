@@ -19,11 +19,11 @@ TASK = AgentTask(
         "genet-released": Entry("agents.abr.genet_released:GenetReleased", dataset="genet-weights"),
         "genet": Entry("agents.abr.genet:Genet"),
         "udr": Entry("agents.abr.genet:UDR"),
-        "netllm": Entry("agents.netllm.policies:NetLLMABR"),
-        "mamba4net": Entry("agents.mamba4net.policies:Mamba4NetABR"),
+        "netllm": Entry("agents.abr.sequence:NetLLM"),
+        "mamba4net": Entry("agents.abr.sequence:Mamba4Net"),
     },
     observation_options=frozenset({"history"}),
-    net="agents.sequence.abr:ABRNet",
-    graph="agents.sequence.deployed:ABRGraph",
+    net="agents.sequence.nets.abr:ABRNet",
+    graph="agents.export.abr:ABRGraph",
     capacity=48,  # chunks of the videos that are shipped
 )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agents.mamba4net.mixer import Mamba2, MixerState, Padding
-from agents.sequence.backbone import Backbone
+from agents.sequence.backbone import Backbone, Stream
 
 MAMBA, ATTENTION, MLP = "M", "*", "-"
 """Blocks in a pattern, as transformers' ``hybrid_override_pattern`` writes them."""
@@ -284,9 +284,11 @@ class HybridBackbone(Backbone):
         """What makes it again, as JSON."""
         return {"kind": "hybrid", **asdict(self.shape)}
 
-    def shared(self) -> frozenset[str]:
-        """Names in its ``state_dict`` that are not its own: none."""
-        return frozenset()
+    def stream(self) -> Stream:
+        """See ``Backbone``; for weights in float32."""
+        from agents.mamba4net.streaming import HybridStream  # which knows this module
+
+        return HybridStream(self)
 
     @property
     def _blocks(self) -> Iterator[Block]:

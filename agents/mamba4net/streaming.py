@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, cast
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from agents.mamba4net.hybrid import ATTENTION, MAMBA, Block, HybridBackbone, HybridConfig, Slots
 from agents.mamba4net.mixer import MixerState
+from agents.sequence.backbone import Memory
 
 
 class State(NamedTuple):
@@ -68,3 +69,33 @@ def advance(backbone: HybridBackbone, embeddings: Tensor, state: State) -> tuple
         hidden = hidden + out
     new = [torch.stack(parts) if parts else before for parts, before in zip(layers, state, strict=False)]
     return backbone.norm_f(hidden), State(new[0], new[1], new[2], new[3], state.tokens + n)
+
+
+class HybridStream:
+    """The streaming step of ``backbone`` as a ``Stream``: memories are the fields of ``State``."""
+
+    def __init__(self, backbone: HybridBackbone):
+        self.backbone = backbone
+        self._empty = State.empty(backbone.shape, 1, 0)._asdict()
+
+    def memories(self, capacity: int) -> tuple[Memory, ...]:
+        """See ``Stream``: those of the kinds of layers that there are."""
+        pattern, empty = self.backbone.shape.pattern, State.empty(self.backbone.shape, 1, capacity)
+        shapes = {name: (part.shape[0], *part.shape[2:]) for name, part in empty._asdict().items()}
+        mamba = (
+            Memory("conv", shapes["conv"], "inputs of the convolutions of Mamba layers"),
+            Memory("ssm", shapes["ssm"], "states of Mamba layers"),
+        )
+        attention = (
+            Memory("keys", shapes["keys"], "of attention layers", by_token=True),
+            Memory("values", shapes["values"], "of attention layers", by_token=True),
+        )
+        return (*(mamba if MAMBA in pattern else ()), *(attention if ATTENTION in pattern else ()))
+
+    def __call__(
+        self, embeddings: Tensor, before: Mapping[str, Tensor], tokens: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See ``Stream``."""
+        state = State(**{**self._empty, **before})  # what is not given is of no layer
+        hidden, after = advance(self.backbone, embeddings, state if tokens is None else state._replace(tokens=tokens))
+        return hidden, after._asdict()

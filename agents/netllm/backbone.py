@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +45,21 @@ def family_of(config: PretrainedConfig) -> Family:
     if config.model_type not in FAMILIES:
         raise ValueError(f"models of type {config.model_type!r} are no backbones; {', '.join(FAMILIES)} are")
     return FAMILIES[config.model_type]
+
+
+NOT_THE_NETWORK = (
+    *("architectures", "_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "id2label"),
+    *("label2id", "problem_type", "return_dict", "output_hidden_states", "output_attentions", "tie_word_embeddings"),
+    *("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "task_specific_params", "pretraining_tp"),
+    *("is_encoder_decoder", "chunk_size_feed_forward", "_attn_implementation", "auto_map"),
+)
+"""Entries of a ``config.json`` that do not change what the layers compute."""
+
+
+def network_config(config: PretrainedConfig) -> dict[str, Any]:
+    """What determines the layers of a model, as JSON, of its ``config.json``."""
+    entries = {key: value for key, value in config.to_dict().items() if key not in NOT_THE_NETWORK}
+    return json.loads(json.dumps(entries, sort_keys=True, default=str))
 
 
 class KeyValueCache:
@@ -113,8 +130,14 @@ class HFBackbone(Backbone):
         self.max_tokens = _max_tokens(config, self.family)
         self._model_type = config.model_type
         self._window: int | None = getattr(config, "sliding_window", None)
+        new_name = "cache" in inspect.signature(network.forward).parameters  # within transformers 5 it is renamed
+        self._cache_argument = "cache" if new_name else "past_key_values"
         network.set_input_embeddings(nn.Identity())  # of words, which there are none of
         self.network: nn.Module = network
+
+    def structure(self) -> dict[str, Any]:
+        """See ``Backbone``; an adapter is no part of it."""
+        return network_config(self.decoder.config)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -152,8 +175,8 @@ class HFBackbone(Backbone):
             inputs_embeds=embeddings.to(self.dtype),
             attention_mask=self.mask(places, cache.slots),
             position_ids=places if self.max_tokens is None else places.clamp(max=self.max_tokens - 1),
-            past_key_values=cache,
             use_cache=True,
+            **{self._cache_argument: cache},
         )
         cache.positions = cache.positions + added
         return out.last_hidden_state.float()

@@ -25,10 +25,10 @@ from agents.command_line import parse
 from agents.netllm.memory import DTYPES, GB, SHAPES, check, numbers, random_backbone
 from agents.policy import BatchPolicy
 from agents.rollout import EpisodeSpec, play
-from agents.sequence.abr import ABRNet
 from agents.sequence.model import SequenceModel, Sequences
+from agents.sequence.net import Steps
+from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import Steps
 
 ENVIRONMENT = "netenvs/ABR-v0"
 

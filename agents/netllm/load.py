@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +15,10 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from peft import LoraConfig, get_peft_model
 from torch import nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from agents.netllm.backbone import HFBackbone, family_of
+from agents.netllm.backbone import HFBackbone, family_of, network_config
+from netenvs.errors import flat
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Of frozen weights; ``auto``: as they are stored."""
@@ -31,13 +31,6 @@ SMALL_LLAMA: dict[str, Any] = {
     "max_position_embeddings": 4096,
 }
 """The backbone that needs no download: 6.43 million weights, trained from scratch."""
-NOT_THE_NETWORK = (
-    *("architectures", "_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "id2label"),
-    *("label2id", "problem_type", "return_dict", "output_hidden_states", "output_attentions", "tie_word_embeddings"),
-    *("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id", "task_specific_params", "pretraining_tp"),
-    *("is_encoder_decoder", "chunk_size_feed_forward", "_attn_implementation", "auto_map"),
-)
-"""Entries of a ``config.json`` that do not change what the layers compute."""
 
 
 class ScratchBackbone(HFBackbone):
@@ -61,10 +54,6 @@ class ScratchBackbone(HFBackbone):
     def config(self) -> dict[str, Any]:
         """What makes it again, as JSON."""
         return {"kind": "scratch", "shape": self.shape}
-
-    def shared(self) -> frozenset[str]:
-        """Names in its ``state_dict`` that are not its own: none."""
-        return frozenset()
 
 
 def small_llama() -> ScratchBackbone:
@@ -108,6 +97,11 @@ class AdaptedBackbone(HFBackbone):
     def shared(self) -> frozenset[str]:
         """Names in its ``state_dict`` that are not its own: the frozen weights."""
         return frozenset(name for name in self.state_dict() if "lora_" not in name)
+
+    def settle(self) -> None:
+        """Merge the adapter into frozen weights in float32; in half precision it would change decisions."""
+        if self.dtype == torch.float32:
+            self.merge()
 
     def merge(self) -> None:
         """Add the adapter to the frozen weights for good: a decision takes less time, and states are the same.
@@ -187,12 +181,6 @@ def restore_backbone(config: Mapping[str, Any], name: str | None = None, device:
     if found["fingerprint"] != config["fingerprint"]:
         raise ValueError(f"backbone {place!r}: not the model that was adapted ({config['name']}): it has other weights")
     return backbone
-
-
-def network_config(config: PretrainedConfig) -> dict[str, Any]:
-    """What determines the layers of a model, as JSON, of its ``config.json``."""
-    entries = {key: value for key, value in config.to_dict().items() if key not in NOT_THE_NETWORK}
-    return json.loads(json.dumps(entries, sort_keys=True, default=str))
 
 
 @torch.no_grad()
@@ -305,4 +293,4 @@ def quiet() -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The message of an error without its line breaks, cut off where it is long."""
-    return " ".join(str(error).split())[:200].rstrip(" .:") or type(error).__name__
+    return flat(error, 200).rstrip(" .:") or type(error).__name__

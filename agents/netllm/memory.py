@@ -25,7 +25,7 @@ from transformers import AutoConfig, AutoModel
 from agents.command_line import parse
 from agents.netllm.backbone import family_of
 from agents.netllm.load import SMALL_LLAMA, AdaptedBackbone
-from agents.sequence.abr import ABRNet
+from agents.sequence.nets.abr import ABRNet
 
 SHAPES: dict[str, dict[str, Any]] = {
     # huggingface.co/meta-llama/Llama-2-7b-hf, config.json

@@ -7,7 +7,6 @@ its shape, and looked up when the folder is loaded.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,25 +15,13 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from agents.pretrained import CONFIG, WEIGHTS, read_config
+from agents.pretrained import CONFIG, WEIGHTS, check_finite, read_config, write
+from agents.registry import part_of, tasks_with
+from agents.sequence.backbone import BACKBONES
 from agents.sequence.model import SequenceModel
-from agents.sequence.task import TaskNet
-from netenvs.files import write_atomically
+from agents.sequence.net import TaskNet
+from netenvs.loading import named
 
-BACKBONES = {
-    "scratch": "agents.netllm.load:restore_backbone",
-    "pretrained": "agents.netllm.load:restore_backbone",
-    "hybrid": "agents.mamba4net.hybrid:restore_backbone",
-}
-"""By ``kind`` of a backbone's ``config()``: the function that makes it of that, a name or folder that replaces the
-one in it (or None), and a device. A backbone to be saved has ``config()``, JSON, and ``shared()``, the names in its
-``state_dict`` that are not saved."""
-TASKS = {
-    "abr": "agents.sequence.abr:ABRNet",
-    "cjs": "agents.sequence.cjs:CJSNet",
-    "vp": "agents.sequence.vp:VPNet",
-}
-"""Encoders and heads by task."""
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -44,7 +31,7 @@ def save_policy(
     """Write ``config.json`` and ``model.safetensors``, each of them completely or not at all.
 
     Arguments:
-        model: its backbone is of a kind in ``BACKBONES``.
+        model: its backbone is of a kind in ``agents.sequence.backbone.BACKBONES``.
         folder: made if need be.
         policy: registered name.
         settings: what else a policy that plays the model wants to know, as JSON; ``load_policy_model`` returns it.
@@ -54,20 +41,16 @@ def save_policy(
     """
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, not {dtype!r}")
-    backbone: Any = model.backbone
-    config = {"policy": policy, **model.config(), "backbone": backbone.config(), "settings": dict(settings or {})}
+    config = {"policy": policy, **model.config(), "backbone": model.backbone.config(), "settings": dict(settings or {})}
     text = json.dumps(config, indent=2) + "\n"
-    own = _own(model)
     stored = {}
-    for name, value in own.items():
+    for name, value in _own(model).items():
         stored[name] = value.detach().to("cpu", DTYPES[dtype] if value.is_floating_point() else None, copy=True)
         if not stored[name].isfinite().all():
             wider = "train it anew" if not value.isfinite().all() else "store it in bfloat16 or float32"
             raise ValueError(f"{name} is not finite in {dtype}: {wider}")
     stored = {name: value.contiguous() for name, value in stored.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / WEIGHTS, lambda path: save_file(stored, path, metadata={"format": "pt"}))
-    write_atomically(folder / CONFIG, text)
+    write(folder, text, lambda path: save_file(stored, path, metadata={"format": "pt"}))
 
 
 def load_policy_model(
@@ -86,9 +69,9 @@ def load_policy_model(
     config = read_config(folder, policy)
     try:
         kind, task = config["backbone"]["kind"], config["task"]
-        if kind not in BACKBONES or task not in TASKS:
+        if kind not in BACKBONES or task not in tasks_with("net"):
             raise ValueError(f"its {CONFIG} is of another version: kind {kind!r}, task {task!r}")
-        base = _named(BACKBONES[kind])(config["backbone"], backbone, device)
+        base = named(BACKBONES[kind])(config["backbone"], backbone, device)
         net = net_of(task, base.d_model, config["net"])
         model = SequenceModel(net, base, config["timesteps"], config["context"]).to(device)
         settings = dict(config["settings"])
@@ -102,15 +85,14 @@ def load_policy_model(
 
 
 def net_of(task: str, d_model: int, config: Mapping[str, Any]) -> TaskNet:
-    """Encoders and heads of a task that have this ``config()``."""
-    net: TaskNet = _named(TASKS[task])(d_model, **config)
+    """Encoders and heads of a task that have this ``config()``; ``PolicyError``, one line, for a task without any."""
+    net: TaskNet = part_of(task, "net")(d_model, **config)
     return net
 
 
 def _own(model: SequenceModel) -> dict[str, torch.Tensor]:
     """What is saved of a model, by name."""
-    backbone: Any = model.backbone
-    shared = {f"backbone.{name}" for name in backbone.shared()}
+    shared = {f"backbone.{name}" for name in model.backbone.shared()}
     return {name: value for name, value in model.state_dict().items() if name not in shared}
 
 
@@ -127,12 +109,5 @@ def _fill(model: SequenceModel, path: Path) -> None:
         if stored[name].shape != value.shape:
             shapes = f"{tuple(stored[name].shape)}, not {tuple(value.shape)}"
             raise ValueError(f"{path}: not the weights of this {CONFIG}: {name} is {shapes}")
-        if not stored[name].isfinite().all():
-            raise ValueError(f"{path}: not all weights are finite, train or install them anew")
+    check_finite(stored, path)
     model.load_state_dict(stored, strict=False)
-
-
-def _named(target: str) -> Any:
-    """What ``module:name`` stands for."""
-    module, _, name = target.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from agents.ragged import concatenate, offsets_of, take
 from agents.sequence.backbone import Backbone, Cache
-from agents.sequence.task import Steps, TaskNet, Tokens
+from agents.sequence.net import Steps, TaskNet, Tokens
 
 
 @dataclass(frozen=True)

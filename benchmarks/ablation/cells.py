@@ -30,8 +30,8 @@ from agents.policy import BatchPolicy, grow_rows, load_policy
 from agents.pretrained import CHECKPOINTS, WEIGHTS
 from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel
+from agents.sequence.net import MASKED
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from agents.training.fit import descend, scheduled
 from distill.recipes.abr import training as bitrates
 from distill.reuse.weight_reuse import reuse

@@ -18,13 +18,13 @@ import gymnasium as gym
 import numpy as np
 import torch
 
-from agents.mamba4net.hybrid import ATTENTION, HybridBackbone
+from agents.export.deployed import Deployed, sees_whole_episodes
+from agents.export.graph import Port
+from agents.export.onnx_policy import METADATA, OnnxPolicy
 from agents.policy import Policy, load_policy
 from agents.registry import agent_task, part_of, tasks_with
-from agents.sequence.deployed import Deployed, Port
-from agents.sequence.onnx_policy import METADATA, OnnxPolicy
+from agents.sequence.net import MASKED
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from distill.commands.task_option import one_of
 from distill.commands.wrong_arguments import WrongArguments, checking
 from netenvs import tasks
@@ -106,8 +106,7 @@ class Export:
 
     def _capacity(self, policy: SequencePolicy) -> int:
         model = policy.model
-        grows = isinstance(model.backbone, HybridBackbone) and ATTENTION in model.backbone.shape.pattern
-        if model.context or not grows:
+        if not sees_whole_episodes(model):
             if self.capacity is not None:
                 seen = f"it begins anew after {model.context} decisions" if model.context else "it has no attention"
                 raise ValueError(f"--capacity {self.capacity}: this policy needs none, {seen}")
@@ -123,14 +122,13 @@ class Export:
 def describe(policy: SequencePolicy, deployed: Deployed, name: str) -> dict[str, Any]:
     """What the file says of itself, as JSON."""
     model = policy.model
-    backbone: Any = model.backbone
     return {
         **model.config(),
         "policy": name,
-        "backbone": backbone.config(),
+        "backbone": model.backbone.config(),
         "d_model": model.task.d_model,
         "parameters": sum(value.numel() for value in model.parameters()),
-        "capacity": deployed.capacity if any(port.name == "keys" for port in deployed.state) else 0,
+        "capacity": deployed.capacity if deployed.grows else 0,
         "target": policy.target,
         "scale": list(policy.scale),
         "inputs": [port._asdict() for port in deployed.inputs],

@@ -10,7 +10,7 @@ from scipy.linalg import qr
 from torch import Tensor, nn
 
 from agents.sequence.model import SequenceModel
-from agents.sequence.task import TaskNet
+from agents.sequence.net import TaskNet
 from distill.reuse.linear_algebra import refit_linear
 from distill.reuse.streams import batches, read
 from distill.training.labelled_sequences import Labelled

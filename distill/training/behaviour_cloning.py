@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from agents.sequence.net import TaskNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import TaskNet
 from agents.vp.angles import wrap
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from agents.ragged import Column, Ragged
 from agents.sequence.model import SequenceModel
+from agents.sequence.net import MASKED
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from agents.training import Run
 from agents.training.average import MovingAverage
 from agents.training.fit import scheduled

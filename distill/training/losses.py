@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from agents.sequence.task import MASKED
+from agents.sequence.net import MASKED
 from agents.vp.angles import wrap
 
 

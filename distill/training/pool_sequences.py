@@ -11,7 +11,7 @@ import numpy as np
 from agents.observations import from_columns
 from agents.ragged import concatenate, offsets_of
 from agents.sequence.model import Sequences
-from agents.sequence.task import TaskNet
+from agents.sequence.net import TaskNet
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
 from distill.recipe import recipe

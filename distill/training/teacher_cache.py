@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -115,13 +114,7 @@ def _shards(pool: Pool) -> list[str]:
 
 def digest_of_model(model: SequenceModel) -> str:
     """sha256, in hexadecimal, of shape and weights."""
-    backbone: Any = model.backbone
-    if hasattr(backbone, "decoder"):  # of transformers: has no config() any more once its adapter is merged
-        from agents.netllm.load import network_config
-
-        shape = network_config(backbone.decoder.config)
-    else:
-        shape = backbone.config()
+    shape = model.backbone.structure()
     digest = hashlib.sha256(json.dumps([model.config(), shape], sort_keys=True).encode())
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from agents.ragged import Column, Ragged, offsets_of
 from agents.sequence.model import SequenceModel
+from agents.sequence.net import MASKED
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from distill.training import losses
 from distill.training.labelled_sequences import Labelled
 from distill.training.phase import Phase, Source

@@ -8,7 +8,7 @@ from agents.observations import Layout, from_columns, to_columns
 from agents.policy import Policy, PolicyError, load_policy
 from agents.registry import AgentTask, Entry, agent_task, observation_options, part_of, registered, tasks_with
 from agents.rollout import environment_options
-from agents.sequence.task import TaskNet
+from agents.sequence.net import TaskNet
 from netenvs import tasks
 
 

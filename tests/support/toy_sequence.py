@@ -5,11 +5,13 @@ import torch
 from torch import nn
 
 from agents.ragged import Ragged, offsets_of
+from agents.registry import AgentTask
 from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel, Sequences
-from agents.sequence.task import TaskNet, Tokens
+from agents.sequence.net import TaskNet, Tokens
 from distill.training.labelled_sequences import Labelled
 from distill.training.phase import Phase
+from netenvs import tasks
 
 
 class GRUCache:
@@ -81,6 +83,24 @@ class ToyNet(TaskNet):
 
     def collected(self, observations, infos, before):
         return np.where(np.isnan(before), 0.0, before + infos["reward"])
+
+
+TASK = AgentTask(policies={}, net="toy_sequence:ToyNet")
+
+
+def add_toy_task(monkeypatch):
+    """Make the toy a task, as a package that adds it would."""
+    toy = tasks.Task(
+        name=ToyNet.task,
+        title="a toy",
+        env_id="toy/Toy-v0",
+        entry_point="toy_sequence:Toy",
+        dataset_option="data",
+        dataset_kind="data",
+        datasets=list,
+        parts={"agents": "toy_sequence:TASK"},
+    )
+    monkeypatch.setattr(tasks, "_foreign", lambda: {ToyNet.task: toy})
 
 
 def toy_model(returns=False, timesteps=0, context=0, seed=0, backbone=None):

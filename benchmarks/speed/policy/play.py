@@ -22,8 +22,8 @@ from agents.pretrained import one_thread
 from agents.ragged import concatenate, take
 from agents.rollout import environment_options
 from agents.sequence.model import SequenceModel, Sequences
+from agents.sequence.net import Steps
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import Steps
 from netenvs import datasets, tasks
 
 Clock = Callable[[], float]

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from agents.abr.scores import score
 from agents.abr.value_table import ValueTable
 from agents.pretrained import one_thread
-from agents.sequence.abr import ABRNet
 from agents.sequence.model import Sequences
+from agents.sequence.net import MASKED, Steps, TaskNet
+from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED, Steps, TaskNet
 from agents.statistics import mean
 from agents.training.fit import descend, scheduled
 from agents.training.objectives import clipped_surrogate

@@ -15,10 +15,10 @@ from agents.cjs.capped_srpt import CappedSRPT
 from agents.cjs.decima_rollout import Setting
 from agents.cjs.rollout_expert import RolloutExpert, variants
 from agents.ragged import concatenate, take
-from agents.sequence.cjs import CJSNet
 from agents.sequence.model import Sequences
+from agents.sequence.net import MASKED, Steps, TaskNet
+from agents.sequence.nets.cjs import CJSNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED, Steps, TaskNet
 from agents.training.fit import descend, scheduled
 from distill.pools.pool import Pool
 from distill.recipe import StudentRecipe, TrainingRecipe

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from agents.sequence.model import Sequences
+from agents.sequence.net import TaskNet
+from agents.sequence.nets.vp import HISTORY, HORIZON, VPNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import TaskNet
-from agents.sequence.vp import HISTORY, HORIZON, VPNet
 from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
 from agents.vp.irls import least_absolute
 from agents.vp.learned import fit_scale

@@ -5,11 +5,12 @@ import json
 
 import pytest
 import torch
-from toy_sequence import ToyNet
+from toy_sequence import ToyNet, add_toy_task
 
 from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig, restore_backbone
 from agents.netllm.load import small_llama
 from agents.sequence import checkpoint
+from agents.sequence.backbone import BACKBONES
 from agents.sequence.model import SequenceModel
 from agents.sequence.testing import check_backbone
 
@@ -107,11 +108,11 @@ def test_its_config_makes_it_again(make_hybrid):
     again = restore_backbone(stored)
     assert again.shape == backbone.shape
     again.load_state_dict(backbone.state_dict())
-    assert checkpoint.BACKBONES[stored["kind"]] == "agents.mamba4net.hybrid:restore_backbone"
+    assert BACKBONES[stored["kind"]] == "agents.mamba4net.hybrid:restore_backbone"
 
 
 def test_a_policy_on_it_is_saved_and_loaded(make_hybrid, tmp_path, monkeypatch):
-    monkeypatch.setitem(checkpoint.TASKS, "toy", "toy_sequence:ToyNet")
+    add_toy_task(monkeypatch)
     backbone = make_hybrid()
     model = SequenceModel(ToyNet(backbone.d_model), backbone)
     checkpoint.save_policy(model, tmp_path, "mamba4net")

@@ -14,7 +14,7 @@ from agents.pretrained import CHECKPOINTS
 from agents.ragged import concatenate, take
 from agents.rollout import EpisodeSpec, play
 from agents.sequence.model import Sequences
-from agents.sequence.task import MASKED
+from agents.sequence.net import MASKED
 from agents.sequence.testing import check_backbone
 from agents.testing import check_policy
 from agents.vp.scores import predict_windows

@@ -7,10 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from toy_sequence import ToyNet, toy_sequences
+from toy_sequence import ToyNet, add_toy_task, toy_sequences
 
 from agents.netllm.load import ScratchBackbone, load_backbone
-from agents.sequence import checkpoint
 from agents.sequence.checkpoint import load_policy_model, save_policy
 from agents.sequence.model import SequenceModel
 
@@ -19,7 +18,7 @@ SHAPE = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "nu
 
 @pytest.fixture(autouse=True)
 def toy_task(monkeypatch):
-    monkeypatch.setitem(checkpoint.TASKS, ToyNet.task, "toy_sequence:ToyNet")
+    add_toy_task(monkeypatch)
 
 
 def model_on(backbone) -> SequenceModel:

@@ -5,7 +5,7 @@ import torch
 
 from agents.netllm import gpu_check, memory
 from agents.netllm.memory import SHAPES, kept_for_backward, needs, numbers, random_backbone, size
-from agents.sequence.abr import ABRNet
+from agents.sequence.nets.abr import ABRNet
 
 
 def test_llama_2_7b_fits_into_40_gb(capsys):

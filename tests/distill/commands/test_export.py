@@ -9,15 +9,16 @@ import pytest
 import torch
 
 import distill.commands.export
+from agents.export.cjs import BEFORE_NAMES, CLUSTER_NAMES, JOB_NAMES, STAGE_NAMES
+from agents.export.graph import NEW
 from agents.mamba4net.hybrid import HybridBackbone, HybridConfig
 from agents.policy import load_policy
 from agents.rollout import EpisodeSpec, play
-from agents.sequence.abr import LEVEL_FEATURES, SESSION_FEATURES, ABRNet
 from agents.sequence.checkpoint import save_policy
-from agents.sequence.cjs import CJSNet
-from agents.sequence.deployed import BEFORE_NAMES, CLUSTER_NAMES, JOB_NAMES, NEW, STAGE_NAMES
 from agents.sequence.model import SequenceModel
-from agents.sequence.vp import VPNet
+from agents.sequence.nets.abr import LEVEL_FEATURES, SESSION_FEATURES, ABRNet
+from agents.sequence.nets.cjs import CJSNet
+from agents.sequence.nets.vp import VPNet
 from distill.__main__ import main
 from netenvs import tasks
 

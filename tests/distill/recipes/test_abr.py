@@ -7,10 +7,10 @@ from toy_sequence import GRUBackbone
 
 from agents.abr.scores import score
 from agents.abr.value_table import ValueTable
-from agents.sequence.abr import ABRNet
 from agents.sequence.model import SequenceModel
+from agents.sequence.net import MASKED
+from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from distill.__main__ import main
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError

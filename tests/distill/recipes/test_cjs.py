@@ -8,8 +8,8 @@ import torch
 from toy_sequence import GRUBackbone
 
 from agents.cjs.capped_srpt import CappedSRPT
-from agents.sequence.cjs import CJSNet, choices_of
 from agents.sequence.model import SequenceModel
+from agents.sequence.nets.cjs import CJSNet, choices_of
 from agents.sequence.policy import SequencePolicy
 from distill.recipes.cjs import training
 from distill.recipes.cjs.training import (

@@ -8,8 +8,8 @@ import torch
 from toy_sequence import GRUBackbone
 
 from agents.sequence.model import SequenceModel
+from agents.sequence.nets.vp import HISTORY, HORIZON, VPNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.vp import HISTORY, HORIZON, VPNet
 from agents.training import CURVE, Run
 from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
 from agents.vp.irls import least_absolute

@@ -13,10 +13,10 @@ from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 from agents.mamba4net.hybrid import HybridBackbone, HybridConfig
 from agents.netllm.load import ScratchBackbone
 from agents.netllm.memory import random_backbone
-from agents.sequence.abr import ABRNet
-from agents.sequence.cjs import CJSNet
 from agents.sequence.model import SequenceModel
-from agents.sequence.vp import VPNet
+from agents.sequence.nets.abr import ABRNet
+from agents.sequence.nets.cjs import CJSNet
+from agents.sequence.nets.vp import VPNet
 from distill.reuse.basis import energy, first_directions, last_uniform, top_directions, weight_moment
 from distill.reuse.decoder import Layer, decoder_of, layer_of, mean_rotation, weight_and_bias
 from distill.reuse.linear_algebra import balanced, regression

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from toy_sequence import PHASES, ToySource, toy_model
 
 from agents.ragged import Ragged
-from agents.sequence.task import MASKED
+from agents.sequence.net import MASKED
 from agents.training import Run
 from distill.training.labelled_sequences import Labelled
 from distill.training.learner import Average, Learner, Optimisation, learning_rate, phase_of
@@ -191,7 +191,7 @@ torch.set_num_threads(1)
 import toy_sequence
 from toy_sequence import PHASES, ToySource, toy_model
 from agents.ragged import Ragged
-from agents.sequence.task import MASKED
+from agents.sequence.net import MASKED
 from agents.training import Run
 from distill.training.learner import Learner, Optimisation
 from safetensors.torch import save_file

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Laplace, Normal, kl_divergence
 
-from agents.sequence.task import MASKED
+from agents.sequence.net import MASKED
 from agents.training.objectives import clipped_surrogate
 from distill.training import losses
 

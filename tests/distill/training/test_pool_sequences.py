@@ -6,9 +6,9 @@ import torch
 
 from agents.policy import load_policy
 from agents.rollout import EpisodeSpec
-from agents.sequence.abr import ABRNet
 from agents.sequence.backbone import Backbone
 from agents.sequence.model import SequenceModel
+from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
 from distill.pools.collect import collect
 from distill.pools.pool import Pool

@@ -14,10 +14,10 @@ from agents.netllm.load import ScratchBackbone
 from agents.policy import load_policy
 from agents.ragged import Ragged
 from agents.rollout import EpisodeSpec
-from agents.sequence.abr import ABRNet
-from agents.sequence.cjs import CJSNet
 from agents.sequence.model import SequenceModel
-from agents.sequence.vp import VPNet
+from agents.sequence.nets.abr import ABRNet
+from agents.sequence.nets.cjs import CJSNet
+from agents.sequence.nets.vp import VPNet
 from distill.__main__ import main
 from distill.pools.collect import collect
 from distill.pools.pool import Pool

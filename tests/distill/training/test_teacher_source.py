@@ -6,8 +6,8 @@ import torch
 from toy_sequence import PHASES, GRUBackbone, ToyNet, ToySource, toy_model, toy_sequences
 
 from agents.sequence.model import SequenceModel
+from agents.sequence.net import MASKED
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from agents.training import Run
 from distill.training.labelled_sequences import Labelled
 from distill.training.learner import Learner, Optimisation

@@ -13,12 +13,12 @@ from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig
 from agents.netllm.load import ScratchBackbone
 from agents.netllm.memory import SHAPES
 from agents.policy import load_policy
-from agents.sequence.abr import ABRNet
 from agents.sequence.checkpoint import save_policy
-from agents.sequence.cjs import CJSNet
 from agents.sequence.model import SequenceModel
+from agents.sequence.nets.abr import ABRNet
+from agents.sequence.nets.cjs import CJSNet
+from agents.sequence.nets.vp import VPNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.vp import VPNet
 from benchmarks.speed import command as speed
 from benchmarks.speed.policy import backbones, play
 from benchmarks.speed.policy import command as speed_policy

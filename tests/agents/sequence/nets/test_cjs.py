@@ -11,10 +11,10 @@ from toy_sequence import GRUBackbone
 
 from agents.cjs.by_size import remaining_work_ms
 from agents.ragged import Ragged, concatenate, offsets_of, take
-from agents.sequence.cjs import CJSNet, choices_of
 from agents.sequence.model import SequenceModel, Sequences
+from agents.sequence.net import MASKED, TOKENISATIONS
+from agents.sequence.nets.cjs import CJSNet, choices_of
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED, TOKENISATIONS
 from netenvs.cjs.rules import FAIR
 
 ROWS = 4

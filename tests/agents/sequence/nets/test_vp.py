@@ -10,8 +10,8 @@ from toy_sequence import GRUBackbone
 
 from agents.rollout import EpisodeSpec, play
 from agents.sequence.model import SequenceModel, Sequences
+from agents.sequence.nets.vp import HISTORY, HORIZON, MAP_INSTANTS, VPNet
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.vp import HISTORY, HORIZON, MAP_INSTANTS, VPNet
 from agents.vp.angles import MIRROR, UPSIDE_DOWN
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import Recordings, Split, windows

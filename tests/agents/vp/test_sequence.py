@@ -9,7 +9,7 @@ from agents.policy import load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.sequence.checkpoint import save_policy
 from agents.sequence.model import SequenceModel
-from agents.sequence.vp import VPNet
+from agents.sequence.nets.vp import VPNet
 
 TINY = {
     "hidden_size": 16,

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.sequence.task import MASKED, Steps, TaskNet, Tokens
+from agents.sequence.net import MASKED, Steps, TaskNet, Tokens
 from agents.vp.angles import compress, wrap
+from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.track_model import centred
 from agents.vp.viewers_model import (
     HISTOGRAM_BINS,
@@ -155,6 +156,16 @@ class VPNet(TaskNet):
         for layer in starts_at_zero:
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+
+    @property
+    def assumption(self) -> str | None:  # type: ignore[override]
+        """See ``TaskNet``."""
+        return PREVIOUS_VIEWERS if self.look_at_viewers or self.saliency else None
+
+    @property
+    def observation_options(self) -> dict[str, Any]:
+        """See ``TaskNet``."""
+        return {"saliency": True} if self.saliency else {}
 
     def config(self) -> dict[str, Any]:
         return {**super().config(), **self.sizes, "features": self.features, "saliency": self.saliency}

@@ -38,11 +38,13 @@ class TaskNet(nn.Module):
     """
 
     task: str
-    """``abr``, ``cjs`` or ``vp``."""
+    """Name of its task."""
     components: int = 1
     """Of an action."""
     continuous: bool = False
     """Whether it has ``path`` instead of ``logits``."""
+    assumption: str | None = None
+    """See ``Policy``: of policies that play it."""
 
     def __init__(self, d_model: int, tokenisation: str = "fused", returns: bool = False):
         super().__init__()
@@ -97,6 +99,11 @@ class TaskNet(nn.Module):
         ``before`` is NaN at an episode's first step. Needed with ``returns`` only.
         """
         raise NotImplementedError
+
+    @property
+    def observation_options(self) -> dict[str, Any]:
+        """See ``Policy``: of policies that play it."""
+        return {}
 
     @property
     def device(self) -> torch.device:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from agents.cjs.layout import to_columns
 from agents.ragged import Column, Ragged
-from agents.sequence.task import MASKED, Steps, TaskNet, Tokens
+from agents.sequence.net import MASKED, Steps, TaskNet, Tokens
 
 STAGE_FEATURES, JOB_FEATURES, CLUSTER_FEATURES, COUNT_FEATURES, PREVIOUS_FEATURES = 13, 15, 12, 14, 5
 TASKS, WORK_S, RECENT_S, AGE_S = 200, 100, 10, 100

@@ -6,10 +6,10 @@ import pytest
 import torch
 from toy_sequence import GRUBackbone
 
-from agents.sequence.abr import AHEAD, HISTORY, ABRNet, inputs_of
 from agents.sequence.model import SequenceModel, Sequences
+from agents.sequence.net import MASKED
+from agents.sequence.nets.abr import AHEAD, HISTORY, ABRNet, inputs_of
 from agents.sequence.policy import SequencePolicy
-from agents.sequence.task import MASKED
 from netenvs.abr.qoe import make_qoe
 from netenvs.abr.workload import Video
 

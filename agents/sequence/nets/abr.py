@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.sequence.task import MASKED, Steps, TaskNet, Tokens
+from agents.sequence.net import MASKED, Steps, TaskNet, Tokens
 from netenvs.abr.qoe import QoE
 from netenvs.abr.workload import Video
 

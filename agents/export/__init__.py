@@ -1,0 +1,1 @@
+"""Sequence models as functions of arrays, for where there is no Python, or no PyTorch."""

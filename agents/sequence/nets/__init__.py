@@ -1,0 +1,1 @@
+"""Encoders and heads of the tasks, a file each."""
