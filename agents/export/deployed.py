@@ -67,8 +67,9 @@ class Deployed(nn.Module):
             number = cast(Tensor, decisions).clamp(max=model.timestep.num_embeddings - 1)
             tokens = tokens + model.timestep(number)[:, None]
         tokens = model.norm(tokens)
+        new: dict[str, Tensor] = {}
         if model.context == 1:
-            hidden, new = self._alone(tokens, there), {}
+            hidden = self._alone(tokens, there)
         else:
             states, new = self._stream(tokens, *self._before(given))
             hidden = states[:, -1]

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 from transformers import NemotronHConfig, NemotronHModel
 
-from agents.mamba4net.hybrid import ATTENTION, MAMBA, MLP, HybridBackbone, HybridConfig
-from agents.netllm.load import one_line, quiet
+from agents.hub import one_line, quiet
+from agents.mamba4net.hybrid import HybridBackbone
+from agents.mamba4net.layers import ATTENTION, MAMBA, MLP, HybridConfig
 
 KINDS = {MAMBA: "linear_attention", ATTENTION: "full_attention", MLP: "mlp"}
 """Blocks as transformers names them."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, cast
+from typing import NamedTuple, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from agents.mamba4net.hybrid import ATTENTION, MAMBA, Block, HybridBackbone, HybridConfig, Slots
+from agents.mamba4net.layers import ATTENTION, MAMBA, Block, HybridConfig, Slots
 from agents.mamba4net.mixer import MixerState
 from agents.sequence.backbone import Memory
+
+
+class Hybrid(Protocol):
+    """What is asked of a ``HybridBackbone``."""
+
+    shape: HybridConfig
+    layers: nn.ModuleList
+    norm_f: nn.RMSNorm
 
 
 class State(NamedTuple):
@@ -42,7 +50,7 @@ class State(NamedTuple):
         )
 
 
-def advance(backbone: HybridBackbone, embeddings: Tensor, state: State) -> tuple[Tensor, State]:
+def advance(backbone: Hybrid, embeddings: Tensor, state: State) -> tuple[Tensor, State]:
     """Hidden states of n new tokens a row, (rows, n, d_model), and the state behind them; ``state`` stays as it is.
 
     What ``HybridBackbone.step`` computes, from weights in float32. A row with more than ``capacity`` tokens is an error
@@ -74,7 +82,7 @@ def advance(backbone: HybridBackbone, embeddings: Tensor, state: State) -> tuple
 class HybridStream:
     """The streaming step of ``backbone`` as a ``Stream``: memories are the fields of ``State``."""
 
-    def __init__(self, backbone: HybridBackbone):
+    def __init__(self, backbone: Hybrid):
         self.backbone = backbone
         self._empty = State.empty(backbone.shape, 1, 0)._asdict()
 

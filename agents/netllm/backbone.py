@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 
+from agents.hub import cache_argument
 from agents.sequence.backbone import Backbone
 
 
@@ -130,8 +130,7 @@ class HFBackbone(Backbone):
         self.max_tokens = _max_tokens(config, self.family)
         self._model_type = config.model_type
         self._window: int | None = getattr(config, "sliding_window", None)
-        new_name = "cache" in inspect.signature(network.forward).parameters  # within transformers 5 it is renamed
-        self._cache_argument = "cache" if new_name else "past_key_values"
+        self._cache_argument = cache_argument(network)
         network.set_input_embeddings(nn.Identity())  # of words, which there are none of
         self.network: nn.Module = network
 

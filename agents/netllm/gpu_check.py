@@ -29,8 +29,7 @@ from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.net import Steps
 from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
-
-ENVIRONMENT = "netenvs/ABR-v0"
+from netenvs.abr.task import TASK as ABR
 
 
 class Recorder(BatchPolicy):
@@ -51,7 +50,7 @@ class Recorder(BatchPolicy):
 def episodes_of(net: ABRNet, count: int) -> tuple[Sequences, np.ndarray]:
     """Whole synthetic episodes and their actions, int64 (S, 1), played at random; all are of one length."""
     recorder = Recorder(net)
-    play(recorder, ENVIRONMENT, [EpisodeSpec(seed) for seed in range(count)], num_envs=count)
+    play(recorder, ABR.env_id, [EpisodeSpec(seed) for seed in range(count)], num_envs=count)
     length = len(recorder.steps)
     by_episode = np.arange(length * count).reshape(length, count).T.reshape(-1)
     columns: Steps = {
@@ -118,7 +117,7 @@ def measure(model: SequenceModel, episodes: int, steps: int, device: str, merge:
 
 def _play(policy: SequencePolicy) -> float:
     """Milliseconds of a decision, the median over one episode."""
-    env = gym.make(ENVIRONMENT)
+    env = gym.make(ABR.env_id)
     observation, info = env.reset(seed=0)
     policy.reset(0)
     times = []

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +16,8 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
+from agents.hub import one_line, quiet
 from agents.netllm.backbone import HFBackbone, family_of, network_config
-from netenvs.errors import flat
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Of frozen weights; ``auto``: as they are stored."""
@@ -274,23 +273,3 @@ def _with_adapter(network: PreTrainedModel, lora: Mapping[str, Any]) -> nn.Modul
 
 def _is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear | transformers.pytorch_utils.Conv1D)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars and reports of unused heads."""
-    logging = transformers.logging
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def one_line(error: BaseException) -> str:
-    """The message of an error without its line breaks, cut off where it is long."""
-    return flat(error, 200).rstrip(" .:") or type(error).__name__

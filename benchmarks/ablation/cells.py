@@ -24,8 +24,10 @@ import torch
 from torch import Tensor, nn
 
 from agents.abr.scores import score
-from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig
-from agents.netllm.load import ScratchBackbone, load_backbone, quiet
+from agents.hub import quiet
+from agents.mamba4net.hybrid import PRESETS, HybridBackbone
+from agents.mamba4net.layers import HybridConfig
+from agents.netllm.load import ScratchBackbone, load_backbone
 from agents.policy import BatchPolicy, grow_rows, load_policy
 from agents.pretrained import CHECKPOINTS, WEIGHTS
 from agents.sequence.backbone import Backbone

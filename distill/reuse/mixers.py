@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from agents.mamba4net.hybrid import Attention, Relu2MLP
+from agents.mamba4net.layers import Attention, Relu2MLP
 from agents.mamba4net.mixer import Mamba2
 from distill.reuse.decoder import Layer
 from distill.reuse.linear_algebra import balanced, product_norm, root

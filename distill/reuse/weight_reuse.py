@@ -32,7 +32,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.mamba4net.hybrid import ATTENTION, MAMBA, MLP, Block, HybridBackbone
+from agents.mamba4net.hybrid import HybridBackbone
+from agents.mamba4net.layers import ATTENTION, MAMBA, MLP, Block
 from agents.netllm.backbone import HFBackbone
 from agents.sequence.model import SequenceModel
 from distill.reuse import basis as bases

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridCache, Slots
+from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridCache
 from agents.mamba4net.kernels import installed
+from agents.mamba4net.layers import Slots
 from agents.mamba4net.mixer import Mamba2
 from agents.netllm.memory import SHAPES, random_backbone
 from agents.sequence.backbone import Backbone

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from agents.mamba4net.hybrid import HybridBackbone, HybridConfig
+from agents.mamba4net.hybrid import HybridBackbone
+from agents.mamba4net.layers import HybridConfig
 from agents.pretrained import one_thread
 
 TINY: dict[str, Any] = {

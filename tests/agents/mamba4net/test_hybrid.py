@@ -7,7 +7,8 @@ import pytest
 import torch
 from toy_sequence import ToyNet, add_toy_task
 
-from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig, restore_backbone
+from agents.mamba4net.hybrid import PRESETS, HybridBackbone, restore_backbone
+from agents.mamba4net.layers import HybridConfig
 from agents.netllm.load import small_llama
 from agents.sequence import checkpoint
 from agents.sequence.backbone import BACKBONES

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, NemotronHForCausalLM, NemotronHModel
 
+from agents.hub import cache_argument
 from agents.mamba4net.hybrid import PRESETS, HybridBackbone
 from agents.mamba4net.nemotron_h import from_nemotron_h, nemotron_h_config, save_nemotron_h, to_nemotron_h
 
@@ -68,11 +69,11 @@ def test_steps_are_those_of_transformers_with_its_cache(make_hybrid):
     backbone = make_hybrid()
     theirs = to_nemotron_h(backbone)
     embeddings = torch.randn(2, 12, backbone.d_model)
-    cache, past = backbone.init_cache(2), None
+    cache, past, name = backbone.init_cache(2), None, cache_argument(theirs)
     with torch.no_grad():
         for begin, end in ((0, 6), (6, 7), (7, 12)):
-            out = theirs(inputs_embeds=embeddings[:, begin:end], past_key_values=past, use_cache=True)
-            past = out.past_key_values
+            out = theirs(inputs_embeds=embeddings[:, begin:end], use_cache=True, **{name: past})
+            past = getattr(out, name)
             found = backbone.step(embeddings[:, begin:end], cache)
             torch.testing.assert_close(found, out.last_hidden_state, atol=1e-5, rtol=1e-5)
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from agents.mamba4net.hybrid import HybridBackbone, HybridConfig
+from agents.mamba4net.hybrid import HybridBackbone
+from agents.mamba4net.layers import HybridConfig
 from agents.mamba4net.streaming import State, advance
 
 CONFIG = HybridConfig(

@@ -11,7 +11,8 @@ import torch
 import distill.commands.export
 from agents.export.cjs import BEFORE_NAMES, CLUSTER_NAMES, JOB_NAMES, STAGE_NAMES
 from agents.export.graph import NEW
-from agents.mamba4net.hybrid import HybridBackbone, HybridConfig
+from agents.mamba4net.hybrid import HybridBackbone
+from agents.mamba4net.layers import HybridConfig
 from agents.policy import load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.sequence.checkpoint import save_policy

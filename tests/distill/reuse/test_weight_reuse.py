@@ -10,7 +10,8 @@ from torch.nn import functional
 from toy_sequence import GRUBackbone, ToyNet, toy_sequences
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from agents.mamba4net.hybrid import HybridBackbone, HybridConfig
+from agents.mamba4net.hybrid import HybridBackbone
+from agents.mamba4net.layers import HybridConfig
 from agents.netllm.load import ScratchBackbone
 from agents.netllm.memory import random_backbone
 from agents.sequence.model import SequenceModel

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from agents.mamba4net.hybrid import PRESETS, HybridBackbone, HybridConfig
+from agents.mamba4net.hybrid import PRESETS, HybridBackbone
+from agents.mamba4net.layers import HybridConfig
 from agents.netllm.load import ScratchBackbone
 from agents.netllm.memory import SHAPES
 from agents.policy import load_policy
