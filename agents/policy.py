@@ -247,7 +247,7 @@ def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Pol
     if load is None:
         raise PolicyError(f"policy {str(folder)!r}: {name} is a rule, it has no checkpoints")
     try:
-        policy = load(folder, **options)
+        policy: Policy = load(folder, **options)
     except Exception as error:
         raise PolicyError(f"policy {str(folder)!r}: {one_line(error)}") from error
     policy.name = folder.name

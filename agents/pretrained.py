@@ -56,7 +56,7 @@ def read_config(folder: Path, policy: str) -> dict[str, Any]:
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is no folder of trained weights: it has no {name}")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         named = config["policy"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder / CONFIG}: not a policy's config.json: it must name its 'policy'") from error
