@@ -11,7 +11,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 FLOORS = [
     ("netenvs", "environments, data sets", "netenvs/<task>/", "Task", "#dbe7f3"),
     ("agents", "policies, sequence models", "agents/<task>/", "AgentTask", "#e2efda"),
-    ("distill", "pools, teaching, distilling", "distill/recipes/<task>.py", "Recipe", "#fdf0d5"),
+    ("distill", "pools, teaching, distilling", "distill/recipes/<task>/", "Recipe", "#fdf0d5"),
     ("benchmarks", "comparing, speed, ablation", "benchmarks/tasks/<task>.py", "TaskComparison", "#f6dfdf"),
 ]
 """Package, what it holds, where a task's file is, the record in it, colour; from the ground up."""
