@@ -16,7 +16,12 @@ from netenvs import tasks
 from netenvs.loading import named
 
 ENTRY_POINT_GROUP = "netenvs.policies"
-PARTS = {"layout": "layout of observations", "net": "sequence net", "graph": "exported graph"}
+PARTS = {
+    "layout": "layout of observations",
+    "net": "sequence net",
+    "graph": "exported graph",
+    "scores": "scoring",
+}
 """What the fields of an ``AgentTask`` that name a part are called in messages."""
 
 
@@ -46,6 +51,8 @@ class AgentTask:
     """``module:Class`` of its ``TaskNet``, the encoders and heads of sequence policies; empty: it has none."""
     graph: str = ""
     """``module:Class`` of its ``TaskGraph``, which export needs besides ``net``; empty: it has none."""
+    scores: str = ""
+    """``module:NAME`` of the ``agents.scoring.Scoring`` of its trained policies; empty: it has none."""
     capacity: int | None = None
     """Decisions of an episode that an exported policy has room for where it sees whole episodes and nothing else is
     said; None: that has to be said."""

@@ -11,7 +11,6 @@ A training takes a few minutes on one core; it can be stopped at any moment and 
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -22,16 +21,17 @@ from typing import Literal
 import numpy as np
 import torch
 
-from agents.abr.card import read_trainings, ship
+from agents.abr.card import ship
 from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, Randomised, Searched, rule_lead
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
 from agents.abr.scores import SETTINGS, VALIDATION, score
 from agents.command_line import parse
 from agents.policy import Policy, load_policy
-from agents.pretrained import CHECKPOINTS, TRAINING
+from agents.pretrained import CHECKPOINTS
 from agents.statistics import bounds, mean
 from agents.training import command_line
+from agents.training.card import read
 from netenvs.abr.workload import TraceSet, load_traces
 
 HELD_OUT = "genet(space={space},seed={seed},count=100)"
@@ -238,8 +238,7 @@ def notes_of(folders: Sequence[Path]) -> str:
     """Markdown for the card of several trainings: the choices made for all of them, then what each has found."""
     notes = [CHOICES]
     for folder in folders:
-        read_trainings(folder)  # says what is wrong with it
-        notes.append(json.loads((folder / TRAINING).read_text(encoding="utf-8"))["notes"])
+        notes.append(read(folder).notes)
     return "\n\n".join(text for text in notes if text)
 
 
@@ -251,7 +250,10 @@ def paired_table(folders: Sequence[Path]) -> list[str]:
     """
     if len(folders) != 2:
         raise ValueError(f"give two folders to compare, not {len(folders)}")
-    first, second = ({one.seed: one.scores for one in read_trainings(folder)} for folder in folders)
+    first, second = (
+        {one.seed: {name: next(iter(by.values())).values for name, by in one.scores.items()} for one in found.trainings}
+        for found in map(read, folders)
+    )
     if list(first) != list(second):
         raise ValueError(f"{folders[0]} has the seeds {list(first)}, {folders[1]} has {list(second)}")
     settings = [name for name in first[next(iter(first))] if name in second[next(iter(second))]]

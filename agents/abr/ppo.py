@@ -25,12 +25,13 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.utils import set_random_seed
 
-from agents.abr.card import Training, write_card
+from agents.abr.card import record
 from agents.abr.pensieve_net import HISTORY, WIDTH, PensieveFeatures, PensieveNet, TrainedActor
 from agents.abr.scores import SETTINGS, available, score, score_all
 from agents.pretrained import save
-from agents.statistics import bounds, mean
+from agents.statistics import mean
 from agents.training import Run
+from agents.training.card import Training, write
 from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import TraceSet, load_traces
 from netenvs.wrappers.sb3 import SB3VecEnv
@@ -346,18 +347,18 @@ def write_trained(
     sizes = {"levels": net.levels, "jump": net.jump, "history": net.history}
     save(net, folder, policy.registered, {**sizes, "width": net.features.size // 6, "hidden": net.hidden.out_features})
     scores = score_all(policy.from_pretrained(folder), available(settings))
+    name = policy.registered
     training = Training.of(
         run,
         command=command,
         data=data,
         kept=kept,
-        measure="valid",
-        scores=scores,
+        scores={setting: {name: found} for setting, found in scores.items()},
         seed=run.identity["seed"],
         settings=run.identity,
     )
     summary = (policy.__doc__ or "").split("\n\n")[0]
-    write_card(folder, policy.registered, summary, [training], notes=notes)
-    for name, values in scores.items():
-        low, high = bounds(values)
-        print(f"{name}: {mean(values):.4f} [{low:.3f}, {high:.3f}]", flush=True)
+    write(folder, record(name, summary, [training], notes=notes))
+    for setting, found in scores.items():
+        low, high = found.ci95 or (found.mean, found.mean)
+        print(f"{setting}: {found.mean:.4f} [{low:.3f}, {high:.3f}]", flush=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from agents.policy import Policy
 from agents.rollout import EpisodeSpec, play
+from agents.scoring import Measure, Score, Scoring
 from agents.statistics import mean
 from netenvs import datasets
 from netenvs.abr.task import TASK as ABR
@@ -54,7 +56,18 @@ def available(settings: Mapping[str, Mapping[str, Any]] = SETTINGS) -> dict[str,
     return {name: dict(found) for name, found in settings.items() if here or found["traces"] not in INSTALLED_SPLITS}
 
 
-def score_all(policy: Policy, settings: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, list[float]]:
+def score_all(policy: Policy, settings: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Score]:
     """Score of each trace, rounded to a millionth, for each of ``settings`` (default: those available)."""
     chosen = available() if settings is None else settings
-    return {name: np.round(score(policy, **options), 6).tolist() for name, options in chosen.items()}
+    return {name: _scored(options, policy) for name, options in chosen.items()}
+
+
+def _scored(options: Mapping[str, Any], policy: Policy) -> Score:
+    return Score.of(np.round(score(policy, **options), 6).tolist())
+
+
+SCORING = Scoring(
+    measure=Measure(name="QoE per chunk", item="traces"),
+    baselines=("robust-mpc", "stochastic-mpc"),
+    settings=lambda: {name: partial(_scored, options) for name, options in available().items()},
+)

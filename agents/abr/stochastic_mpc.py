@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from agents.abr.bandwidth_examples import Downloads, Examples, collect
-from agents.abr.card import Training, ship, write_card
+from agents.abr.card import record, ship
 from agents.abr.scenario_planner import first_levels
 from agents.abr.scores import VALIDATION, score, score_all
 from agents.abr.throughput_quantiles import (
@@ -34,8 +34,8 @@ from agents.abr.throughput_quantiles import (
 from agents.command_line import parse
 from agents.policy import BatchPolicy, grow_rows
 from agents.pretrained import CHECKPOINTS, load, one_thread, save
-from agents.statistics import mean
 from agents.training import Run, command_line
+from agents.training.card import Training, write
 from agents.training.fit import Course, run_course
 from netenvs.abr.workload import load_traces
 
@@ -231,13 +231,13 @@ def train(args: Args, folder: Path) -> None:
         f"random starts; weights chosen by the quantile loss on `{args.valid}`, sessions alike.",
         settings=settings,
         kept=kept,
-        measure="valid",
-        scores=scores,
+        better="lower",
+        scores={setting: {POLICY: found} for setting, found in scores.items()},
     )
     summary = (StochasticMPC.__doc__ or "").split("\n\n    Arguments:")[0]
-    write_card(folder, POLICY, " ".join(summary.split()), [training])
-    for name, values in scores.items():
-        print(f"{name}: QoE {mean(values):.4f}", flush=True)
+    write(folder, record(POLICY, summary, [training]))
+    for name, found in scores.items():
+        print(f"{name}: QoE {found.mean:.4f}", flush=True)
 
 
 STARTS = 8  # places where each validation trace is entered when planners are compared

@@ -25,5 +25,6 @@ TASK = AgentTask(
     observation_options=frozenset({"history"}),
     net="agents.sequence.nets.abr:ABRNet",
     graph="agents.export.abr:ABRGraph",
+    scores="agents.abr.scores:SCORING",
     capacity=48,  # chunks of the videos that are shipped
 )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.pretrained import CARD, CONFIG, TRAINING, save
+from agents.pretrained import save
+from agents.scoring import Measure, Score, Scores
+from agents.training.card import Record, Training, read, write
 from agents.vp.angles import wrap
 from agents.vp.learned import HISTORY, Ensemble, LearnedPredictor, fit_scale
-from agents.vp.scores import predict_windows, score
+from agents.vp.scores import SCORING, predict_windows, score
 from agents.vp.training import Schedule, fit
 from netenvs.vp.previous_viewers import PreviousViewers, playback_index
 from netenvs.vp.recordings import TRIM_HEAD, Recordings, windows
+from netenvs.vp.task import TASK as VP
 from netenvs.vp.workload import load_recordings
 
+DATA = (
+    "`{dataset}`, published splits: trained on training users and videos, weights chosen on validation users and "
+    "videos (windows every 0.6 s), nothing on the test split. 5 Hz, 10 samples in, 20 out, degrees. A column of "
+    "another data set is of the same weights, with its own training users as previous viewers."
+)
 VALIDATION_STEP = 3
 """Samples between the windows of validation users and videos that choose weights: five times the published ones."""
 
@@ -82,7 +87,6 @@ class Experiment:
 
     def run(self, folder: Path) -> None:
         """Train, or go on with a training, and write the folder of the weights best in validation."""
-        begin = time.process_time()
         recordings = load_recordings(self.dataset)
         viewers = PreviousViewers(recordings)
         examples = Examples(recordings, "train", self.step, viewers, self.model, trim_head=HISTORY)
@@ -99,7 +103,8 @@ class Experiment:
                     total += self.distance(history, predicted, actual).double() * len(rows)
             return {"valid": round(float(total) / len(validation), 6)}
 
-        curve = fit(
+        settings = {"dataset": self.dataset, "step": self.step, "config": asdict(self.config)}
+        run, kept = fit(
             member,
             len(examples),
             lambda trained, rows: self.loss(trained, *examples.batch(rows)),
@@ -107,18 +112,21 @@ class Experiment:
             self.schedule,
             self.seed,
             folder,
-            {"dataset": self.dataset, "step": self.step, "config": asdict(self.config)},
+            settings,
         )
-        training = {
-            "command": self.command,
-            "seed": self.seed,
-            "dataset": self.dataset,
-            "examples": len(examples),
-            "schedule": asdict(self.schedule),
-            "cpu_s": round(time.process_time() - begin),
-            "curve": curve,
-        }
-        write_folder(self.predictor, self.model, self.config, [training], folder, recordings, self.command)
+        training = Training.of(
+            run,
+            seed=self.seed,
+            command=self.command,
+            data=DATA.format(dataset=self.dataset),
+            settings=run.identity,
+            kept=kept,
+            better="lower",
+            valid=min(point["valid"] for point in run.curve),
+        )
+        save(self.model, folder, self.predictor.policy, {"members": 1, **asdict(self.config)})
+        scores = scored(self.predictor, folder, recordings)
+        write(folder, record_of(self.predictor, folder, [replace(training, scores=scores)], self.command, shipped=0))
 
 
 def absolute_error(history: Tensor, predicted: Tensor, actual: Tensor) -> Tensor:
@@ -135,14 +143,10 @@ def combine(
     ``runs`` is the usual name of such a folder without its seed, for the model card; the test splits of the data sets
     ``transfer`` are scored, too. ``ValueError`` unless all folders are of one size and one data set.
     """
-    members: list[Any] = []
-    trainings: list[dict[str, Any]] = []
-    for folder in folders:
-        members += list(predictor.from_pretrained(folder).model.members)
-        trained = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-        trainings += [{"figures": trained["figures"], **entry} for entry in trained["trainings"]]
-    config, dataset = members[0].config, trainings[0]["dataset"]
-    if any(member.config != config for member in members) or any(entry["dataset"] != dataset for entry in trainings):
+    members = [member for folder in folders for member in predictor.from_pretrained(folder).model.members]
+    trainings = [training for folder in folders for training in read(folder).trainings]
+    config, dataset = members[0].config, trainings[0].settings["dataset"]
+    if any(one.config != config for one in members) or any(one.settings["dataset"] != dataset for one in trainings):
         raise ValueError(f"{', '.join(map(str, folders))}: trained with different sizes or data sets, no ensemble")
     make: Any = predictor.ensemble
     model = make(members=len(members), **asdict(config))
@@ -157,96 +161,45 @@ def combine(
             history, context, _ = validation.batch(rows)
             predicted.append(model.displacement(history, context))
         model.scale.copy_(fit_scale(torch.cat(predicted), validation.displacement))
-    seeds = " ".join(f"{runs}{entry['seed']}" for entry in trainings)
+    seeds = " ".join(f"{runs}{training.seed}" for training in trainings)
     command = f"python -m agents.vp.{predictor.policy} --combine {seeds}"
     command += " ".join(["", "--transfer", *transfer]) if transfer else ""
-    others = [load_recordings(name) for name in transfer]
-    write_folder(predictor, model.half(), config, trainings, out, recordings, command, others)
+    save(model.half(), out, predictor.policy, {"members": len(members), **asdict(config)})
+    scores = scored(predictor, out, recordings, [load_recordings(name) for name in transfer])
+    write(out, record_of(predictor, out, trainings, command, shipped=None, scores=scores))
 
 
-def write_folder(
-    predictor: type[LearnedPredictor],
-    model: Ensemble,
-    config: Any,
-    trainings: list[dict[str, Any]],
-    folder: Path,
-    recordings: Recordings,
-    command: str,
-    others: Sequence[Recordings] = (),
-) -> None:
-    """Write the folder of a model with the figures of what is in it; print them."""
-    save(model, folder, predictor.policy, {"members": len(model.members), **asdict(config)})
+def scored(
+    predictor: type[LearnedPredictor], folder: Path, recordings: Recordings, others: Sequence[Recordings] = ()
+) -> Scores:
+    """Scores of the weights in a folder on the splits that nobody trains on, and on the test splits of ``others``."""
     player = predictor.from_pretrained(folder)
-    figures = {}
-    scored = {"valid": (recordings, "valid"), "test": (recordings, "test")}
-    for name, (data, split) in (scored | {f"{other.name} test": (other, "test") for other in others}).items():
+    cuts = {"valid": (recordings, "valid"), "test": (recordings, "test")}
+    found: Scores = {}
+    for name, (data, split) in (cuts | {f"{other.name} test": (other, "test") for other in others}).items():
         cut = windows(data, split)
-        figures[name] = score(predict_windows(player, cut, PreviousViewers(data)), cut)
-        print(f"{name}: MAE {_with_interval(figures[name])}, static {figures[name]['static']:.3f}", flush=True)
-    training = {
-        "command": command,
-        "versions": {name: importlib.metadata.version(name) for name in ("torch", "numpy")},
-        "figures": figures,
-        "trainings": trainings,
-    }
-    (folder / TRAINING).write_text(json.dumps(training, indent=1) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(card(player, training), encoding="utf-8")
+        figures = score(predict_windows(player, cut, PreviousViewers(data)), cut)
+        one = Score(mean=figures.pop("mae"), ci95=figures.pop("ci95"), figures=figures)
+        found[name] = {predictor.policy: one}
+        low, high = one.ci95 or ()
+        print(f"{name}: MAE {one.mean:.3f} [{low:.3f}, {high:.3f}], static {figures['static']:.3f}", flush=True)
+    return found
 
 
-def card(predictor: LearnedPredictor, training: dict[str, Any]) -> str:
-    """Model card: what it is, data, commands, figures, curves."""
-    trainings = training["trainings"]
-    dataset = trainings[0]["dataset"]
-    summary = " ".join((type(predictor).__doc__ or "").split("\n\n")[0].split())
-    lines = [
-        "---",
-        "library_name: netenvs",
-        "tags: [viewport-prediction]",
-        "---",
-        f"# {predictor.policy}",
-        "",
-        f"{summary} Assumption: {predictor.assumption or 'none'}.",
-        "",
-        f"{predictor.parameters} parameters in {len(predictor.model.members)} network(s), see `{CONFIG}`; figures and "
-        f"curves in full in `{TRAINING}`.",
-        "",
-        "## Data",
-        "",
-        f"`{dataset}`, published splits: trained on training users and videos, weights chosen on validation users "
-        "and videos (windows every 0.6 s), nothing on the test split. 5 Hz, 10 samples in, 20 out, degrees. A row of "
-        "another data set is of the same weights, with its own training users as previous viewers.",
-        "",
-        "## Commands",
-        "",
-        "```",
-        *[entry["command"] for entry in trainings],
-        *([training["command"]] if training["command"] != trainings[0]["command"] else []),
-        "```",
-        "",
-        "## Mean absolute error, degrees (95 % bootstrap interval over viewer-video pairs)",
-        "",
-        "| split | MAE | static | skill | roll / pitch / yaw | second 1 / 2 / 3 / 4 | great circle |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for split, figures in training["figures"].items():
-        axes, seconds = (" / ".join(f"{value:.2f}" for value in figures[name]) for name in ("axes", "by_second"))
-        lines.append(
-            f"| {split} | {_with_interval(figures)} | {figures['static']:.3f} "
-            f"| {100 * figures['skill']:.1f} % | {axes} | {seconds} | {figures['great_circle']:.2f} |"
-        )
-    if len(trainings) > 1:
-        lines += ["", "Each seed alone:", "", "| seed | valid MAE | test MAE | CPU s |", "|---|---|---|---|"]
-        for entry in trainings:
-            alone = " | ".join(_with_interval(entry["figures"][split]) for split in ("valid", "test"))
-            lines.append(f"| {entry['seed']} | {alone} | {entry['cpu_s']} |")
-    lines += ["", "## Curves", "", "Validation distance after each epoch; the lowest was kept.", ""]
-    lines += ["| seed | epoch: distance |", "|---|---|"]
-    for entry in trainings:
-        curve = ", ".join(f"{point['epoch']}: {point['valid']:.4f}" for point in entry["curve"])
-        lines.append(f"| {entry['seed']} | {curve} |")
-    return "\n".join([*lines, ""])
-
-
-def _with_interval(figures: dict[str, Any]) -> str:
-    low, high = figures["ci95"]
-    return f"{figures['mae']:.3f} [{low:.3f}, {high:.3f}]"
+def record_of(
+    predictor: type[LearnedPredictor], folder: Path, trainings: Sequence[Training], command: str, **known: Any
+) -> Record:
+    """Of the weights in a folder after ``trainings``; ``known`` are other fields."""
+    player = predictor.from_pretrained(folder)
+    summary = " ".join((predictor.__doc__ or "").split("\n\n")[0].split())
+    return Record(
+        policy=predictor.policy,
+        task=VP.name,
+        summary=f"{summary} Assumption: {predictor.assumption or 'none'}.",
+        size=f"{player.parameters:,} parameters in {len(player.model.members)} network(s)",
+        tags=("viewport-prediction",),
+        measure=Measure(name=SCORING.measure.name, item=SCORING.measure.item, decimals=SCORING.measure.decimals),
+        command=command,
+        trainings=trainings,
+        **known,
+    )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from agents.policy import BatchPolicy
+from agents.scoring import Measure, Score, Scoring
 from agents.statistics import bounds, ratio_interval
+from netenvs import datasets
 from netenvs.vp import sphere
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import Windows
+from netenvs.vp.recordings import windows as cut_windows
+from netenvs.vp.workload import load_recordings
 
 
 def predict_windows(
@@ -66,3 +72,33 @@ def score(paths: np.ndarray, windows: Windows) -> dict[str, Any]:
     }
     rounded = {name: np.round(value, 5).tolist() for name, value in figures.items()}
     return {**rounded, "windows": len(own), "pairs": len(set(pairs))}
+
+
+def _scored(dataset: str, split: str, policy: BatchPolicy) -> Score:
+    recordings = load_recordings(dataset)
+    cut = cut_windows(recordings, split)
+    errors = sphere.absolute_errors(predict_windows(policy, cut, PreviousViewers(recordings)), cut.future)
+    _, pair = np.unique(np.stack([cut.video, cut.user]), axis=1, return_inverse=True)
+    counts = np.bincount(pair)
+    values = np.bincount(pair, errors.mean(axis=(1, 2))) / counts
+    return Score.of(np.round(values, 5).tolist(), counts.astype(float).tolist())
+
+
+def _settings() -> dict[str, Callable[[Any], Score]]:
+    played = [(name, split) for name, split in SPLITS if datasets.installed(name)] or WITHOUT_DATA
+    return {f"{name}, {split}": partial(_scored, name, split) for name, split in played}
+
+
+SPLITS = [("jin2022", "valid"), ("jin2022", "test"), ("wu2017", "test")]
+WITHOUT_DATA = [("synthetic", "test")]
+SCORING = Scoring(
+    measure=Measure(
+        name="mean absolute error, degrees",
+        item="pairs of a viewer and a video",
+        decimals=3,
+        note="`viewers`, and sequence policies without `viewers=false`, assume at least 10 logged viewers of the same "
+        "video; the others do not.",
+    ),
+    baselines=("static", "lad", "viewers"),
+    settings=_settings,
+)

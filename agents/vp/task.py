@@ -23,4 +23,5 @@ TASK = AgentTask(
     observation_options=frozenset({"saliency"}),
     net="agents.sequence.nets.vp:VPNet",
     graph="agents.export.vp:VPGraph",
+    scores="agents.vp.scores:SCORING",
 )

@@ -58,8 +58,8 @@ def fit(
     seed: int,
     folder: Path,
     settings: dict[str, Any],
-) -> list[dict[str, float]]:
-    """Fit ``model`` in place to its best validated weights; the curve, one entry per epoch.
+) -> tuple[Run, int]:
+    """Fit ``model`` in place to its best validated weights: the run, its curve with a point per epoch, and their step.
 
     Arguments:
         model: the network, initialised; its initial weights must depend on seed and data alone.
@@ -101,5 +101,5 @@ def fit(
         average=schedule.average,
     )
     with Run(folder, identity, steps) as run, torch.random.fork_rng(devices=[]):
-        run_course(model, optimiser, course, loss_of, figures, run)
-    return run.curve
+        kept = run_course(model, optimiser, course, loss_of, figures, run)
+    return run, kept

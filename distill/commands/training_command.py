@@ -13,9 +13,11 @@ from typing import Annotated, Any, ClassVar, Literal
 import torch
 import tyro
 
+from agents.scoring import score
 from agents.sequence.checkpoint import save_policy
 from agents.sequence.model import SequenceModel
 from agents.training import CHECKPOINT, Run
+from agents.training import card as model_card
 from distill import card
 from distill.commands.task_option import one_of
 from distill.commands.wrong_arguments import checking
@@ -107,12 +109,12 @@ class TrainingCommand:
         out = self.out or CHECKPOINTS / f"{self.task}-{self.policy}"
         options = [word for option in self.options for word in ("--set", option)]
         words = ["python", "-m", "distill", self.command, "--task", self.task, *options, "--ship", *map(str, self.ship)]
-        trainings = card.candidates(self.ship)
-        valid = [self._validated(*pair) for pair in zip(self.ship, trainings, strict=True)] if self.options else None
+        found = [record.training for record in card.candidates(self.ship)]
+        valid = [self._validated(*pair) for pair in zip(self.ship, found, strict=True)] if self.options else None
         best = card.ship(self.ship, out, shlex.join(words), valid)
         print(f"{self.ship[best]} is best in validation; written to {out}")
 
-    def _validated(self, folder: Path, training: card.Training) -> float:
+    def _validated(self, folder: Path, training: model_card.Training) -> float:
         """The figure of a folder's weights, with the options of their training but for those given."""
         from agents.policy import load_policy
 
@@ -154,23 +156,18 @@ class TrainingCommand:
         save_policy(lesson.model, run.folder, self.policy, settings, dtype="bfloat16")
         if not self.score:
             return
-        from distill.scoring import score
-
-        scores = score(self.task, self._rows(run.folder, device))
-        training = card.Training(
+        training = model_card.Training.of(
+            run,
             seed=self.seed,
             command=self._command(),
             data=lesson.data,
             settings={name: value for name, value in run.identity.items() if name != "seed"},
-            parameters=sum(value.numel() for value in lesson.model.parameters() if value.requires_grad),
-            cpu_s=round(run.cpu_s, 1),
-            wall_s=round(run.wall_s, 1),
             kept=best.step,
             valid=best.valid,
-            curve=run.curve,
-            scores={name: {row: asdict(found) for row, found in by.items()} for name, by in scores.items()},
+            scores=score(self.task, self._rows(run.folder, device), self.policy),
         )
-        card.write(run.folder, self.policy, self.task, lesson.summary, [training])
+        parameters = sum(value.numel() for value in lesson.model.parameters() if value.requires_grad)
+        model_card.write(run.folder, card.record(self.policy, self.task, lesson.summary, parameters, training))
         print(f"written to {run.folder}; play it with --policy {run.folder}")
 
     def _rows(self, folder: Path, device: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tyro
 from safetensors.torch import load_file
 
 from agents.abr import curriculum, genet, ppo
-from agents.abr.card import Training, read_trainings
+from agents.abr.card import record
 from agents.abr.curriculum import (
     TRIAL_TRACES,
     TRIALS,
@@ -28,9 +28,11 @@ from agents.abr.pensieve_net import PensieveNet
 from agents.abr.scores import score
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
+from agents.scoring import Score
 from agents.statistics import bounds, mean
 from agents.testing import check_policy
 from agents.training import CURVE
+from agents.training.card import Training, read
 from netenvs.abr.generators import GENET_SPACES, GenetConfig
 from netenvs.abr.workload import load_traces
 
@@ -169,8 +171,11 @@ def test_a_short_training_with_two_rounds_beats_its_beginning(tmp_path, no_data,
     assert isinstance(policy, Genet)
     kept = mean(score(policy, "genet(space=udr3,seed=2,count=6)", "synthetic"))
     assert kept == pytest.approx(max(values), abs=1e-6)  # the best weights are the ones written
-    (training,) = read_trainings(tmp_path / "run")
-    assert list(training.scores) == ["synthetic", "udr3, held out"] and len(training.scores["udr3, held out"]) == 6
+    (training,) = read(tmp_path / "run").trainings
+    assert (
+        list(training.scores) == ["synthetic", "udr3, held out"]
+        and len(training.scores["udr3, held out"]["genet"].values) == 6
+    )
     card = (tmp_path / "run" / "README.md").read_text()
     assert "Configurations found" in card and "| 2 | " in card and "Nothing on test splits" in card
 
@@ -218,12 +223,13 @@ def test_udr_never_searches_and_is_a_policy_of_its_own(tmp_path, monkeypatch, no
 def trained_folder(folder, seeds):
     """A folder whose training.json tells of trainings with these scores of "a" and "b" by seed."""
     common = {"command": "", "data": "", "settings": {}, "steps": 1, "unit": "steps", "cpu_s": 1.0, "wall_s": 1.0}
-    common |= {"kept": 1, "measure": "valid", "curve": []}
+    common |= {"kept": 1, "curve": []}
     folder.mkdir()
     trainings = [
-        asdict(Training(seed=seed, scores={"a": values, "b": [1.0, 2.0]}, **common)) for seed, values in seeds.items()
+        Training(seed=seed, scores={"a": {"genet": Score.of(values)}, "b": {"genet": Score.of([1.0, 2.0])}}, **common)
+        for seed, values in seeds.items()
     ]
-    (folder / "training.json").write_text(json.dumps({"trainings": trainings}))
+    (folder / "training.json").write_text(json.dumps(asdict(record("genet", "", trainings))))
     return folder
 
 
@@ -302,7 +308,7 @@ def test_shipped_policies_keep_the_contract_and_beat_the_simple_rules(policy_cla
 
 
 def test_cards_of_both_tell_the_same_settings_and_seeds():
-    first, second = read_trainings(Genet.shipped), read_trainings(UDR.shipped)
+    first, second = read(Genet.shipped).trainings, read(UDR.shipped).trainings
     assert [one.seed for one in first] == [one.seed for one in second]
     for one, other in zip(first, second, strict=True):
         assert one.steps == other.steps

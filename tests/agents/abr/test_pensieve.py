@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 import netenvs  # noqa: F401
 from agents import pretrained
 from agents.abr import card, pensieve, ppo
-from agents.abr.card import read_trainings
 from agents.abr.pensieve import Args, Pensieve
 from agents.abr.pensieve_net import PensieveNet
 from agents.abr.scores import score
@@ -21,6 +20,7 @@ from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.statistics import mean
 from agents.training import CHECKPOINT, CURVE
+from agents.training.card import read
 from netenvs.abr.workload import load_traces
 
 ABR = "netenvs/ABR-v0"
@@ -55,11 +55,11 @@ def test_a_short_training_improves_and_keeps_its_best(tmp_path):
     policy = load_policy(str(tmp_path / "run"), "abr")
     kept = mean(score(policy, "synthetic(count=4,seed=1)", episodes=16, start="random"))
     assert kept == pytest.approx(max(values), abs=1e-6)  # the best weights are the ones written
-    (training,) = read_trainings(tmp_path / "run")
+    (training,) = read(tmp_path / "run").trainings
     assert training.kept == curve[int(np.argmax(values))]["step"] and training.steps == 32 * 47 * 16
     assert training.curve == curve and list(training.scores) == ["synthetic"]
     text = (tmp_path / "run" / "README.md").read_text()
-    assert f"{mean(training.scores['synthetic']):.4f}" in text and "python -m agents.abr.pensieve" in text
+    assert f"{training.scores['synthetic']['pensieve'].mean:.4f}" in text and "python -m agents.abr.pensieve" in text
 
 
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from agents.rollout import EpisodeSpec, play
 from agents.statistics import mean
 from agents.testing import check_policy
 from agents.training import Run
+from agents.training.card import read
 from netenvs.abr import kernel
 from netenvs.abr.qoe import make_qoe
 from netenvs.abr.task import TASK as ABR
@@ -281,18 +282,17 @@ def test_shipped_policy_keeps_the_contract():
 
 
 def test_shipped_weights_give_the_figures_of_their_card():
-    card = json.loads((SHIPPED / "training.json").read_text())
-    stated = card["trainings"][card["shipped"]]["scores"]["synthetic"]
+    stated = read(SHIPPED).training.scores["synthetic"]["stochastic-mpc"].values
     assert score(load_policy("stochastic-mpc"), "synthetic") == pytest.approx(stated, abs=2e-6)
     robust = mean(score(load_policy("robust-mpc"), "synthetic"))
     assert mean(stated) > robust + 0.02
 
 
 def test_published_test_split(netllm_abr):
-    card = json.loads((SHIPPED / "training.json").read_text())
+    shipped = read(SHIPPED)
     found = score(load_policy("stochastic-mpc"), **SETTINGS["fcc-test"])
-    assert found == pytest.approx(card["trainings"][card["shipped"]]["scores"]["fcc-test"], abs=2e-6)
-    seeds = [mean(training["scores"]["fcc-test"]) for training in card["trainings"]]
+    assert found == pytest.approx(shipped.training.scores["fcc-test"]["stochastic-mpc"].values, abs=2e-6)
+    seeds = [training.scores["fcc-test"]["stochastic-mpc"].mean for training in shipped.trainings]
     assert len(seeds) == 3 and mean(seeds) > 1.05
 
 

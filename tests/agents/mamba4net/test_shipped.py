@@ -1,7 +1,5 @@
 """The shipped students: a twentieth of their teachers, as good as their cards say, the same however they are played."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -17,6 +15,7 @@ from agents.sequence.model import Sequences
 from agents.sequence.net import MASKED
 from agents.sequence.testing import check_backbone
 from agents.testing import check_policy
+from agents.training.card import read
 from agents.vp.scores import predict_windows
 from netenvs import tasks
 from netenvs.vp import sphere
@@ -30,9 +29,8 @@ SMALL = {"abr": {}, "cjs": {"num_jobs": 4, "num_executors": 5}, "vp": {}}
 
 
 def scores(task, setting, row="mamba4net"):
-    found = json.loads((CHECKPOINTS / f"{task}-mamba4net" / "training.json").read_text())
-    own = found["trainings"][found["shipped"]]["scores"][setting][row]
-    return np.array(own["values"]), np.array(own["weights"])
+    own = read(CHECKPOINTS / f"{task}-mamba4net").training.scores[setting][row]
+    return np.array(own.values), np.array(own.weights)
 
 
 class Heard:

@@ -1,7 +1,5 @@
 """The shipped teachers: small enough, legal, and as good as their cards say."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from agents.cjs.decima_rollout import Setting
 from agents.policy import load_policy
 from agents.pretrained import CHECKPOINTS
 from agents.testing import check_policy
+from agents.training.card import read
 from agents.vp.scores import predict_windows
 from netenvs.vp import sphere
 from netenvs.vp.previous_viewers import PreviousViewers
@@ -19,9 +18,8 @@ from netenvs.vp.workload import load_recordings
 
 
 def scores(task, setting, row="netllm"):
-    found = json.loads((CHECKPOINTS / f"{task}-netllm" / "training.json").read_text())
-    own = found["trainings"][found["shipped"]]["scores"][setting][row]
-    return np.array(own["values"]), np.array(own["weights"])
+    own = read(CHECKPOINTS / f"{task}-netllm").training.scores[setting][row]
+    return np.array(own.values), np.array(own.weights)
 
 
 @pytest.mark.parametrize("task", ["abr", "cjs", "vp"])

@@ -10,6 +10,7 @@ import torch
 
 from agents import pretrained
 from agents.training import CHECKPOINT
+from agents.training.card import read
 from agents.vp import experiment, learned, viewers
 from agents.vp.angles import MIRROR, wrap
 from agents.vp.irls import least_absolute
@@ -246,10 +247,10 @@ def test_combined_folder_holds_all_seeds_and_their_curves(tmp_path, monkeypatch,
         weight = member["members.0.own.weight"]
         assert torch.equal(both[f"members.{number}.own.weight"], weight.half().float())
     assert both["scale"].shape == (HORIZON, 3) and not torch.equal(both["scale"], torch.ones(HORIZON, 3))
-    training = json.loads((tmp_path / "both" / "training.json").read_text())
-    assert [entry["seed"] for entry in training["trainings"]] == [0, 1]
-    assert len(training["trainings"][0]["curve"]) == 2
-    assert f"{training['figures']['test']['mae']:.3f}" in (tmp_path / "both" / "README.md").read_text()
+    found = read(tmp_path / "both")
+    assert [training.seed for training in found.trainings] == [0, 1] and found.shipped is None
+    assert len(found.training.curve) == 2
+    assert f"{found.scores['test']['viewers'].mean:.3f}" in (tmp_path / "both" / "README.md").read_text()
 
 
 def test_best_epoch_is_kept_not_the_last(tmp_path):
@@ -260,7 +261,7 @@ def test_best_epoch_is_kept_not_the_last(tmp_path):
         weights.append(candidate.weight.detach().clone())
         return {"valid": abs(len(weights) - 2)}  # the second is best
 
-    curve = fit(
+    run, kept = fit(
         model,
         4,
         lambda m, rows: m(torch.ones(len(rows), 1)).sum(),
@@ -270,7 +271,7 @@ def test_best_epoch_is_kept_not_the_last(tmp_path):
         folder=tmp_path,
         settings={},
     )
-    assert [entry["valid"] for entry in curve] == [1, 0, 1]
+    assert [point["valid"] for point in run.curve] == [1, 0, 1] and kept == 4
     assert torch.equal(model.weight, weights[1]) and not torch.equal(weights[1], weights[2])
 
 
