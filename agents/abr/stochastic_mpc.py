@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from agents.abr.bandwidth_examples import Downloads, Examples, collect
 from agents.abr.card import record, ship
-from agents.abr.scenario_planner import first_levels
+from agents.abr.scenario_planner import Chunks, Objective, Scenarios, first_levels
 from agents.abr.scores import VALIDATION, score, score_all
 from agents.abr.throughput_quantiles import (
     WINDOWS_S,
@@ -122,18 +122,17 @@ class StochasticMPC(BatchPolicy):
             buffer_s,
             self._cap_s[infos["row"]],
             np.searchsorted(video.bitrates_kbps, infos["bitrate_kbps"]),
-            WINDOWS_S[0],
-            np.ascontiguousarray(near * byte_rate),
-            np.ascontiguousarray(far * byte_rate),
-            RTT_S,
-            video.chunk_sizes,
-            video.num_chunks,
-            qoe.utility,
-            qoe.switch_cost,
-            qoe.rebuffer_penalty,
-            video.chunk_duration_s,
-            self.buffer_value * float(qoe.utility[-1] - qoe.utility[0]),
-            self.enough_s,
+            Chunks(video.chunk_sizes, video.num_chunks, video.chunk_duration_s),
+            Scenarios(
+                WINDOWS_S[0], np.ascontiguousarray(near * byte_rate), np.ascontiguousarray(far * byte_rate), RTT_S
+            ),
+            Objective(
+                qoe.utility,
+                qoe.switch_cost,
+                qoe.rebuffer_penalty,
+                self.buffer_value * float(qoe.utility[-1] - qoe.utility[0]),
+                self.enough_s,
+            ),
         )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agents.abr import stochastic_mpc
 from agents.abr.bandwidth_examples import collect, mean_bandwidth
-from agents.abr.scenario_planner import best_plan, download_s, first_levels
+from agents.abr.scenario_planner import Chunks, Objective, Scenarios, best_plan, download_s, first_levels
 from agents.abr.scores import SETTINGS, score
 from agents.abr.stochastic_mpc import SHIPPED, Args, StochasticMPC, compare_planners, fit, main
 from agents.abr.throughput_quantiles import FEATURES, PAST, QUANTILES, QuantileNet, features, pinball, reference
@@ -40,6 +40,19 @@ def arrival(size, start, near_s, near, far):
     times = np.array([0.0, near_s, near_s + 1e5]) if near_s else np.array([0.0, 1e5])
     delivered = np.cumsum([0.0, *np.diff(times) * ([near, far] if near_s else [far])])
     return float(np.interp(np.interp(start, times, delivered) + size, delivered, times))
+
+
+def planned(planner, case):
+    """What ``best_plan`` or ``first_levels`` gives; ``case`` has the fields of what they take by name."""
+
+    def part(kind, **more):
+        return kind(**{name: {**case, **more}[name] for name in kind._fields})
+
+    chunks = part(
+        Chunks, sizes=case["chunk_sizes"], number=case.get("num_chunks", 0), duration_s=case["chunk_duration_s"]
+    )
+    names = ("first", "chunk", "horizon", "buffer_s", "cap_s", "last_level")
+    return planner(*(case[name] for name in names if name in case), chunks, part(Scenarios), part(Objective))
 
 
 def plan_value(plan, case):
@@ -93,7 +106,7 @@ def cases(draw):
 @settings(max_examples=100, deadline=None)
 @given(cases())
 def test_planner_equals_brute_force(case):
-    level, value, _ = best_plan(*case.values())
+    level, value, _ = planned(best_plan, case)
     values = {}
     for plan in itertools.product(range(len(case["utility"])), repeat=case["horizon"]):
         values[plan[0]] = max(values.get(plan[0], -math.inf), plan_value(plan, case))
@@ -135,7 +148,7 @@ def session(**changes):
 
 def test_planner_visits_a_small_share_of_the_plans():
     rates = np.geomspace(60_000.0, 500_000.0, 7)
-    _, _, nodes = best_plan(*session(buffer_s=15.0, near_rate=rates, far_rate=rates).values())
+    _, _, nodes = planned(best_plan, session(buffer_s=15.0, near_rate=rates, far_rate=rates))
     assert nodes < sum(6**depth for depth in range(1, 8)) / 20
 
 
@@ -143,7 +156,7 @@ def test_one_bad_scenario_makes_the_plan_careful():
     """In the mean of the rates 1200 kbit/s are safe; one scenario of seven that stalls is worth a level."""
     good = np.full(7, 200_000.0)
     bad = np.array([20_000.0, *np.full(6, 230_000.0)])
-    levels = [best_plan(*session(buffer_s=6.0, near_rate=rate, far_rate=rate).values())[0] for rate in (good, bad)]
+    levels = [planned(best_plan, session(buffer_s=6.0, near_rate=rate, far_rate=rate))[0] for rate in (good, bad)]
     assert levels[0] > levels[1]
 
 
@@ -151,7 +164,7 @@ def test_a_better_future_is_planned_for():
     """The same first six seconds; what comes after them decides how much of the buffer is spent."""
     near = np.full(7, 100_000.0)
     levels = [
-        best_plan(*session(buffer_s=8.0, near_rate=near, far_rate=np.full(7, far)).values())[0]
+        planned(best_plan, session(buffer_s=8.0, near_rate=near, far_rate=np.full(7, far)))[0]
         for far in (20_000.0, 500_000.0)
     ]
     assert levels[0] < levels[1]
@@ -177,8 +190,8 @@ def test_plans_end_with_the_video():
         "buffer_value": 5.0,
         "enough_s": 20.0,
     }
-    assert first_levels(*arguments.values()).tolist() == [0, 3, 0]
-    worthless = first_levels(*{**arguments, "buffer_value": 0.0}.values())
+    assert planned(first_levels, arguments).tolist() == [0, 3, 0]
+    worthless = planned(first_levels, {**arguments, "buffer_value": 0.0})
     assert worthless.tolist() == [3, 3, 0]
 
 
@@ -186,10 +199,10 @@ def test_pauses_of_a_full_buffer_take_time():
     """A chunk enters a buffer that is full; while it drains the good seconds pass, and the next chunk is late."""
     rates = {"near_rate": np.full(1, 1e7), "far_rate": np.full(1, 30_000.0)}
     case = session(horizon=3, buffer_s=8.0, cap_s=8.0, near_s=6.0, last_level=2, buffer_value=0.0, **rates)
-    _, value, _ = best_plan(*case.values())
+    _, value, _ = planned(best_plan, case)
     plans = itertools.product(range(6), repeat=3)
     assert value == pytest.approx(max(plan_value(plan, case) for plan in plans), abs=1e-6)
-    assert value < best_plan(*{**case, "cap_s": math.inf}.values())[1]
+    assert value < planned(best_plan, {**case, "cap_s": math.inf})[1]
 
 
 # --- features, quantiles, examples ---
