@@ -189,20 +189,9 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
             )
             best = max(best, value_next[i])
 
-        earliest, latest = np.inf, -np.inf
-        for i in range(count):
-            if value_next[i] >= best - margin:
-                earliest, latest = min(earliest, elapsed_next[i]), max(latest, elapsed_next[i])
-        clock_cell = max(CLOCK_CELL_S, (latest - earliest) * buffer_cells * levels / MAX_CELLS)
-        clock_cells = int((latest - earliest) / clock_cell) + 1
-        table = np.full((clock_cells, buffer_cells, levels), -1)
-        for i in range(count):
-            if value_next[i] >= best - margin:
-                x = int((elapsed_next[i] - earliest) / clock_cell)
-                y = int(buffer_next[i] / buffer_cell_ms)
-                other = table[x, y, i % levels]
-                if other < 0 or value_next[other] < value_next[i]:
-                    table[x, y, i % levels] = i
+        table = _best_of_cells(
+            elapsed_next, buffer_next, value_next, best - margin, buffer_cell_ms, buffer_cells, levels
+        )
         kept = _undominated(table, buffer_next, value_next, switch_cost, penalty, count)
         chosen.append(kept)
         at, clock, elapsed = at_next[kept], clock_next[kept], elapsed_next[kept]
@@ -216,6 +205,26 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
         plan[n] = candidate % levels
         state = candidate // levels
     return found, plan
+
+
+@compiled.kernel
+def _best_of_cells(elapsed_s, buffer_ms, value, least, buffer_cell_ms, buffer_cells, levels):
+    """Best candidate, worth ``least`` or more, of each cell, int64 (clock cells, buffer cells, levels); -1: none."""
+    earliest, latest = np.inf, -np.inf
+    for i in range(len(value)):
+        if value[i] >= least:
+            earliest, latest = min(earliest, elapsed_s[i]), max(latest, elapsed_s[i])
+    clock_cell = max(CLOCK_CELL_S, (latest - earliest) * buffer_cells * levels / MAX_CELLS)
+    clock_cells = int((latest - earliest) / clock_cell) + 1
+    table = np.full((clock_cells, buffer_cells, levels), -1)
+    for i in range(len(value)):
+        if value[i] >= least:
+            x = int((elapsed_s[i] - earliest) / clock_cell)
+            y = int(buffer_ms[i] / buffer_cell_ms)
+            other = table[x, y, i % levels]
+            if other < 0 or value[other] < value[i]:
+                table[x, y, i % levels] = i
+    return table
 
 
 @compiled.kernel

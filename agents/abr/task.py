@@ -6,8 +6,8 @@ from agents.registry import AgentTask, Entry
 
 TASK = AgentTask(
     policies={
-        "random": Entry("agents.abr.simple:Random", baseline=False),
-        "constant": Entry("agents.abr.simple:Constant"),
+        "random": Entry("agents.abr.random_and_constant:Random", baseline=False),
+        "constant": Entry("agents.abr.random_and_constant:Constant"),
         "bba": Entry("agents.abr.bba:BBA"),
         "bola": Entry("agents.abr.bola:BOLA"),
         "throughput": Entry("agents.abr.throughput:Throughput"),

@@ -6,15 +6,15 @@ from agents.registry import AgentTask, Entry
 
 TASK = AgentTask(
     policies={
-        "random-tiles": Entry("agents.vp_streaming.simple:RandomTiles", baseline=False),
-        "whole-sphere": Entry("agents.vp_streaming.simple:WholeSphere"),
+        "random-tiles": Entry("agents.vp_streaming.bounds:RandomTiles", baseline=False),
+        "whole-sphere": Entry("agents.vp_streaming.bounds:WholeSphere"),
         "static-buffer": Entry("agents.vp_streaming.tiled:StaticBuffer"),
         "static-rate": Entry("agents.vp_streaming.tiled:StaticRate"),
         "line-rate": Entry("agents.vp_streaming.tiled:LineRate"),
         "neighbours-rate": Entry("agents.vp_streaming.tiled:NeighboursRate"),
         "viewers-rate": Entry("agents.vp_streaming.tiled:ViewersRate"),
         "crowd-rate": Entry("agents.vp_streaming.crowd:CrowdRate"),
-        "oracle-viewport": Entry("agents.vp_streaming.simple:OracleViewport", baseline=False),
+        "oracle-viewport": Entry("agents.vp_streaming.bounds:OracleViewport", baseline=False),
     },
     observation_options=frozenset({"history"}),
 )

@@ -196,8 +196,8 @@ def test_checkpoint_folders(tmp_path, monkeypatch):
             policy.weights = json.loads((Path(folder) / "weights.json").read_text()) * scale
             return policy
 
-    monkeypatch.setattr("agents.abr.simple.Learned", Learned, raising=False)
-    monkeypatch.setitem(agent_task("abr").policies, "learned", Entry("agents.abr.simple:Learned"))
+    monkeypatch.setattr("agents.abr.random_and_constant.Learned", Learned, raising=False)
+    monkeypatch.setitem(agent_task("abr").policies, "learned", Entry("agents.abr.random_and_constant:Learned"))
     folder = tmp_path / "run-3"
     folder.mkdir()
     (folder / "config.json").write_text('{"policy": "learned"}')

@@ -8,7 +8,7 @@ import pytest
 from agents.abr.bba import BBA
 from agents.abr.bola import BOLA
 from agents.abr.genet_released import CHECKPOINTS, GenetReleased
-from agents.abr.simple import Constant, Random
+from agents.abr.random_and_constant import Constant, Random
 from agents.abr.throughput import Throughput
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play

@@ -5,7 +5,7 @@ import pytest
 
 from agents.abr import scores
 from agents.abr.bba import BBA
-from agents.abr.simple import Constant
+from agents.abr.random_and_constant import Constant
 from agents.rollout import EpisodeSpec, play
 from netenvs.abr.task import TASK as ABR
 

@@ -10,10 +10,10 @@ from agents.policy import PolicyError, load_policy
 from agents.registry import registered
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
+from agents.vp_streaming.bounds import OracleViewport
 from agents.vp_streaming.crowd import CrowdRate, by_expected_quality
 from agents.vp_streaming.predicted_viewport import PredictedViewport
 from agents.vp_streaming.rates import BufferBased, RateBased, highest_affordable, sizes_mbyte, zone_levels
-from agents.vp_streaming.simple import OracleViewport
 from agents.vp_streaming.tiled import Tiled, chunk_paths
 from netenvs.vp import sphere
 from netenvs.vp.previous_viewers import PreviousViewers
