@@ -52,17 +52,17 @@ class Mixture:
     """What a training plays. ``ValueError``, one line, for values that make no sense."""
 
     space: str = "udr3"
-    """Configuration space, from the narrowest to the widest: udr1, udr2 or udr3 (Genet's own)."""
+    """The configuration space is, from the narrowest to the widest, udr1, udr2 or udr3 (Genet's own)."""
     pool: int = 2000
-    """Traces of the whole space; a configuration that is found has a tenth as many."""
+    """There are so many traces of the whole space; a configuration that is found has a tenth as many."""
     real_share: float = 0.3
-    """Share of the rows that play real traces, if there are any."""
+    """This share of the rows plays real traces, if there are any."""
     warm_up: float = 0.25
-    """genet: share of the training before the first round."""
+    """genet: this share of the training comes before the first round."""
     rounds: int = 10
-    """genet: rounds of search, spread evenly over the rest."""
+    """genet: there are so many rounds of search, spread evenly over the rest."""
     baseline: str = "robust-mpc"
-    """genet: the rule whose lead is searched for, robust-mpc or bba; validation takes it as the unit too."""
+    """genet: the lead of this rule, robust-mpc or bba, is searched for; validation takes it as the unit, too."""
 
     def check(self) -> None:
         """``ValueError``, one line, for impossible settings."""

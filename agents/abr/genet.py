@@ -80,25 +80,25 @@ class Args(Mixture, Settings):
     """Train Genet or its rival without curriculum, or fill the folder that is shipped from trainings."""
 
     steps: int = 3_000_000
-    """Environment steps (decisions) of the whole training."""
+    """The whole training has so many environment steps (decisions)."""
     seed: int = 0
-    """Determines initial weights, traces, configurations, starts and actions."""
+    """The seed determines initial weights, traces, configurations, starts and actions."""
     method: Literal["genet", "udr"] = "genet"
-    """genet (with curriculum) or udr (without)."""
+    """genet has a curriculum, udr has none."""
     real_traces: str = ""
-    """Traces played beside generated ones: name or path; none if empty."""
+    """These traces, a name or path, are played beside generated ones; if it is empty, there are none."""
     real_valid: str = VALIDATION
-    """Traces that choose the weights together with generated ones, where there are real traces."""
+    """Where there are real traces, these choose the weights together with generated ones."""
     actions: Literal["quality", "jump"] = "quality"
-    """What is decided: the next level, or one level down, none or up (Genet's own)."""
+    """The policy decides the next level (quality), or to go one level down, none or up (jump, Genet's own)."""
     video: str | None = None
-    """Name or path; default video1 with installed traces, else synthetic."""
+    """The video has this name or path; the default is video1 with installed traces, else synthetic."""
     out: Path | None = None
-    """Folder for checkpoint, curve and weights; runs/abr-METHOD-SEED, or the shipped one with --ship."""
+    """Checkpoint, curve and weights go here; the default is runs/abr-METHOD-SEED, with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
-    """Folders of trainings: instead of training, ship the best and write the card of all."""
+    """If folders of trainings are given, nothing is trained: the best is shipped, with the card of all."""
     paired: tuple[Path, ...] = ()
-    """Two folders of trainings: instead of training, print how much the first is better than the second."""
+    """If two folders of trainings are given, nothing is trained: it is printed by how much the first is better."""
 
 
 class Validation:

@@ -45,17 +45,17 @@ class Args(Settings):
     """Train Pensieve, or fill the folder that is shipped from trainings."""
 
     seed: int = 0
-    """Determines initial weights, traces, starts and actions."""
+    """The seed determines initial weights, traces, starts and actions."""
     traces: str = "fcc-train-clean"
-    """What it is trained on: name or path."""
+    """The policy is trained on these traces, a name or path."""
     valid: str = VALIDATION
-    """Traces that choose the weights."""
+    """These traces choose the weights."""
     video: str | None = None
-    """Name or path; default video1 with installed traces, else synthetic."""
+    """The video has this name or path; the default is video1 with installed traces, else synthetic."""
     out: Path | None = None
-    """Folder for checkpoint, curve and weights; runs/abr-pensieve-SEED, or the shipped one with --ship."""
+    """Checkpoint, curve and weights go here; the default is runs/abr-pensieve-SEED, with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
-    """Folders of trainings: instead of training, ship the best and write the card of all."""
+    """If folders of trainings are given, nothing is trained: the best is shipped, with the card of all."""
 
 
 def main(args: Args) -> None:

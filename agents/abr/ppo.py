@@ -49,25 +49,25 @@ class Settings:
     """How the policy is optimised."""
 
     steps: int = 6_000_000
-    """Environment steps (decisions) of the whole training."""
+    """The whole training has so many environment steps (decisions)."""
     rows: int = 256
-    """Sessions played at once; each plays one video in an iteration."""
+    """So many sessions are played at once; each plays one video in an iteration."""
     group: int = 8
-    """Rows that play the same trace from the same place, and are compared with each other."""
+    """So many rows play the same trace from the same place, and are compared with each other."""
     batches: int = 8
-    """Gradient steps of a pass; it must divide the rows."""
+    """A pass has so many gradient steps; they must divide the rows."""
     epochs: int = 3
-    """Passes over the decisions of an iteration."""
+    """The decisions of an iteration are passed over so many times."""
     learning_rate: float = 1e-3
-    """Adam's, at the beginning; it falls linearly to a fiftieth."""
+    """Adam begins with this rate, which falls linearly to a fiftieth."""
     entropy: float = 0.05
-    """Weight of the entropy bonus at the beginning; it falls geometrically."""
+    """The entropy bonus has this weight at the beginning; it falls geometrically."""
     last_entropy: float = 0.002
-    """Its weight at the end."""
+    """The entropy bonus has this weight at the end."""
     gae_lambda: float = 0.95
-    """Of generalised advantage estimation; future rewards are not discounted."""
+    """Generalised advantage estimation has this lambda; future rewards are not discounted."""
     validate_every: int = 8
-    """Iterations between validations."""
+    """The weights are validated every so many iterations."""
 
     def check(self) -> None:
         """``ValueError``, one line, for impossible settings."""

@@ -141,29 +141,29 @@ class Args:
     """Train the quantiles of stochastic-mpc, or fill the folder that is shipped with the best of several trainings."""
 
     seed: int = 0
-    """Determines the sessions watched, initial weights and batches."""
+    """The seed determines the sessions watched, initial weights and batches."""
     traces: str = "fcc-train-clean"
-    """Traces to learn from."""
+    """The network learns from these traces."""
     valid: str = "fcc-valid-clean"
-    """Traces whose loss chooses the weights."""
+    """The loss on these traces chooses the weights."""
     video: str | None = None
-    """Video that is streamed meanwhile; video1 with installed traces, else the synthetic one."""
+    """This video is streamed meanwhile; the default is video1 with installed traces, else the synthetic one."""
     sessions: int = 2720
-    """Sessions watched, of 47 decisions each for a video of 48 chunks; a fourth as many for validation."""
+    """So many sessions are watched, of 47 decisions each for a video of 48 chunks; a fourth as many for validation."""
     steps: int = 2500
-    """Steps of the optimiser."""
+    """The optimiser takes so many steps."""
     batch_size: int = 1024
-    """Decisions in a step."""
+    """A step sees so many decisions."""
     learning_rate: float = 1e-3
-    """Of the first step; it falls to 0 along a cosine."""
+    """The first step has this rate; it falls to 0 along a cosine."""
     weight_decay: float = 0.1
-    """Of AdamW."""
+    """AdamW has this weight decay."""
     hidden: int = 64
-    """Units in each of the two hidden layers."""
+    """Each of the two hidden layers has so many units."""
     out: Path | None = None
-    """Folder for checkpoint, curve, weights and card; runs/abr-stochastic-mpc-SEED, or the shipped one with --ship."""
+    """Checkpoint, curve and weights go here; the default is runs/abr-stochastic-mpc-SEED, with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
-    """Folders of trainings: instead of training, fill a folder with the best and the card of all."""
+    """If folders of trainings are given, nothing is trained: a folder is filled with the best and the card of all."""
 
     def check(self) -> None:
         """Raise ``ValueError``, one line, for a number that makes no sense."""

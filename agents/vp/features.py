@@ -195,22 +195,22 @@ def _read(path: Path) -> dict[str, tuple[str, np.ndarray]]:
 
 @dataclass
 class Args:
-    """Image features of equirectangular video frames for netenvs/VP-v0, see docs/vp.md."""
+    """Write image features of equirectangular video frames for netenvs/VP-v0, see docs/vp.md."""
 
     frames: Annotated[Path, tyro.conf.Positional]
-    """Folder with a folder of images for each video, such as FRAMES/video4/0001.jpg."""
+    """This folder has a folder of images for each video, such as FRAMES/video4/0001.jpg."""
     backbone: str
-    """Vision transformer: a folder, or a name on the Hugging Face hub if it is in the local cache."""
+    """The vision transformer is a folder, or a name on the Hugging Face hub if it is in the local cache."""
     out: Path
-    """File to write (.npz); one that is there is extended by new videos."""
+    """The features go to this file (.npz); one that is there is extended by new videos."""
     fps: float = RATE_HZ
-    """Frames a second; the first is shown at 0 s. The default is the rate of the recordings."""
+    """There are so many frames a second; the first is shown at 0 s. The default is the rate of the recordings."""
     dataset: str | None = None
-    """Data set of head motion, such as jin2022, whose videos must all be there, as long as their recordings."""
+    """All videos of this data set of head motion, such as jin2022, must be there, as long as their recordings."""
     batch_size: int = 32
-    """Frames at once; changes nothing but speed and memory."""
+    """So many frames are taken at once, which changes nothing but speed and memory."""
     device: str = "cpu"
-    """Where the backbone runs, as torch calls it: cpu, cuda, cuda:1, mps."""
+    """The backbone runs there, as torch calls it: cpu, cuda, cuda:1, mps."""
 
 
 def main(args: Args) -> None:

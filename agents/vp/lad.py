@@ -88,18 +88,18 @@ def _read(folder: Path) -> tuple[np.ndarray, int]:
 
 @dataclass
 class Args:
-    """Fit the predictor ``lad`` on the training split of a data set, a few seconds."""
+    """Fit the predictor ``lad`` on the training split of a data set, which takes a few seconds."""
 
     folder: Path
-    """Where to write config.json and model.safetensors; a policy by this path, ``--policies lad,./my-lad``."""
+    """config.json and model.safetensors go to this folder, which then is a policy: ``--policies lad,./my-lad``."""
     dataset: str = "jin2022"
-    """Recordings, see ``netenvs.vp.workload.load_recordings``."""
+    """The recordings have this name, see ``netenvs.vp.workload.load_recordings``."""
     lags: int = 9
-    """Past movements that count; the history must have one sample more."""
+    """So many past movements count; the history must have one sample more."""
     horizon: int = TRIM_TAIL
-    """Steps to predict, at most 60."""
+    """So many steps are predicted, at most 60."""
     step: int = 5
-    """Samples between the windows of a recording."""
+    """The windows of a recording begin every so many samples."""
 
 
 def main(args: Args) -> None:

@@ -109,23 +109,23 @@ class Args:
     """Train TRACK, or combine trainings into the folder that is shipped."""
 
     variant: Literal["paper", "position-only", "recipe"] = "recipe"
-    """As published, that without saliency, or with a modern training."""
+    """paper is as published, position-only the same without saliency, recipe has a modern training."""
     seed: int = 0
-    """Determines initial weights, order of the windows, mirroring and dropout."""
+    """The seed determines initial weights, order of the windows, mirroring and dropout."""
     dataset: str = "jin2022"
-    """Recordings to train on, by their published splits."""
+    """The recordings of this data set are trained on, by their published splits."""
     out: Path | None = None
-    """Folder for checkpoint, curve and weights; runs/vp-track-VARIANT-SEED, or the shipped one when combining."""
+    """Checkpoint, curve and weights go here; the default is runs/vp-track-VARIANT-SEED, with --combine the shipped one."""
     combine: tuple[Path, ...] = ()
-    """Folders of trainings: instead of training, write their ensemble."""
+    """If folders of trainings are given, nothing is trained: their ensemble is written."""
     transfer: tuple[str, ...] = ()
-    """Other data sets whose test splits the ensemble is scored on."""
+    """The ensemble is scored on the test splits of these data sets, too."""
     epochs: int | None = None
-    """Passes over the training windows; 4, recipe 5."""
+    """The training windows are passed over so many times; the default is 4, of the recipe 5."""
     step: int | None = None
-    """Samples between training windows; 15 as published, recipe 5."""
+    """Training windows begin every so many samples; the default is 15 as published, of the recipe 5."""
     hidden: int | None = None
-    """Units of each LSTM; 256 as published, recipe 64."""
+    """Each LSTM has so many units; the default is 256 as published, of the recipe 64."""
 
 
 def experiment(args: Args, command: str) -> Experiment:

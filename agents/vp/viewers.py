@@ -88,31 +88,31 @@ class Args:
     """Train the attention over previous viewers, or combine trainings into the folder that is shipped."""
 
     seed: int = 0
-    """Determines initial weights, order of the windows, mirroring and dropout."""
+    """The seed determines initial weights, order of the windows, mirroring and dropout."""
     dataset: str = "jin2022"
-    """Recordings to train on, by their published splits."""
+    """The recordings of this data set are trained on, by their published splits."""
     out: Path | None = None
-    """Folder for checkpoint, curve and weights; runs/vp-viewers-SEED, or the shipped one when combining."""
+    """Checkpoint, curve and weights go here; the default is runs/vp-viewers-SEED, with --combine the shipped one."""
     combine: tuple[Path, ...] = ()
-    """Folders of trainings: instead of training, write their ensemble."""
+    """If folders of trainings are given, nothing is trained: their ensemble is written."""
     transfer: tuple[str, ...] = ()
-    """Other data sets whose test splits the ensemble is scored on."""
+    """The ensemble is scored on the test splits of these data sets, too."""
     epochs: int = 5
-    """Passes over the training windows."""
+    """The training windows are passed over so many times."""
     step: int = 2
-    """Samples between training windows."""
+    """Training windows begin every so many samples."""
     batch_size: int = 512
-    """Windows a step."""
+    """An optimiser step sees so many windows."""
     learning_rate: float = 2e-3
-    """Highest learning rate."""
+    """The learning rate is this at its highest."""
     hidden: int = 192
-    """Units of the layers that see everything."""
+    """The layers that see everything have so many units."""
     width: int = 64
-    """Units of the description of a previous viewer."""
+    """The description of a previous viewer has so many units."""
     heads: int = 4
-    """Attention heads."""
+    """The attention has so many heads."""
     dropout: float = 0.1
-    """Share of units left out in training."""
+    """This share of the units is left out in training."""
 
 
 def main(args: Args) -> None:
