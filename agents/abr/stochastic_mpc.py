@@ -161,7 +161,7 @@ class Args:
     hidden: int = 64
     """Each of the two hidden layers has so many units."""
     out: Path | None = None
-    """Checkpoint, curve and weights go here; the default is runs/abr-stochastic-mpc-SEED, with --ship the shipped one."""
+    """Checkpoint, curve and weights go here; the default is runs/abr-stochastic-mpc-SEED, the shipped with --ship."""
     ship: tuple[Path, ...] = ()
     """If folders of trainings are given, nothing is trained: a folder is filled with the best and the card of all."""
 

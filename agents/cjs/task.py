@@ -25,4 +25,5 @@ TASK = AgentTask(
     net="agents.sequence.nets.cjs:CJSNet",
     graph="agents.export.cjs:CJSGraph",
     scores="agents.cjs.scores:SCORING",
+    scores="agents.cjs.scoring:SCORING",
 )

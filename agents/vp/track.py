@@ -115,7 +115,7 @@ class Args:
     dataset: str = "jin2022"
     """The recordings of this data set are trained on, by their published splits."""
     out: Path | None = None
-    """Checkpoint, curve and weights go here; the default is runs/vp-track-VARIANT-SEED, with --combine the shipped one."""
+    """Checkpoint, curve and weights go here; the default is runs/vp-track-VARIANT-SEED, the shipped with --combine."""
     combine: tuple[Path, ...] = ()
     """If folders of trainings are given, nothing is trained: their ensemble is written."""
     transfer: tuple[str, ...] = ()

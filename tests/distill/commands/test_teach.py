@@ -11,7 +11,8 @@ from transformers import AutoModel, LlamaConfig
 from agents.abr import scores
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
-from distill import card
+from agents.training.card import read
+from distill import teach
 from distill.__main__ import main
 from distill.commands import teach
 from distill.recipes.abr import training
@@ -103,9 +104,9 @@ def test_the_papers_recipe_imitates_a_pool(task, request, backbone, tmp_path):
 
 def test_a_finished_training_has_scores_and_a_card(backbone, tmp_path):
     assert main(command("vp", tmp_path, backbone=backbone)) == 0
-    found, trainings = card.read(tmp_path)
-    assert found["task"] == "vp"
-    assert set(next(iter(trainings[0].scores.values()))) >= {"netllm", "netllm(viewers=false)", "static"}
+    found = read(tmp_path)
+    assert found.task == "vp"
+    assert set(next(iter(found.training.scores.values()))) >= {"netllm", "netllm(viewers=false)", "static"}
     text = (tmp_path / "README.md").read_text()
     assert "python -m distill teach --task vp" in text
     assert str(tmp_path) not in text
@@ -118,15 +119,16 @@ def test_the_best_of_several_seeds_is_shipped(backbone, tmp_path):
     assert (
         main(["teach", "--task", "vp", "--ship", str(tmp_path / "0"), str(tmp_path / "1"), "--out", str(shipped)]) == 0
     )
-    found, trainings = card.read(shipped)
+    found = read(shipped)
+    trainings = found.trainings
     best = max(trainings, key=lambda training: training.valid)
-    assert trainings[found["shipped"]] == best
+    assert found.training == best
     assert same(shipped, tmp_path / str(best.seed))
-    assert "mean of seeds" in (shipped / "README.md").read_text()
+    assert "netllm, mean of 2" in (shipped / "README.md").read_text()
     again = ["--set", "alone=0.5", "--ship", str(tmp_path / "0"), str(tmp_path / "1")]  # data as they were trained on
     assert main(["teach", "--task", "vp", *again, "--out", str(tmp_path / "again")]) == 0
     assert "--task vp --set alone=0.5 --ship" in (tmp_path / "again" / "README.md").read_text()
-    anew = [training.valid for training in card.read(tmp_path / "again")[1]]
+    anew = [training.valid for training in read(tmp_path / "again").trainings]
     assert anew == pytest.approx([training.valid for training in trainings], abs=0.1)
     assert anew != [training.valid for training in trainings]  # of weights in half precision
 
