@@ -9,15 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from agents import registry, statistics
 from agents.policy import Policy, load_policy
-from netenvs import datasets
+from agents.rollout import EpisodeSpec, play
+from netenvs import datasets, tasks
 
 Difference = tuple[float, float, float]
 """A paired difference and its 95 % interval."""
 DIGITS = 6
+EPISODES = 20
+"""Of a task that says nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +94,27 @@ class Scoring:
 
 
 def scoring(task: str) -> Scoring:
-    """Of a task; ``PolicyError``, one line, if it has none."""
+    """Of a task; of one that says nothing, the returns of its default environment's episodes.
+
+    ``PolicyError``, one line, for an unknown task, or one whose scoring cannot be loaded.
+    """
+    if not registry.agent_task(task).scores:
+        return _of_returns(tasks.find(task))
     found: Scoring = registry.part_of(task, "scores")
     return found
+
+
+def _of_returns(task: tasks.Task) -> Scoring:
+    def evaluate(policy: Policy) -> Score:
+        env = gym.make(task.default_id)
+        items = task.items(env.unwrapped)
+        env.close()
+        count = EPISODES if items is None else items.default
+        specs = [EpisodeSpec(number, options=items.options(number) if items else {}) for number in range(count)]
+        return Score.of([float(episode.total_reward) for episode in play(policy, task.default_id, specs)])
+
+    measure = Measure(name="return", item="episodes")
+    return Scoring(measure=measure, baselines=(), settings=lambda: {task.default_id: evaluate})
 
 
 def score(task: str, policies: Mapping[str, Policy], policy: str) -> Scores:

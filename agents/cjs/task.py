@@ -24,6 +24,5 @@ TASK = AgentTask(
     layout="agents.cjs.layout:LAYOUT",
     net="agents.sequence.nets.cjs:CJSNet",
     graph="agents.export.cjs:CJSGraph",
-    scores="agents.cjs.scores:SCORING",
     scores="agents.cjs.scoring:SCORING",
 )

@@ -198,14 +198,15 @@ def _scored(record: Record) -> list[str]:
         "policy", {label: {at: _mean(one, measure) for at, one in by.items()} for label, by in rows.items()}
     )
     differences: dict[str, dict[str, str]] = {}
-    figures: dict[str, dict[str, str]] = {}
-    in_folder = {label for label in rows if "seed" not in label or label.endswith("(shipped)")}
     for label, by in rows.items():
         for setting, one in by.items():
             for other, difference in one.minus.items():
                 differences.setdefault(f"{label} minus {other}", {})[setting] = _difference(difference, measure)
-            for name, value in one.figures.items() if label in in_folder else ():
-                figures.setdefault(f"{label}: {name.replace('_', ' ')}", {})[setting] = _figure(value)
+    figures: dict[str, dict[str, str]] = {}
+    for setting, scores in (record.scores or record.training.scores).items():
+        for row, one in scores.items():
+            for name, value in one.figures.items():
+                figures.setdefault(f"{row}: {name.replace('_', ' ')}", {})[setting] = _figure(value)
     if differences:
         unit = ", in percent of what is subtracted" if measure.percent else ""
         lines += ["", f"Differences are paired{unit}:", *_table("difference", differences)]
@@ -216,7 +217,7 @@ def _rows(record: Record) -> dict[str, dict[str, Score]]:
     """Label of a row -> setting -> score: the policies in the folder, each training, their mean, and the others."""
     rows: dict[str, dict[str, Score]] = {}
     trainings = record.trainings
-    several = len(trainings) > 1
+    several, alike = len(trainings) > 1, len({training.kind for training in trainings}) == 1
 
     def add(label: str, setting: str, score: Score) -> None:
         rows.setdefault(label, {})[setting] = score
@@ -229,11 +230,11 @@ def _rows(record: Record) -> dict[str, dict[str, Score]]:
                     add(_label(record, row, number) if several else row, setting, by[row])
         for setting in trainings[0].scores:
             parts = [training.scores[setting][row] for training in trainings if row in training.scores.get(setting, {})]
-            if len(parts) == len(trainings) > 1 and len({len(part.values) for part in parts}) == 1 and parts[0].values:
+            if len(parts) == len(trainings) > 1 and alike and parts[0].values:
                 add(f"{row}, mean of {len(parts)}", setting, Score.average(parts))
     for setting, by in (record.scores or record.training.scores).items():
         for row, score in by.items():
-            if row not in own or record.shipped is None:
+            if row not in own or record.scores:
                 add(row, setting, score)
     return rows
 

@@ -143,7 +143,7 @@ def combine(
     ``runs`` is the usual name of such a folder without its seed, for the model card; the test splits of the data sets
     ``transfer`` are scored, too. ``ValueError`` unless all folders are of one size and one data set.
     """
-    members = [member for folder in folders for member in predictor.from_pretrained(folder).model.members]
+    members: list[Any] = [one for folder in folders for one in predictor.from_pretrained(folder).model.members]
     trainings = [training for folder in folders for training in read(folder).trainings]
     config, dataset = members[0].config, trainings[0].settings["dataset"]
     if any(one.config != config for one in members) or any(one.settings["dataset"] != dataset for one in trainings):
@@ -181,7 +181,7 @@ def scored(
         figures = score(predict_windows(player, cut, PreviousViewers(data)), cut)
         one = Score(mean=figures.pop("mae"), ci95=figures.pop("ci95"), figures=figures)
         found[name] = {predictor.policy: one}
-        low, high = one.ci95 or ()
+        low, high = one.ci95 or (one.mean, one.mean)
         print(f"{name}: MAE {one.mean:.3f} [{low:.3f}, {high:.3f}], static {figures['static']:.3f}", flush=True)
     return found
 

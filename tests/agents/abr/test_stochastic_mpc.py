@@ -440,7 +440,7 @@ def test_tiny_training_improves_and_its_folder_plays(tmp_path, monkeypatch):
     assert [point["step"] for point in curve] == [0, 20, 40, 60]
     assert curve[-1]["valid"] < 0.7 * curve[0]["valid"]
     card = (folder / "README.md").read_text()
-    assert "synthetic(count=20,seed=1)" in card and "--steps 60" in card and "| seed | synthetic |" in card
+    assert "synthetic(count=20,seed=1)" in card and "--steps 60" in card and "| policy | synthetic |" in card
     player = load_policy(str(folder), "abr")
     assert mean(score(player, "synthetic(count=10,seed=3)")) > mean(
         score(load_policy("bba"), "synthetic(count=10,seed=3)")

@@ -83,12 +83,14 @@ def test_several_trainings_have_a_row_each_and_one_of_their_mean():
     for line in (
         "| own, calm, seed 0 | 1.50 [1.00, 2.00] |",
         "| own, wild, seed 0 (shipped) | 1.50 [1.00, 2.00] |",
-        "| own, mean of 2 | 1.50 [1.00, 2.00] |",
         "| calm | 0 | 4,000 games | 3,000 | 0.5000 | greedy | 2 | 3 |",
         "| wild (shipped) | 0 | 4,000 games | 3,000 |  |  | 2 | 3 |",
         "(with an `--out` each, where seeds are the same).",
     ):
         assert line in lines, line
+    assert "| own, mean of 2 | 1.50 [1.00, 2.00] |" not in lines
+    lines = card(record(trainings=[training(0), training(1)]), 0).splitlines()
+    assert "| own, mean of 2 | 1.50 [1.00, 2.00] |" in lines, "of trainings of one kind"
 
 
 def test_scores_of_what_is_in_the_folder_stand_beside_those_of_its_trainings():

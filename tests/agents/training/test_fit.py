@@ -62,7 +62,7 @@ def train(folder, stop=None, **changes):
         return (model.weight - step % 3).square().sum()
 
     def validate(kept, step, mean_loss):
-        return {"loss": mean_loss, "valid": float((kept.weight - 1).square())}
+        return {"loss": mean_loss, "valid": float((kept.weight.detach() - 1).square())}
 
     with Run(folder, {}, 7) as run:
         kept = run_course(model, torch.optim.Adam(model.parameters()), course(**changes), loss, validate, run)

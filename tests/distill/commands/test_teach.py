@@ -12,7 +12,6 @@ from agents.abr import scores
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.training.card import read
-from distill import teach
 from distill.__main__ import main
 from distill.commands import teach
 from distill.recipes.abr import training
