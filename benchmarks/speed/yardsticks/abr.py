@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.speed.yardsticks.link import PlainLink
 from netenvs.abr.workload import TraceSet, Video
 
 M_IN_K = 1000.0
 
 
-class PlainLoop:
+class PlainLoop(PlainLink):
     """One session after another over the traces of a set, as published: 48 chunks, buffer cap 60 s, RTT 80 ms."""
 
     def __init__(self, traces: TraceSet, video: Video):
-        self.times = [traces.trace(i)[0].tolist() for i in range(len(traces))]
-        self.bandwidths = [traces.trace(i)[1].tolist() for i in range(len(traces))]
-        self.starts = traces.start_pointer.tolist()
+        super().__init__(traces, chunk_ms=4000.0, cap_ms=60000.0)
         self.sizes = [video.chunk_sizes[:, level].tolist() for level in range(video.num_levels)]
         self.bitrates = video.bitrates_kbps.tolist()
         self.chunks = video.num_chunks
-        self.trace = -1
         self.begin_video()
 
     def begin_video(self) -> None:
         """Go to the next trace, empty the buffer."""
-        self.trace = (self.trace + 1) % len(self.times)
-        self.time, self.bandwidth = self.times[self.trace], self.bandwidths[self.trace]
-        self.pointer = self.starts[self.trace]
-        self.last_time = self.time[self.pointer - 1]
-        self.buffer = 0.0
+        self.begin_trace()
         self.chunk = 0
         self.last_quality = 0
         self.state = np.zeros((6, 6))
@@ -41,42 +35,9 @@ class PlainLoop:
     def get_chunk(self, quality: int) -> tuple[float, float, float, int]:
         """Download one chunk: delay in ms, rebuffering in s, buffer in s, size in bytes."""
         size = self.sizes[quality][self.chunk]
-        delay, sent = 0.0, 0.0
-        while True:
-            throughput = self.bandwidth[self.pointer] * 1000000.0 / 8.0
-            duration = self.time[self.pointer] - self.last_time
-            payload = throughput * duration * 0.95
-            if sent + payload > size:
-                fraction = (size - sent) / throughput / 0.95
-                delay += fraction
-                self.last_time += fraction
-                break
-            sent += payload
-            delay += duration
-            self.next_segment()
-        delay = delay * 1000.0 + 80.0
-        rebuffer = np.maximum(delay - self.buffer, 0.0)
-        self.buffer = np.maximum(self.buffer - delay, 0.0) + 4000.0
-        if self.buffer > 60000.0:
-            sleep = np.ceil((self.buffer - 60000.0) / 500.0) * 500.0
-            self.buffer -= sleep
-            while True:
-                duration = self.time[self.pointer] - self.last_time
-                if duration > sleep / 1000.0:
-                    self.last_time += sleep / 1000.0
-                    break
-                sleep -= duration * 1000.0
-                self.next_segment()
+        delay, rebuffer, _ = self.download(size)
         self.chunk += 1
         return delay, rebuffer / 1000.0, self.buffer / 1000.0, size
-
-    def next_segment(self) -> None:
-        """Cross into the next segment of the trace, round its end if need be."""
-        self.last_time = self.time[self.pointer]
-        self.pointer += 1
-        if self.pointer >= len(self.bandwidth):
-            self.pointer = 1
-            self.last_time = 0.0
 
     def step(self, quality: int) -> tuple[np.ndarray, float, bool]:
         """One decision: the rolled state matrix (6, 6), the reward and whether the video is over."""
