@@ -1,43 +1,83 @@
-"""What the command lines of this package share: one-line errors, numbers, a file for the figures."""
+"""What the command lines of this package share: kinds of options, and how they are listed."""
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Annotated, Any
 
+import tyro
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, without the usage."""
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+from netenvs import tasks
 
 
 def from_one(text: str) -> int:
-    """A whole number from 1 up, of the command line."""
+    """A whole number from 1 up."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+        raise ValueError(f"{text!r} is not a whole number from 1 up")
     return int(text)
 
 
 def from_zero(text: str) -> int:
-    """A whole number from 0 up, of the command line."""
+    """A whole number from 0 up."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+        raise ValueError(f"{text!r} is not a whole number from 0 up")
     return int(text)
 
 
 def positive(text: str) -> float:
-    """A positive number of seconds, of the command line."""
+    """A positive number of seconds."""
     try:
         value = float(text)
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number of seconds")
+        raise ValueError(f"{text!r} is not a positive number of seconds")
     return value
+
+
+def _word(read: Callable[[str], Any], metavar: str) -> Any:
+    """How tyro reads one word; None is nothing that can be typed."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda words: read(words[0]),
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+FromOne = Annotated[int, _word(from_one, "N")]
+FromOneOrNone = Annotated[int | None, _word(from_one, "N")]
+FromZero = Annotated[int, _word(from_zero, "N")]
+Seconds = Annotated[float, _word(positive, "S")]
+Text = Annotated[str | None, _word(str, "TEXT")]
+File = Annotated[Path | None, _word(Path, "FILE")]
+Folder = Annotated[Path | None, _word(Path, "DIR")]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+
+
+def option(help: str, default: Any = "", name: str | None = None, metavar: str | None = None) -> Any:
+    """An option's help, a sentence, and what to say of its default."""
+    hint = f"(default: {default})" if default != "" else ""
+    return tyro.conf.arg(name=name, metavar=metavar, help=help, help_behavior_hint=hint)
+
+
+def listed(names: Sequence[str], last: str = "or") -> str:
+    """``abr, cjs or vp``."""
+    return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
+
+
+def datasets_help() -> str:
+    """What ``--dataset`` names: ``the trace split (abr) or the workload (cjs)``."""
+    found = []
+    for name in tasks.names():
+        try:
+            found.append(f"the {tasks.find(name).dataset_kind} ({name})")
+        except ValueError:
+            continue  # a plug-in that is broken: its name is refused where it is given
+    return listed(found)
 
 
 def check_json(path: Path | None) -> None:

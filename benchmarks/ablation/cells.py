@@ -44,8 +44,13 @@ from distill.training.phase import Phase
 from distill.training.student import make_student
 from distill.training.teacher_source import TEACHER, teacher_outputs
 from netenvs import datasets
+from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import DATASET, load_traces
+from netenvs.vp.task import TASK as VP
 
+TASK = ABR.name
+OTHER_DOMAIN = VP.name
+"""Of the teacher whose decoder is adapted."""
 SCHEMA = 1
 """Of what cells find; another one makes all of them anew."""
 SIZE = "small"
@@ -372,7 +377,7 @@ class Noise:
     def run(self, material: Material, folder: Path) -> dict[str, Any]:
         """See ``Cell``."""
         begun = time.process_time()
-        policy = load_policy(self.who, "abr")
+        policy = load_policy(self.who, TASK)
         if self.trained is not None:
             data, student = material.train(folder), self.trained.student
             model, _ = student.build(data)
@@ -463,7 +468,7 @@ def other_domain(folder: Path) -> Path:
     made = folder / "viewport-llama"
     if not made.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        backbone: Any = load_policy("netllm", "vp").model.backbone  # type: ignore[attr-defined]
+        backbone: Any = load_policy("netllm", OTHER_DOMAIN).model.backbone  # type: ignore[attr-defined]
         config = backbone.decoder.config
         words = nn.Embedding(config.vocab_size, config.hidden_size)  # which backbones go without, and models have
         nn.init.zeros_(words.weight)
@@ -481,7 +486,7 @@ def other_domain(folder: Path) -> Path:
 @functools.cache
 def teacher(mode: str) -> SequencePolicy:
     """The shipped ``netllm``."""
-    found = load_policy("netllm", "abr", mode=mode)
+    found = load_policy("netllm", TASK, mode=mode)
     assert isinstance(found, SequencePolicy)
     return found
 
@@ -493,12 +498,12 @@ def digest(identity: Any) -> str:
 
 def shipped(name: str) -> bool:
     """Whether there are weights of the bitrate policy of this name."""
-    return (CHECKPOINTS / f"abr-{name}" / WEIGHTS).is_file()
+    return (CHECKPOINTS / f"{TASK}-{name}" / WEIGHTS).is_file()
 
 
 def weights_digest(name: str) -> str:
     """Of the shipped weights of a bitrate policy."""
-    return hashlib.sha256((CHECKPOINTS / f"abr-{name}" / WEIGHTS).read_bytes()).hexdigest()[:12]
+    return hashlib.sha256((CHECKPOINTS / f"{TASK}-{name}" / WEIGHTS).read_bytes()).hexdigest()[:12]
 
 
 @functools.cache

@@ -6,7 +6,6 @@ questions and cells: ``benchmarks.ablation.sections``.
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import platform
@@ -14,16 +13,17 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
+from agents.command_line import parse
 from benchmarks.ablation import report as ablation_report
 from benchmarks.ablation.cells import Cell, Material, digest, sizes
 from benchmarks.ablation.sections import SCALES, SECTIONS, Section
-from benchmarks.command_line import Parser, from_one
+from benchmarks.command_line import FromOne, FromOneOrNone, Text, listed, option
 from benchmarks.files import to_json, writable_folder
 from netenvs import datasets
 from netenvs.abr.workload import DATASET
@@ -33,25 +33,23 @@ from netenvs.spec import unknown_name
 CELLS, LOCK = "cells", ".lock"
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = Parser(
-        prog="python -m benchmarks.ablation",
-        description="Run a grid of small distillations on bitrate adaptation; a stopped grid goes on where it was.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--only", metavar="A,B", help=f"sections: {', '.join(SECTIONS)}; default: all")
-    parser.add_argument("--seeds", type=from_one, metavar="N", help="of every section; default: each has its own")
-    parser.add_argument("--jobs", type=from_one, default=2, metavar="N", help="processes (default: 2)")
-    parser.add_argument("--scale", default="small", metavar="S", help=f"{', '.join(SCALES)} (default: small)")
-    parser.add_argument("--out", type=Path, default=Path("runs/ablation"), metavar="DIR", help="default: runs/ablation")
-    return parser
+@dataclass(frozen=True)
+class Args:
+    """Run a grid of small distillations on bitrate adaptation; a stopped grid goes on where it was."""
+
+    only: Annotated[Text, option(f"These sections are run: {', '.join(SECTIONS)}.", "all", metavar="A,B")] = None
+    seeds: Annotated[FromOneOrNone, option("Every section has so many seeds.", "each has its own number")] = None
+    jobs: FromOne = 2
+    """So many processes work."""
+    scale: Annotated[str, option(f"The grid has this size: {listed(list(SCALES))}.", "small", metavar="S")] = "small"
+    out: Path = Path("runs/ablation")
+    """Cells and the report are kept in this folder."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 2 for a wrong option, before anything is run."""
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parse(Args, "python -m benchmarks.ablation", argv)
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
     try:

@@ -6,7 +6,6 @@ were drawn from, and ``report.html``. ``docs/compare.md`` explains the columns.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import shlex
 import sys
@@ -16,70 +15,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.command_line import Parser, from_one, from_zero
-
 if TYPE_CHECKING:
     import gymnasium
 
     from agents.rollout import EpisodeSpec
     from benchmarks.compare.evaluate import Comparison, Contender, Row
+    from benchmarks.compare.options import Options
     from benchmarks.tasks.setup import Setup, TaskComparison
     from netenvs.tasks import Task
 
+PROGRAM = "python -m benchmarks.compare"
 SCHEMA = 1
 REFUSED = {"render_mode": "a comparison draws its own plots"}
 """Environment options that ``--set`` does not take, whatever the task."""
 
 # Simulators, and whatever needs `agents`, are imported inside functions: `--help` comes at once, and
 # `check_packages` can speak before an import fails.
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = Parser(
-        prog="python -m benchmarks.compare",
-        description="Play the same episodes with every policy; print a table, write plots and a report.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--task", required=True, metavar="TASK", help="what is compared: abr, cjs, vp or vp-streaming")
-    parser.add_argument(
-        "--dataset",
-        metavar="D",
-        help="trace split (abr), workload (cjs) or recordings (vp, vp-streaming), file or folder (default: synthetic)",
-    )
-    parser.add_argument(
-        "--set",
-        dest="options",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="another option of the environment, such as qoe=log or num_executors=50; may be repeated",
-    )
-    parser.add_argument(
-        "--policies",
-        metavar="A,B,C",
-        help="policies in place of the default ones, options in brackets: bba,constant(quality=2)",
-    )
-    parser.add_argument(
-        "--policy",
-        action="append",
-        default=[],
-        metavar="SPEC",
-        help="one more: a name, file.py:Name, package.module:Name or a checkpoint folder; may be repeated",
-    )
-    parser.add_argument(
-        "--episodes",
-        type=from_one,
-        metavar="N",
-        help="the first N traces (abr) or windows (vp) of the split (default: all), or N clusters (cjs; default: 10)",
-    )
-    parser.add_argument(
-        "--seed", type=from_zero, default=0, metavar="S", help="episodes have the seeds S, S + 1, ... (default: 0)"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the results (default: runs/TASK-TIME)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write results.json here as well")
-    parser.add_argument("--list", action="store_true", help="show policies and data sets of the task, and stop")
-    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,13 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options = parser().parse_args(words)
-    except SystemExit as stop:  # --help, or a line has been printed
-        return int(stop.code or 0)
-    try:
         check_packages()
     except ImportError as error:
         return _refuse(error)
+    from agents.command_line import parse
+    from benchmarks.compare.options import Options
+
+    try:
+        options = parse(Options, PROGRAM, words)
+    except SystemExit as stop:  # --help, or a line has been printed
+        return int(stop.code or 0)
     from agents.policy import PolicyError
 
     try:
@@ -145,7 +99,7 @@ class Plan:
     json: Path | None
 
 
-def prepare(options: argparse.Namespace) -> Plan:
+def prepare(options: Options) -> Plan:
     """Check everything before anything runs: names, options, policies, an environment, folders.
 
     Raises ``ValueError`` or ``PolicyError``, one line.
@@ -163,7 +117,7 @@ def prepare(options: argparse.Namespace) -> Plan:
     env.close()
     episodes = episodes_of(items, options.episodes, options.seed, setup.dataset)
     specs = default_policies(task) if options.policies is None else split_specs(options.policies)
-    specs += options.policy
+    specs = [*specs, *options.policy]
     if not specs:
         raise ValueError("--policies names no policy; see --list")
     contenders = load_contenders(task, specs, env_options)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 import netenvs  # noqa: F401  (registers the environments)
-from agents.abr.oracle import best_plan, session_state
-from agents.policy import load_policy
 from benchmarks.speed.measurement import Measurement
-from benchmarks.speed.yardsticks.abr import PlainLoop
+from benchmarks.speed.record import PolicySpeed, TaskSpeed
 
 ENV_ID = "netenvs/ABR-v0"
-YARDSTICKS = ("plain loop",)
 BATCH = 256  # sessions that a batched policy decides for
 
 
-def measurements(dataset: str, num_envs: list[int]) -> list[Measurement]:
+def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
     """All that one run measures, the plain loop first. Raises ``ValueError`` for an impossible data set."""
+    from agents.abr.oracle import best_plan, session_state
+    from agents.policy import load_policy
+    from benchmarks.speed.yardsticks.abr import PlainLoop
+
     rng = np.random.default_rng(0)
     single: Any = gym.make(ENV_ID, traces=dataset)
     traces, video = single.unwrapped.traces, single.unwrapped.video
@@ -98,3 +99,35 @@ def measurements(dataset: str, num_envs: list[int]) -> list[Measurement]:
         found.append(Measurement(batched, ("decisions",), batched_decisions(name)))
         found.append(Measurement(f"{name} act", ("decisions",), single_decisions(name)))
     return [*found, Measurement("oracle", ("trace",), oracle_traces, inverse=True)]
+
+
+def trainings(num_envs: Sequence[int]) -> list[Measurement]:
+    """PPO of ``pensieve``, with environment, network and optimiser."""
+    from agents.abr.ppo import Learner, Settings
+    from netenvs.abr.workload import load_traces
+
+    settings = Settings()
+    learner = Learner(load_traces("synthetic"), None, "quality", settings, seed=0)
+    steps = settings.rows * learner.chunks
+
+    def ppo() -> tuple[int]:
+        learner.iterate()
+        return (steps,)
+
+    batches = f"{settings.epochs} epochs, batches of {steps // settings.batches:,}"
+    return [Measurement(f"pensieve, PPO: {settings.rows} sessions, {batches}", ("steps",), ppo)]
+
+
+SPEED = TaskSpeed(
+    measurements=measurements,
+    num_envs=(64, 1024, 4096),
+    yardsticks=("plain loop",),
+    trainings=trainings,
+    policy=PolicySpeed(
+        dataset="fcc-test",
+        needs="netllm-abr",
+        heads=frozenset({"from_token", "from_level", "from_hidden", "scorer", "head"}),
+        context=19 * 8,
+        chunks=(8,),  # action, return, six of the state
+    ),
+)

@@ -7,33 +7,33 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
 import netenvs  # noqa: F401  (registers the environments)
-from agents.policy import load_policy
 from benchmarks.speed.measurement import Measurement
-from benchmarks.speed.yardsticks.cjs import PlainCluster
-from netenvs.cjs.entities import Job, Stage
-from netenvs.cjs.fast import FastClusters
-from netenvs.cjs.reference import ReferenceSimulator
-from netenvs.cjs.rules import FAIR
-from netenvs.cjs.workload import load_workload
+from benchmarks.speed.record import Option, PolicySpeed, TaskSpeed
+
+if TYPE_CHECKING:
+    from benchmarks.speed.yardsticks.cjs import PlainCluster
+    from netenvs.cjs.entities import Job, Stage
+    from netenvs.cjs.fast import FastClusters
+    from netenvs.cjs.reference import ReferenceSimulator
 
 ENV_ID = "netenvs/CJS-v0"
-YARDSTICKS = ("plain loop", "simpy engine")
 SEEDS = 4
-PUBLISHED = (
-    "For comparison, not measured here: published simulators under fair on one core of another machine simulate",
-    "41,000 to 57,000 tasks/s and take 760 to 1,250 decisions/s (NetLLM, decima-sim; 50 executors, 50 jobs).",
-)
 
 
-def measurements(dataset: str, num_envs: list[int], num_executors: int, num_jobs: int) -> list[Measurement]:
+def measurements(dataset: str, num_envs: Sequence[int], num_executors: int, num_jobs: int) -> list[Measurement]:
     """All that one run measures, the plain loop first. Raises ``ValueError`` for an impossible workload."""
+    from benchmarks.speed.yardsticks.cjs import PlainCluster
+    from netenvs.cjs.fast import FastClusters
+    from netenvs.cjs.reference import ReferenceSimulator
+    from netenvs.cjs.workload import load_workload
+
     jobs = load_workload(dataset)
     size: dict[str, Any] = {"num_executors": num_executors, "num_jobs": num_jobs}
     env_options: dict[str, Any] = {"workload": dataset, **size}
@@ -95,6 +95,8 @@ def fair(simulator: ReferenceSimulator) -> tuple[Stage | None, int]:
 
 def fast_episodes(clusters: FastClusters) -> Callable[[], tuple[int, int]]:
     """Simulated and decided in the kernel, without observations."""
+    from netenvs.cjs.rules import FAIR
+
     seeds = itertools.cycle(range(SEEDS))
 
     def episode() -> tuple[int, int]:
@@ -107,6 +109,8 @@ def fast_episodes(clusters: FastClusters) -> Callable[[], tuple[int, int]]:
 
 
 def single_episodes(env: gym.Env) -> Callable[[], tuple[int]]:
+    from agents.policy import load_policy
+
     seeds, policy = itertools.cycle(range(SEEDS)), load_policy("fair", "cjs")
 
     def episode() -> tuple[int]:
@@ -123,6 +127,8 @@ def single_episodes(env: gym.Env) -> Callable[[], tuple[int]]:
 
 def batched_decisions(env: gym.vector.VectorEnv) -> Callable[[], tuple[int]]:
     """The kernel decides, for all clusters at once; clusters go from one episode to the next."""
+    from agents.policy import load_policy
+
     policy: Any = load_policy("fair", "cjs")
     shared, rows = env.unwrapped.shared_info, np.arange(env.num_envs)  # type: ignore[attr-defined]
     observations, infos = env.reset(seed=0)
@@ -140,3 +146,55 @@ def batched_decisions(env: gym.vector.VectorEnv) -> Callable[[], tuple[int]]:
         return (count,)
 
     return decisions
+
+
+def trainings(num_envs: Sequence[int]) -> list[Measurement]:
+    """Rollouts of ``decima``; ``num_envs`` are numbers of clusters."""
+    return [
+        Measurement(f"decima, rollout: {clusters} clusters of N=10, J=20", ("decisions",), rollout(clusters))
+        for clusters in num_envs
+    ]
+
+
+def rollout(clusters: int) -> Callable[[], tuple[int]]:
+    """Plays whole episodes with a network of random weights, other jobs each time."""
+    import torch
+
+    from agents.cjs.decima_network import DecimaNetwork
+    from agents.cjs.decima_rollout import Setting, play, start
+
+    size = Setting(num_executors=10, num_jobs=20)
+    torch.manual_seed(0)
+    network = DecimaNetwork()
+    generator = torch.Generator().manual_seed(0)
+    seeds = iter(range(0, 2**62, clusters))
+
+    def decisions() -> tuple[int]:
+        first = next(seeds)
+        engine = start(size, "synthetic", range(first, first + clusters))
+        return (len(play(network, [engine], [size.num_executors], generator).episode),)
+
+    return decisions
+
+
+SPEED = TaskSpeed(
+    measurements=measurements,
+    options={"num_executors": Option(50, "executors"), "num_jobs": Option(200, "jobs of an episode")},
+    yardsticks=("plain loop", "simpy engine"),
+    published=(
+        "For comparison, not measured here: published simulators under fair on one core of another machine simulate",
+        "41,000 to 57,000 tasks/s and take 760 to 1,250 decisions/s (NetLLM, decima-sim; 50 executors, 50 jobs).",
+    ),
+    trainings=trainings,
+    published_trainings=(
+        "For comparison, not measured here: the published Decima (spark-sched-sim, PyTorch) makes 90 to 160",
+        "decisions/s on another machine (10 and 50 executors, 20 jobs).",
+    ),
+    policy=PolicySpeed(
+        dataset="tpch",
+        needs="netllm-tpch",
+        heads=frozenset({"stage_head", "executor_head", "decline"}),
+        context=19 * 13,
+        chunks=(12, 1),  # action, return, ten stages; the chosen one, before its executors are
+    ),
+)

@@ -1,6 +1,6 @@
 """``python -m benchmarks.speed --env abr``: how fast environments, policies and trainings (``--train``) are.
 
-``--policy`` sets a student against its teacher: see ``benchmarks.speed.policy.command``.
+``--policy`` sets a student against its teacher: see ``benchmarks.speed.policy``.
 
 Every run measures all sides, the plain loop first, so that a ratio holds when the machine's speed drifts; medians
 over the runs are what counts. Everything here runs on one core; seconds are those that it worked for us.
@@ -8,111 +8,142 @@ over the runs are what counts. Everything here runs on one core; seconds are tho
 
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import importlib
 import json
 import os
 import statistics
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from benchmarks.command_line import Parser, check_json, from_one, positive
+from agents.command_line import parse, refuse
+from benchmarks.command_line import (
+    File,
+    Flag,
+    FromOne,
+    FromOneOrNone,
+    Seconds,
+    Text,
+    check_json,
+    datasets_help,
+    listed,
+    option,
+)
+from benchmarks.speed import record
 from benchmarks.speed.measurement import Measurement
+from benchmarks.speed.record import TaskSpeed
+from netenvs import tasks
 from netenvs.spec import unknown_name
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "abr": {"dataset": "synthetic", "num_envs": [64, 1024, 4096]},
-    "cjs": {"dataset": "synthetic", "num_envs": [64], "num_executors": 50, "num_jobs": 200},
-    "vp": {"dataset": "synthetic", "num_envs": [64, 1024]},
-    "train": {"num_envs": [64]},
-}
-"""Options of the ``measurements`` of each environment, and of trainings, in ``benchmarks.speed_<name>``."""
-ENVIRONMENTS = [name for name in DEFAULTS if name != "train"]
+PROGRAM = "python -m benchmarks.speed"
+TRAINING_BATCHES = (64,)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    parser = Parser(
-        prog="python -m benchmarks.speed",
-        description="Measure the speed of an environment and its policies, or of trainings, on one core.",
-        allow_abbrev=False,
-    )
-    what = parser.add_mutually_exclusive_group(required=True)
-    environments = ", ".join(ENVIRONMENTS)
-    what.add_argument("--env", metavar="TASK", help=f"measure an environment and its policies: {environments}")
-    what.add_argument("--train", dest="env", action="store_const", const="train", help="measure trainings")
-    what.add_argument("--policy", action="store_true", help="a student against its teacher: see --policy --help")
-    parser.add_argument(
-        "--dataset", metavar="D", help="traces (abr), workload (cjs) or recordings (vp); default: synthetic"
-    )
-    parser.add_argument(
-        "--num-envs",
-        type=from_one,
-        nargs="+",
-        metavar="N",
-        help="batch sizes of the vector environment (default: 64 1024 4096 for abr, 64 1024 for vp, else 64)",
-    )
-    parser.add_argument("--num-executors", type=from_one, metavar="N", help="cjs: executors (default: 50)")
-    parser.add_argument("--num-jobs", type=from_one, metavar="J", help="cjs: jobs of an episode (default: 200)")
-    parser.add_argument("--runs", type=from_one, default=3, metavar="N", help="paired runs; medians count (default: 3)")
-    parser.add_argument(
-        "--seconds",
-        type=positive,
-        default=1.0,
-        metavar="S",
-        help="processor time for each measurement of a run (default: 1)",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every run to this file")
-    return parser
+def options() -> type:
+    """The dataclass of the command line; some options are of a few tasks only."""
+    known = record.known()
+    batches = [f"{' '.join(map(str, of.num_envs))} for {name}" for name, of in known.items()]
+    environments = f"It measures an environment and its policies: {listed(list(known))}."
+    sizes = option("The vector environment has these batch sizes.", ", ".join([*batches, "64 for --train"]))
+    figures = option("The figures of every run are written to this file.")
+    kinds_of = {
+        "env": (Annotated[Text, option(environments, metavar="TASK")], None),
+        "train": (Annotated[Flag, option("It measures trainings.")], False),
+        "policy": (Annotated[Flag, option("It sets a student against its teacher: see --policy --help.")], False),
+        "dataset": (Annotated[Text, option(f"This names {datasets_help()}.", "synthetic", metavar="D")], None),
+        "num_envs": (Annotated[tuple[FromOne, ...], sizes], ()),
+        **{
+            key: (Annotated[FromOneOrNone, option(f"This is the number of {own.meaning} ({name}).", own.default)], None)
+            for name, of in known.items()
+            for key, own in of.options.items()
+        },
+        "runs": (Annotated[FromOne, option("So many paired runs are made; medians count.", 3)], 3),
+        "seconds": (Annotated[Seconds, option("Each measurement of a run takes this processor time.", 1)], 1.0),
+        "json": (Annotated[File, figures], None),
+    }
+    fields = [(name, kind, dataclasses.field(default=default)) for name, (kind, default) in kinds_of.items()]
+    made = dataclasses.make_dataclass("Args", fields, frozen=True)
+    made.__doc__ = "Measure the speed of an environment and its policies, or of trainings, on one core."
+    return made
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 2 for a wrong option, before anything is measured."""
     words = sys.argv[1:] if argv is None else list(argv)
     if "--policy" in words:
-        return importlib.import_module("benchmarks.speed.policy.command").main(words)
+        return int(importlib.import_module("benchmarks.speed.policy.command").main(words))
     try:
-        arguments = parser().parse_args(words)
+        arguments: Any = parse(options(), PROGRAM, words)
+        if bool(arguments.env) == arguments.train:
+            refuse(PROGRAM, "one of the arguments --env --train --policy is required")
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
     try:
-        options = task_options(arguments)
+        subject, settings = checked(arguments)
         check_json(arguments.json)
-        task = importlib.import_module(f"benchmarks.speed.{arguments.env}")
-        measurements = task.measurements(**options)
+        measurements = subject.measurements(**settings)
         runs = measure(measurements, arguments.runs, arguments.seconds)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    ratios = [", ".join(f"ratio to {name}" for name in task.YARDSTICKS)] if task.YARDSTICKS else []
-    settings = ", ".join(f"{name} {value}" for name, value in options.items())
-    print(f"{arguments.env}, {settings}; {arguments.runs} runs, {os.cpu_count()} cores")
-    print("; ".join(["seconds of one core; median (lowest .. highest)", *ratios]))
-    for line in report(measurements, task.YARDSTICKS, runs):
-        print(line)
-    for line in getattr(task, "PUBLISHED", ()):
-        print(line)
+    name = arguments.env or "train"
+    show(name, subject, settings, measurements, runs)
     if arguments.json is not None:
-        figures = {"schema": 1, "env": arguments.env, **options, "runs": runs}
+        figures = {"schema": 1, "env": name, **settings, "runs": runs}
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     return 0
 
 
-def task_options(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The options of the task with their defaults. Raises ``ValueError`` for an unknown task or option."""
-    if arguments.env not in DEFAULTS:
-        raise ValueError(unknown_name("environment", arguments.env, ENVIRONMENTS))
-    options = dict(DEFAULTS[arguments.env])
-    for name in {name for defaults in DEFAULTS.values() for name in defaults}:
-        value = getattr(arguments, name)
-        if value is not None and name not in options:
-            asked = "--train" if arguments.env == "train" else f"--env {arguments.env}"
+def checked(arguments: Any) -> tuple[TaskSpeed, dict[str, Any]]:
+    """What is measured, and its options with their defaults. ``ValueError`` for an unknown task or option."""
+    defaults: dict[str, Any]
+    if arguments.train:
+        subject, defaults = trainings(), {"num_envs": list(TRAINING_BATCHES)}
+    elif arguments.env not in tasks.names():
+        raise ValueError(unknown_name("environment", arguments.env, tasks.names()))
+    else:
+        subject = record.task_speed(arguments.env)
+        defaults = {"dataset": subject.dataset, "num_envs": list(subject.num_envs)}
+        defaults.update({name: own.default for name, own in subject.options.items()})
+    own = ("env", "train", "policy", "runs", "seconds", "json")
+    given = {name: value for name, value in vars(arguments).items() if name not in own and value not in (None, ())}
+    for name in given:
+        if name not in defaults:
+            asked = "--train" if arguments.train else f"--env {arguments.env}"
             raise ValueError(f"--{name.replace('_', '-')} is no option of {asked}")
-        if value is not None:
-            options[name] = value
-    return options
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return subject, {**defaults, **given}
+
+
+def trainings() -> TaskSpeed:
+    """Those of all tasks: environment, network and optimiser together, on one thread and generated data."""
+    known = [of for of in record.known().values() if of.trainings is not None]
+
+    def measurements(num_envs: Sequence[int]) -> list[Measurement]:
+        import torch
+
+        torch.set_num_threads(1)
+        return [part for of in known if of.trainings is not None for part in of.trainings(num_envs)]
+
+    published = [line for of in known for line in of.published_trainings]
+    return TaskSpeed(measurements=measurements, published=published)
+
+
+def show(
+    name: str,
+    subject: TaskSpeed,
+    settings: dict[str, Any],
+    measurements: Sequence[Measurement],
+    runs: list[dict[str, float]],
+) -> None:
+    """Print the table."""
+    words = ", ".join(f"{key} {value}" for key, value in settings.items() if value is not None)
+    ratios = [", ".join(f"ratio to {yardstick}" for yardstick in subject.yardsticks)] if subject.yardsticks else []
+    print(f"{name}, {words}; {len(runs)} runs, {os.cpu_count()} cores")
+    print("; ".join(["seconds of one core; median (lowest .. highest)", *ratios]))
+    for line in [*report(measurements, subject.yardsticks, runs), *subject.published]:
+        print(line)
 
 
 def measure(measurements: Sequence[Measurement], runs: int, seconds: float) -> list[dict[str, float]]:

@@ -5,31 +5,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 
 import netenvs  # noqa: F401  (registers the environments)
-from agents.policy import load_policy
 from benchmarks.speed.measurement import Measurement
-from benchmarks.speed.yardsticks.vp import PlainWindows
-from netenvs.vp import workload
-from netenvs.vp.recordings import Recordings, windows
-from netenvs.vp.sphere import Scores, score_windows
+from benchmarks.speed.record import PolicySpeed, TaskSpeed
+
+if TYPE_CHECKING:
+    from netenvs.vp.recordings import Recordings
+    from netenvs.vp.sphere import Scores
 
 ENV_ID = "netenvs/VP-v0"
-YARDSTICKS = ("plain loop",)
 HISTORY, HORIZON = 10, 20
-PUBLISHED = (
-    "For comparison, not measured here: the published linear regression (NetLLM, one scikit-learn fit for each axis",
-    "and step) takes 192 s of processor time on another machine for the 1,698 windows of jin2022.",
-)
 
 
-def measurements(dataset: str, num_envs: list[int]) -> list[Measurement]:
+def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
     """All that one run measures, the plain loop first. Raises ``ValueError`` for an impossible data set."""
+    from benchmarks.speed.yardsticks.vp import PlainWindows
+    from netenvs.vp import workload
+
     recordings = workload.load_recordings(dataset)
     loop, count = PlainWindows(recordings), ("windows",)
     static, regression = scored(recordings, "static"), scored(recordings, "linear-regression")
@@ -48,6 +46,10 @@ def measurements(dataset: str, num_envs: list[int]) -> list[Measurement]:
 
 def scored(recordings: Recordings, policy_name: str) -> Callable[[], Scores]:
     """Cuts the windows of the test split, predicts them all at once, and scores them."""
+    from agents.policy import load_policy
+    from netenvs.vp.recordings import windows
+    from netenvs.vp.sphere import score_windows
+
     policy: Any = load_policy(policy_name, "vp")
 
     def scores() -> Scores:
@@ -60,6 +62,8 @@ def scored(recordings: Recordings, policy_name: str) -> Callable[[], Scores]:
 
 def batched_windows(dataset: str, rows: int) -> Callable[[], tuple[int]]:
     """Windows drawn by the environment, with observations and infos; all rows begin the next one together."""
+    from agents.policy import load_policy
+
     policy: Any = load_policy("static", "vp")
     env: Any = gym.make_vec(ENV_ID, num_envs=rows, autoreset_mode="disabled", dataset=dataset)
     shared, everyone, numbers = env.unwrapped.shared_info, np.ones(rows, dtype=np.bool_), np.arange(rows)
@@ -74,6 +78,8 @@ def batched_windows(dataset: str, rows: int) -> Callable[[], tuple[int]]:
 
 
 def single_windows(dataset: str) -> Callable[[], tuple[int]]:
+    from agents.policy import load_policy
+
     policy, env = load_policy("static", "vp"), gym.make(ENV_ID, dataset=dataset)
     env.reset(seed=0)
 
@@ -98,5 +104,30 @@ def once(work: Callable[[], object]) -> Callable[[], tuple[int]]:
 
 def load_anew(dataset: str) -> None:
     """From the files, which the operating system has in memory."""
+    from netenvs.vp import workload
+
     workload._read_installed.cache_clear()
     workload.load_recordings(dataset)
+
+
+SPEED = TaskSpeed(
+    measurements=measurements,
+    num_envs=(64, 1024),
+    yardsticks=("plain loop",),
+    published=(
+        "For comparison, not measured here: the published linear regression (NetLLM, one scikit-learn fit for each",
+        "axis and step) takes 192 s of processor time on another machine for the 1,698 windows of jin2022.",
+    ),
+    policy=PolicySpeed(
+        dataset="jin2022",
+        needs="jin2022",
+        heads=frozenset(
+            {
+                *("history_weight", "shrink", "query", "nobody_given_hidden"),
+                *("movement_gate", "position_gate", "correction", "log_scale"),
+            }
+        ),
+        context=0,
+        chunks=(10, *[1] * 20),  # ten viewports seen, 20 predicted, each fed back
+    ),
+)

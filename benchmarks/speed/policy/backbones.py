@@ -17,6 +17,7 @@ from agents.mamba4net.mixer import Mamba2
 from agents.netllm.memory import SHAPES, random_backbone
 from agents.sequence.backbone import Backbone
 from benchmarks.speed.policy.play import Clock, held, peak_of
+from benchmarks.speed.record import PolicySpeed
 
 FILL = 512
 """Tokens that a cache is filled with at once."""
@@ -42,11 +43,9 @@ class Layout(NamedTuple):
         return (self.context + np.cumsum(self.chunks)).tolist()
 
 
-LAYOUTS = {
-    "abr": Layout(19 * 8, (8,)),  # action, return, six of the state
-    "cjs": Layout(19 * 13, (12, 1)),  # action, return, ten stages; the chosen one, before its executors are
-    "vp": Layout(0, (10, *[1] * 20)),  # ten viewports seen, 20 predicted, each fed back
-}
+def layout_of(subject: PolicySpeed) -> Layout:
+    """That of a task."""
+    return Layout(subject.context, subject.chunks)
 
 
 class StaticKeyValueCache:

@@ -14,24 +14,28 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
+from agents.command_line import parse
 from agents.netllm.memory import SHAPES
 from agents.policy import PolicyError, load_policy
 from agents.pretrained import one_thread
 from agents.sequence.policy import SequencePolicy
-from benchmarks.command_line import Parser, check_json, from_one, positive
+from benchmarks.command_line import File, Flag, FromOne, Seconds, Text, check_json, listed, option
 from benchmarks.files import to_json
 from benchmarks.machine import machine, versions
+from benchmarks.speed import record
 from benchmarks.speed.policy import backbones, play
+from benchmarks.speed.record import policy_speed
 from netenvs.files import write_atomically
+from netenvs.spec import unknown_name
 
-TASKS = ("abr", "cjs", "vp")
+PROGRAM = "python -m benchmarks.speed"
 MODES = {"A": "window re-encoding", "B": "cached play"}
 FIGURES = {
     "decisions_per_s": "decisions/s",
@@ -46,48 +50,47 @@ Runs = dict[str, list[float]]
 """Figures by name, a value for each run."""
 
 
-def parser() -> Parser:
-    """The command line."""
-    parser = Parser(
-        prog="python -m benchmarks.speed",
-        description="Measure a student against its teacher, in paired runs.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--policy", action="store_true", required=True, help="this benchmark")
-    parser.add_argument("--task", nargs="+", choices=TASKS, default=list(TASKS), help="default: all")
-    parser.add_argument("--teacher", metavar="P", help="registered name, or a folder (default: netllm)")
-    parser.add_argument(
-        "--student", metavar="P", help="the same (default: mamba4net); {task} in a folder's name is the task"
-    )
-    parser.add_argument(
-        "--teacher-config",
-        choices=list(SHAPES),
-        help="instead of both: backbones alone, a Llama of this shape and the student paper, of random weights",
-    )
-    parser.add_argument("--batch", type=from_one, nargs="+", default=[1, 8, 64], metavar="N", help="default: 1 8 64")
-    contexts = [160, 1024, 4096, 16384]
-    parser.add_argument(
-        "--context", type=from_one, nargs="+", default=contexts, metavar="N", help=f"tokens (default: {contexts})"
-    )
-    parser.add_argument("--runs", type=from_one, default=3, metavar="N", help="paired runs (default: 3)")
-    parser.add_argument(
-        "--seconds", type=positive, default=1.0, metavar="S", help="for each measurement of a run (default: 1)"
-    )
-    parser.add_argument("--device", default="cpu", help="as torch calls it (default: cpu)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures of every run to this file")
-    return parser
+@dataclass(frozen=True)
+class Args:
+    """Measure a student against its teacher, in paired runs."""
+
+    policy: Flag = False
+    """It names this benchmark."""
+    task: Annotated[tuple[str, ...], option("These tasks are measured.", default="all that have both")] = ()
+    teacher: Annotated[Text, option("A registered name, or a folder, is the teacher.", "netllm", metavar="P")] = None
+    student: Annotated[
+        Text,
+        option("It is given as the teacher is; {task} in a folder's name is the task.", "mamba4net", metavar="P"),
+    ] = None
+    teacher_config: Annotated[
+        Text,
+        option(
+            f"It takes the place of both: backbones alone are measured, a Llama of this shape, {listed(list(SHAPES))}, "
+            "and the student paper, of random weights.",
+            metavar="SHAPE",
+        ),
+    ] = None
+    batch: tuple[FromOne, ...] = (1, 8, 64)
+    """Decisions are taken in so many episodes at once."""
+    context: tuple[FromOne, ...] = (160, 1024, 4096, 16384)
+    """Growth is measured at these numbers of tokens."""
+    runs: FromOne = 3
+    """So many paired runs are made."""
+    seconds: Seconds = 1.0
+    """Each measurement of a run takes so long."""
+    device: str = "cpu"
+    """All is computed there: cpu, or cuda, as torch calls it."""
+    json: Annotated[File, option("The figures of every run are written to this file.")] = None
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line; return the exit status, 2 for what is wrong, after one line about it."""
     try:
-        arguments = parser().parse_args(argv)
+        arguments = parse(Args, PROGRAM, argv)
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
     try:
-        if arguments.teacher_config and (arguments.teacher or arguments.student):
-            raise ValueError("--teacher-config takes the place of --teacher and --student: leave them out")
-        check_json(arguments.json)
+        arguments = checked(arguments)
         with set_apart():
             found = measured(arguments)
     except torch.OutOfMemoryError:
@@ -102,6 +105,22 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def checked(arguments: Args) -> Args:
+    """With all tasks, teacher and student filled in. ``ValueError``, one line, for what does not go together."""
+    known = [name for name, of in record.known().items() if of.policy is not None]
+    for name in arguments.task:
+        if name not in known:
+            raise ValueError(f"--task: {unknown_name('task', name, known)}")
+    shape = arguments.teacher_config
+    if shape is not None and shape not in SHAPES:
+        raise ValueError(f"--teacher-config: {unknown_name('shape', shape, SHAPES)}")
+    if shape and (arguments.teacher or arguments.student):
+        raise ValueError("--teacher-config takes the place of --teacher and --student: leave them out")
+    check_json(arguments.json)
+    names = {} if shape else {"teacher": arguments.teacher or "netllm", "student": arguments.student or "mamba4net"}
+    return replace(arguments, task=tuple(dict.fromkeys(arguments.task or known)), **names)
+
+
 @contextlib.contextmanager
 def set_apart() -> Iterator[None]:
     """What has been imported is no garbage: looking for some in it would take 0.1 s of a decision now and then."""
@@ -113,16 +132,15 @@ def set_apart() -> Iterator[None]:
         gc.unfreeze()
 
 
-def measured(arguments: Any) -> dict[str, Any]:
+def measured(arguments: Args) -> dict[str, Any]:
     """Measure and print everything; returns it. ``ValueError`` or ``PolicyError``, one line, for what cannot be."""
     device = checked_device(arguments.device)
-    batches, tasks = sorted(set(arguments.batch)), list(dict.fromkeys(arguments.task))
+    batches, tasks = sorted(set(arguments.batch)), arguments.task
     clock = clock_of(device)
     if arguments.teacher_config:
         pair = backbones.large(arguments.teacher_config, device)
         dtype = pair["teacher"].dtype
     else:
-        arguments.teacher, arguments.student = arguments.teacher or "netllm", arguments.student or "mamba4net"
         policies = {task: loaded(task, arguments) for task in tasks}
         dtype = dtype_of(policies)
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else machine()["cpu"]
@@ -190,7 +208,7 @@ def clock_of(device: str) -> play.Clock:
     return finished
 
 
-def loaded(task: str, arguments: Any) -> dict[str, SequencePolicy]:
+def loaded(task: str, arguments: Args) -> dict[str, SequencePolicy]:
     """Teacher and student of a task."""
     found = {}
     for side in ("teacher", "student"):
@@ -265,7 +283,7 @@ def large_task(
     shape: str,
 ) -> dict[str, Any]:
     """Everything about backbones of random weights, with the tokens of a task; ``lines`` is the table."""
-    layout = backbones.LAYOUTS[task]
+    layout = backbones.layout_of(policy_speed(task))
     counts = {
         side: {"parameters": sum(value.numel() for value in module.parameters()), "bytes": play.held(module)}
         for side, module in pair.items()
@@ -330,7 +348,7 @@ def fastest(values: Mapping[Any, Runs], side: str, mode: str) -> str:
 
 
 def policy_bars(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Those of issue 7 for the shipped teacher: 5.48 % and 3.96 times are Mamba4Net's (arXiv 2510.17147)."""
+    """Those for the shipped teacher: 5.48 % and 3.96 times are what Mamba4Net reports (arXiv 2510.17147)."""
     bars = [bar(f"{key}, % of the teacher's", found["percent"][key], "<=", 5.48) for key in ("parameters", "bytes")]
     cached = found["modes"]["B"]
     if "1" in cached:

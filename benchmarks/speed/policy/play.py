@@ -24,25 +24,11 @@ from agents.rollout import environment_options
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.net import Steps
 from agents.sequence.policy import SequencePolicy
+from benchmarks.speed.record import policy_speed
 from netenvs import datasets, tasks
 
 Clock = Callable[[], float]
 """Seconds that have gone by."""
-DATA = {
-    "abr": ("traces", "fcc-test", "netllm-abr"),
-    "cjs": ("workload", "tpch", "netllm-tpch"),
-    "vp": ("dataset", "jin2022", "jin2022"),
-}
-"""By task: the option that names its data, what is played, and the data set to be installed for it."""
-HEADS = {
-    "abr": ("from_token", "from_level", "from_hidden", "scorer", "head"),
-    "cjs": ("stage_head", "executor_head", "decline"),
-    "vp": (
-        *("history_weight", "shrink", "query", "nobody_given_hidden"),
-        *("movement_gate", "position_gate", "correction", "log_scale"),
-    ),
-}
-"""By task: what of its net reads hidden states; the rest makes tokens."""
 WINDOW = 20
 """Steps of NetLLM's windows (github.com/duowuyms/NetLLM, ``run_plm.py``, option ``w``)."""
 STEPS = 40
@@ -76,10 +62,10 @@ def _rows(value: Any, rows: int) -> Any:
 
 def record(task: str, policy: SequencePolicy, rows: int, steps: int = STEPS) -> Recording:
     """Play ``policy`` in ``rows`` episodes at once, on real data where they are installed, else on generated ones."""
-    option, data, needs = DATA[task]
-    data = data if datasets.installed(needs) else "synthetic"
-    options = environment_options(policy, {option: data})
-    env: Any = gym.make_vec(tasks.find(task).env_id, num_envs=rows, autoreset_mode="disabled", **options)
+    subject, where = policy_speed(task), tasks.find(task)
+    data = subject.dataset if datasets.installed(subject.needs) else "synthetic"
+    options = environment_options(policy, {where.dataset_option: data})
+    env: Any = gym.make_vec(where.env_id, num_envs=rows, autoreset_mode="disabled", **options)
     found = Recording(data, [], [], [], [])
     everyone, numbers = np.ones(rows, dtype=np.bool_), np.arange(rows)
     observations, infos = env.reset(seed=0)
@@ -359,9 +345,10 @@ def _silent() -> Iterator[None]:
 def counts(policy: SequencePolicy) -> dict[str, int]:
     """Numbers of a policy's weights, in all and by part, and bytes of its files."""
     model, found = policy.model, {"encoder": 0, "backbone": 0, "head": 0}
+    heads = policy_speed(model.task.task).heads
     for name, value in model.state_dict().items():
         module, _, rest = name.partition(".")
-        head = module == "task" and rest.partition(".")[0] in HEADS[model.task.task]
+        head = module == "task" and rest.partition(".")[0] in heads
         found["backbone" if module == "backbone" else "head" if head else "encoder"] += value.numel()
     backbone: Any = model.backbone
     frozen = sum(value.nbytes for name, value in backbone.state_dict().items() if name in backbone.shared())

@@ -301,6 +301,7 @@ def test_wrong_names_stop_before_anything_runs(run, own, tmp_path, monkeypatch):
         (["--set", "rtt_ms=1", "--set", "rtt_ms=2"], "given twice"),
         (["--set", "delay_noise=maybe"], "must be true or false"),
         (["--set", "action_mode=jump"], "the action is always the level"),
+        (["--set", "qeo=log"], "--set: unknown option 'qeo'; did you mean 'qoe'?"),
         (["--set", "traces=synthetic"], "chosen with --dataset"),
         (["--episodes", "101"], "synthetic has 100"),
         (["--episodes", "0"], "whole number from 1 up"),
@@ -308,7 +309,7 @@ def test_wrong_names_stop_before_anything_runs(run, own, tmp_path, monkeypatch):
         (["--out", str(tmp_path / "file")], "there is a file of that name"),
         (["--out", str(tmp_path / "file" / "deeper")], "cannot write there"),
         (["--json", str(tmp_path)], "this is a folder"),
-        (["--jsn", "x"], "unrecognized arguments"),
+        (["--jsn", "x"], "unknown option '--jsn' (did you mean '--json'?)"),
     ]:
         status, results, out, err = run(*words)
         assert (status, results, out) == (2, None, ""), words

@@ -7,8 +7,9 @@ import pytest
 from benchmarks.speed import cjs as speed_cjs
 from benchmarks.speed import command as speed
 from benchmarks.speed import vp as speed_vp
+from benchmarks.speed.default import default_speed
 from benchmarks.speed.measurement import Measurement, rates
-from netenvs import datasets
+from netenvs import datasets, tasks
 from netenvs.datasets import netllm_vp
 
 QUICK = ["--num-envs", "2", "--runs", "2", "--seconds", "0.001"]
@@ -131,17 +132,39 @@ def test_loading_reads_the_files_each_time(monkeypatch):
     assert len(reads) == 2
 
 
+def test_tiled_streaming(tmp_path, capsys):
+    written = run("vp-streaming", {"--dataset": "synthetic(videos=12,users=24,samples=60)"}, tmp_path / "speed.json")
+    assert (written["env"], written["num_envs"]) == ("vp-streaming", [2])
+    labels = list(written["runs"][0])
+    assert labels == [
+        *(f"{side} (steps/s)" for side in ("plain loop", "gym.make", "make_vec x 2")),
+        "static-rate act_batch x 64 with environment (decisions/s)",
+        "static-rate act (decisions/s)",
+    ]
+    assert all(value > 0 for values in written["runs"] for value in values.values())
+    _, _, *lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith(" x") for line in lines] == [False, True, True, False, False]
+
+
+def test_a_task_without_a_record_is_measured_with_random_actions():
+    found = default_speed(tasks.find("abr")).measurements("synthetic(count=3)", [3])
+    assert [part.labels for part in found] == [["gym.make (steps/s)"], ["make_vec x 3 (steps/s)"]]
+    assert [part.work() for part in found] == [(64,), (192,)]
+    with pytest.raises(ValueError, match="unknown traces 'sinthetic'"):
+        default_speed(tasks.find("abr")).measurements("sinthetic", [3])
+
+
 def test_unknown_environments_and_options_are_one_line(capsys, tmp_path):
     wrong = {
-        ("--env", "abx"): "unknown environment 'abx'; did you mean 'abr'? known: abr, cjs, vp",
+        ("--env", "abx"): "unknown environment 'abx'; did you mean 'abr'? known: abr, cjs, vp, vp-streaming",
         ("--env", "abr", "--dataset", "sinthetic"): "unknown traces 'sinthetic'",
         ("--env", "cjs", "--dataset", "sinthetic"): "unknown workload 'sinthetic'",
         ("--env", "vp", "--dataset", "sinthetic"): "unknown dataset 'sinthetic'",
         ("--env", "abr", "--num-jobs", "3"): "--num-jobs is no option of --env abr",
         ("--env", "abr", "--json", str(tmp_path / "no" / "x.json")): f"--json {tmp_path / 'no' / 'x.json'}: there is",
         ("--env", "cjs", "--json", str(tmp_path)): f"--json {tmp_path}: this is a folder; give a file",
-        ("--env", "abr", "--runs", "0"): "argument --runs: '0' is not a whole number from 1 up",
-        ("--env", "abr", "--seconds", "nan"): "argument --seconds: 'nan' is not a positive number of seconds",
+        ("--env", "abr", "--runs", "0"): "--runs: '0' is not a whole number from 1 up",
+        ("--env", "abr", "--seconds", "nan"): "--seconds: 'nan' is not a positive number of seconds",
         ("--train", "--dataset", "synthetic"): "--dataset is no option of --train",
         (): "one of the arguments --env --train --policy is required",
     }
