@@ -31,4 +31,5 @@ def _dataset(task: Task, env: gym.Env) -> str:
     """The value of the task's dataset option that the environment was made with."""
     given = {} if env.spec is None else env.spec.kwargs
     parameter = inspect.signature(load_env_creator(task.entry_point)).parameters.get(task.dataset_option)
-    return str(given.get(task.dataset_option, task.name if parameter is None else parameter.default))
+    value = given.get(task.dataset_option, None if parameter is None else parameter.default)
+    return "default" if value is None else str(value)

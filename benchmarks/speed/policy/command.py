@@ -117,7 +117,9 @@ def checked(arguments: Args) -> Args:
     if shape and (arguments.teacher or arguments.student):
         raise ValueError("--teacher-config takes the place of --teacher and --student: leave them out")
     check_json(arguments.json)
-    names = {} if shape else {"teacher": arguments.teacher or "netllm", "student": arguments.student or "mamba4net"}
+    names: dict[str, Any] = (
+        {} if shape else {"teacher": arguments.teacher or "netllm", "student": arguments.student or "mamba4net"}
+    )
     return replace(arguments, task=tuple(dict.fromkeys(arguments.task or known)), **names)
 
 

@@ -22,4 +22,4 @@ def test_rewards_are_compared(command, monkeypatch, tmp_path):
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert "mean.png" in names and not names & {"terms.png", "example.png"}
     _, results, _, _ = command("abr", "--policies", "constant", out="all")
-    assert (results["dataset"], results["rows"][0]["episodes"]) == ("synthetic", 100), "every trace once"
+    assert (results["dataset"], results["rows"][0]["episodes"]) == ("default", 100), "every trace once"
