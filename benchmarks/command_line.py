@@ -47,8 +47,20 @@ def _word(read: Callable[[str], Any], metavar: str) -> Any:
     )
 
 
+def _words(read: Callable[[str], Any], metavar: str) -> Any:
+    """How tyro reads any number of words, as a tuple."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs="*",
+        metavar=f"{metavar} [{metavar} ...]",
+        instance_from_str=lambda words: tuple(map(read, words)),
+        is_instance=lambda value: True,
+        str_from_instance=lambda values: list(map(str, values)),
+    )
+
+
 FromOne = Annotated[int, _word(from_one, "N")]
 FromOneOrNone = Annotated[int | None, _word(from_one, "N")]
+SeveralFromOne = Annotated[tuple[int, ...], _words(from_one, "N")]
 FromZero = Annotated[int, _word(from_zero, "N")]
 Seconds = Annotated[float, _word(positive, "S")]
 Text = Annotated[str | None, _word(str, "TEXT")]

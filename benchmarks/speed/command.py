@@ -24,6 +24,7 @@ from benchmarks.command_line import (
     FromOne,
     FromOneOrNone,
     Seconds,
+    SeveralFromOne,
     Text,
     check_json,
     datasets_help,
@@ -52,7 +53,7 @@ def options() -> type:
         "train": (Annotated[Flag, option("It measures trainings.")], False),
         "policy": (Annotated[Flag, option("It sets a student against its teacher: see --policy --help.")], False),
         "dataset": (Annotated[Text, option(f"This names {datasets_help()}.", "synthetic", metavar="D")], None),
-        "num_envs": (Annotated[tuple[FromOne, ...], sizes], ()),
+        "num_envs": (Annotated[SeveralFromOne, sizes], ()),
         **{
             key: (Annotated[FromOneOrNone, option(f"This is the number of {own.meaning} ({name}).", own.default)], None)
             for name, of in known.items()

@@ -26,7 +26,7 @@ from agents.netllm.memory import SHAPES
 from agents.policy import PolicyError, load_policy
 from agents.pretrained import one_thread
 from agents.sequence.policy import SequencePolicy
-from benchmarks.command_line import File, Flag, FromOne, Seconds, Text, check_json, listed, option
+from benchmarks.command_line import File, Flag, FromOne, Seconds, SeveralFromOne, Text, check_json, listed, option
 from benchmarks.files import to_json
 from benchmarks.machine import machine, versions
 from benchmarks.speed import record
@@ -70,9 +70,9 @@ class Args:
             metavar="SHAPE",
         ),
     ] = None
-    batch: tuple[FromOne, ...] = (1, 8, 64)
+    batch: SeveralFromOne = (1, 8, 64)
     """Decisions are taken in so many episodes at once."""
-    context: tuple[FromOne, ...] = (160, 1024, 4096, 16384)
+    context: SeveralFromOne = (160, 1024, 4096, 16384)
     """Growth is measured at these numbers of tokens."""
     runs: FromOne = 3
     """So many paired runs are made."""

@@ -11,6 +11,7 @@ from agents.policy import Policy, load_policy
 from agents.rollout import EpisodeSpec, play
 from benchmarks.compare import command as compare
 from benchmarks.compare import plots
+from benchmarks.compare.options import Options
 from benchmarks.tasks.cjs import TASK
 from netenvs import tasks
 
@@ -159,8 +160,7 @@ def test_episodes_have_consecutive_seeds_for_cluster_and_policy(run):
 
 
 def test_ten_small_clusters_unless_said_otherwise(tmp_path):
-    options = compare.parser().parse_args(["--task", "cjs", "--policies", "fair", "--out", str(tmp_path / "out")])
-    plan = compare.prepare(options)
+    plan = compare.prepare(Options(task="cjs", policies="fair", out=tmp_path / "out"))
     assert plan.episodes == [EpisodeSpec(seed, seed) for seed in range(10)]
     assert plan.setup.details["cluster"].startswith("10 executors")
     assert plan.setup.details["jobs"].startswith("20 an episode")
