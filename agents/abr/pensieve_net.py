@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from agents.policy import BatchPolicy
 from agents.pretrained import load, one_thread
+from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, THROUGHPUT
 from netenvs.abr.workload import Video
 
 HISTORY = 8  # past chunks (Pensieve sim/a3c.py, S_LEN)
@@ -38,12 +39,12 @@ class PensieveFeatures(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         branches = [
-            self.bitrate(observation[:, 0, -1:]),
-            self.buffer(observation[:, 1, -1:]),
-            self.throughput((MEGABYTE_PER_S * observation[:, 2]).log1p()),
-            self.time(observation[:, 3].log1p()),
-            self.sizes(observation[:, 4, : self.levels]),
-            self.left(observation[:, 5, -1:]),
+            self.bitrate(observation[:, BITRATE, -1:]),
+            self.buffer(observation[:, BUFFER, -1:]),
+            self.throughput((MEGABYTE_PER_S * observation[:, THROUGHPUT]).log1p()),
+            self.time(observation[:, DOWNLOAD_TIME].log1p()),
+            self.sizes(observation[:, NEXT_SIZES, : self.levels]),
+            self.left(observation[:, CHUNKS_LEFT, -1:]),
         ]
         return torch.cat(branches, dim=1).relu()
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, ROWS, THROUGHPUT
 from netenvs.compiled import kernel
 from netenvs.random import uniform
 
@@ -252,18 +253,20 @@ def _play_requested(world, batch):
         if chunk >= num_chunks:
             ended += 1
 
-        wrapped = observation[row, 4, 0]
-        for i in range(6):
+        wrapped = observation[row, NEXT_SIZES, 0]
+        for i in range(ROWS):
             for j in range(newest):
                 observation[row, i, j] = observation[row, i, j + 1]
-        observation[row, 0, newest] = bitrates_kbps[quality] / highest_kbps
-        observation[row, 1, newest] = buffer_ms / 1000.0 / 10.0
-        observation[row, 2, newest] = float(size) / delay / 1000.0
-        observation[row, 3, newest] = delay / 1000.0 / 10.0
-        observation[row, 4, newest] = wrapped  # numpy.roll in the published code; visible if history > levels
+        observation[row, BITRATE, newest] = bitrates_kbps[quality] / highest_kbps
+        observation[row, BUFFER, newest] = buffer_ms / 1000.0 / 10.0
+        observation[row, THROUGHPUT, newest] = float(size) / delay / 1000.0
+        observation[row, DOWNLOAD_TIME, newest] = delay / 1000.0 / 10.0
+        # numpy.roll in the published code; visible if history > levels
+        observation[row, NEXT_SIZES, newest] = wrapped
         for level in range(levels):
-            observation[row, 4, level] = chunk_sizes[chunk, level] / 1000.0 / 1000.0 if chunk < num_chunks else 0.0
-        observation[row, 5, newest] = (num_chunks - chunk) / float(num_chunks)
+            size_mbyte = chunk_sizes[chunk, level] / 1000.0 / 1000.0 if chunk < num_chunks else 0.0
+            observation[row, NEXT_SIZES, level] = size_mbyte
+        observation[row, CHUNKS_LEFT, newest] = (num_chunks - chunk) / float(num_chunks)
 
         info[0, row] = delay
         info[1, row] = sleep

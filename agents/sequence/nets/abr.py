@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from agents.sequence.net import MASKED, Steps, TaskNet, Tokens
 from netenvs.abr.qoe import QoE
+from netenvs.abr.rows import BITRATE, DOWNLOAD_TIME, THROUGHPUT
 from netenvs.abr.workload import Video
 
 HISTORY = 6  # past chunks of a step (NetLLM and the observation's default)
@@ -180,8 +181,8 @@ class ABRNet(TaskNet):
             "duration": np.full(steps, video.chunk_duration_s),
             "left": left,
             "chunks": np.full(steps, video.num_chunks),
-            "throughput": MEGABYTE * _past(observations[:, 2]),
-            "time": 10.0 * _past(observations[:, 3]),
+            "throughput": MEGABYTE * _past(observations[:, THROUGHPUT]),
+            "time": 10.0 * _past(observations[:, DOWNLOAD_TIME]),
             "buffer": infos["buffer_s"],
             "stall": infos["rebuffer_s"],
             "pause": np.asarray(infos["sleep_ms"]) / 1000.0,
@@ -233,7 +234,7 @@ class ABRNet(TaskNet):
         video: Video = infos["video"]
         qoe: QoE = infos["qoe"]
         ladder = video.bitrates_kbps
-        levels = np.abs(observations[:, 0, -2:, None] * float(ladder[-1]) - ladder).argmin(axis=2)
+        levels = np.abs(observations[:, BITRATE, -2:, None] * float(ladder[-1]) - ladder).argmin(axis=2)
         utility = qoe.utility[levels[:, 1]]
         stalled = qoe.rebuffer_penalty * np.asarray(infos["rebuffer_s"])
         reward = utility - stalled - qoe.switch_cost[levels[:, 1], levels[:, 0]]
