@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from netenvs import datasets
-from netenvs.cjs import alibaba, generators, json_jobs, spark_eventlog
+from netenvs.cjs import alibaba, generators, json_jobs, netllm_tpch, spark_eventlog
 from netenvs.cjs.jobs import (
     COLUMNS,
     FIRST,
@@ -32,7 +32,6 @@ from netenvs.cjs.jobs import (
     make_job_set,
 )
 from netenvs.cjs.textfile import first_characters
-from netenvs.datasets import netllm_tpch
 from netenvs.spec import parse_spec, unknown_name
 
 __all__ = [

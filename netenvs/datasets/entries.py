@@ -1,7 +1,7 @@
 """The catalogue: one :class:`Dataset` entry per name.
 
-A new data set is one entry here, one converter (upstream files in, installed files out) in a module of its
-own, and one manifest ``<name>.sha256.json`` beside this file.
+A new data set is one entry here, one converter (upstream files in, installed files out) in a module of its own,
+here or with the task, and one manifest ``<name>.sha256.json`` beside this file.
 
 A manifest maps keys to sha256 digests. Most data sets are checked **per upstream file**: the keys are the
 paths inside the upstream repository, and exactly these files are read. Weights are checked **per array**: the
@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
-from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_tpch, netllm_vp
+from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_vp
+from netenvs.loading import named
 
 _NETLLM_COMMIT = "105bcf070f2bec808f7b14f8f5a953de6e4e6e54"
 _NETLLM_TREE = f"https://github.com/duowuyms/NetLLM/tree/{_NETLLM_COMMIT}"
@@ -33,6 +34,16 @@ _DECIMA_PAPER = (
 Files = Mapping[str, bytes]
 #: (upstream files, manifest) -> installed files. Raises DatasetError when the content is not as it should be.
 Converter = Callable[[Files, Mapping[str, str]], Files]
+
+
+def _from_its_task(target: str) -> Converter:
+    """The converter ``module:name``, which stands with its task as it needs what that knows; loaded when it is used."""
+
+    def convert(files: Files, manifest: Mapping[str, str]) -> Files:
+        installed: Files = named(target)(files, manifest)
+        return installed
+
+    return convert
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ CATALOGUE: dict[str, Dataset] = {
             commit=_NETLLM_COMMIT,
             url=_NETLLM_TARBALL,
             archives=("netllm-tpch.tar.xz", "netllm-tpch.tar.gz"),
-            convert=netllm_tpch.convert,
+            convert=_from_its_task("netenvs.cjs.netllm_tpch:convert"),
             installed_mb=2.3,
         ),
         Dataset(

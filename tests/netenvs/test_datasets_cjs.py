@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from netenvs import datasets
+from netenvs.cjs import netllm_tpch
 from netenvs.cjs.jobs import FIRST, FRESH, LEVELS, REST
 from netenvs.cjs.workload import load_workload, tpch_index
-from netenvs.datasets import DatasetError, decima_weights, entries, netllm_tpch, torch_state
+from netenvs.datasets import DatasetError, decima_weights, entries, torch_state
 from netenvs.datasets.arrays import array_digest
 from netenvs.datasets.torch_state import read_state_dict
 

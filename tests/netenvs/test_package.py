@@ -77,6 +77,38 @@ def test_one_module_of_netenvs_imports_torch_and_none_imports_it():
             assert not any(name.startswith("netenvs.wrappers") for name in names), file
 
 
+def task_folder(path: Path) -> str:
+    """``netenvs`` or a folder in it; a folder further down, as of kernels, is one room with the one it is in."""
+    while not path.is_dir():
+        path = path.parent
+    return ".".join(path.relative_to(ROOT).parts[:2])
+
+
+def test_no_circle_of_folders():
+    """No folder of netenvs imports one that imports it, by way of others or not."""
+    arrows: dict[str, set[str]] = {}
+    for file in (ROOT / "netenvs").rglob("*.py"):
+        names = {name for name in names_imported_by(file) if name.split(".")[0] == "netenvs"}
+        found = {task_folder(ROOT / Path(*name.split("."))) for name in names}
+        arrows.setdefault(task_folder(file), set()).update(found - {task_folder(file)})
+    assert "netenvs.datasets" in arrows["netenvs.cjs"]
+    while leaves := [folder for folder, others in arrows.items() if not others & arrows.keys()]:
+        for folder in leaves:
+            del arrows[folder]
+    assert not arrows, f"circles among {arrows}"
+
+
+def names_imported_by(file: Path) -> set[str]:
+    """Modules, and what is imported from them, which may be modules, too."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
 def test_dynamics_and_environment_are_apart():
     """kernel.py knows no Gymnasium; env.py is the only one of the task that does."""
     for task in ("abr", "cjs"):
