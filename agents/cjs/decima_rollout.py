@@ -12,7 +12,8 @@ from torch import Tensor
 
 from agents.cjs.decima_graph import Decisions, Graph, collate, join, pack
 from agents.cjs.decima_network import DecimaNetwork, median
-from netenvs.cjs.engines import ClusterOptions, Engine, make_engine
+from netenvs.cjs.engines import Engine, make_engine
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.rules import Rule
 
 
@@ -51,7 +52,7 @@ def start(
     setting: Setting, workload: str, seeds: Sequence[int], beta: float = 0.0, mean_interarrival_ms: float = 25_000.0
 ) -> Engine:
     """Clusters at their first decision, one for each seed; row i is ``CJSEnv.reset(seed=seeds[i])``."""
-    options = ClusterOptions(
+    options = CJSOptions(
         workload=workload,
         num_executors=setting.num_executors,
         num_jobs=setting.num_jobs,

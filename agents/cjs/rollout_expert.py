@@ -116,15 +116,11 @@ class RolloutExpert:
         if rows not in self._clusters:
             self._clusters[rows] = FastClusters(
                 self.engine.jobs,
-                rows,
-                options.num_executors,
-                MANY_JOBS,
-                options.mean_interarrival_ms,
-                options.moving_delay_ms,
-                options.warmup_delay_ms,
-                options.work_conserving,
-                max_jobs=options.max_jobs,
-                max_stages=options.max_stages,
+                self.engine.options.with_view_sizes,
+                rows=rows,
+                num_jobs=MANY_JOBS,
+                time_limit_ms=None,
+                beta=0.0,
             )
         clusters = self._clusters[rows]
         clusters.batch = _copies(source.batch, row, clusters.batch)

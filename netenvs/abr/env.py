@@ -9,11 +9,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from netenvs.abr import kernel
+from netenvs.abr.options import ABROptions
 from netenvs.abr.qoe import QoE
 from netenvs.abr.simulator import Simulator
 from netenvs.abr.workload import TraceSet, Video
 from netenvs.arguments import check_actions, check_reset_options
-from netenvs.spec import unknown_name
+from netenvs.options import takes
+from netenvs.single import SingleEnv
 from netenvs.vector import BatchVectorEnv
 
 
@@ -38,7 +40,7 @@ class _Session:
         return self.simulator.qoe
 
 
-class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
+class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     """
     ## Description
     A player streams a video of fixed-length chunks over a link whose bandwidth follows a recorded trace. Before
@@ -117,26 +119,11 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
 
-    def __init__(
-        self,
-        traces: str | TraceSet | None = None,
-        video: str | Video | None = None,
-        preset: str = "netllm",
-        qoe: str = "lin",
-        history: int | None = None,
-        action_mode: str = "quality",
-        delay_noise: bool = False,
-        start: str | None = None,
-        rtt_ms: float | None = None,
-        buffer_cap_s: float | None = None,
-        render_mode: str | None = None,
-    ):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
-        self.render_mode = render_mode
-        self.simulator = Simulator(
-            1, traces, video, preset, qoe, history, action_mode, delay_noise, start, rtt_ms, buffer_cap_s
-        )
+    @takes(ABROptions)
+    def __init__(self, *, render_mode: str | None = None, **options: Any):
+        super().__init__(render_mode)
+        self.options = ABROptions.of(options)
+        self.simulator = Simulator(self.options, rows=1)
         self.observation_space, self.action_space = _spaces(self.simulator)
         self._num_actions = self.simulator.num_actions
         self._action = np.zeros(1, dtype=np.int64)
@@ -144,8 +131,6 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
         self._all_actions = np.ones(self._num_actions, dtype=np.bool_)
         self._jump = self.simulator.world.jump
         self._sizes = self.video.chunk_sizes[: self.video.num_chunks]
-        self._seeded = False
-        self._ready = False
         self._trace = 0
         self._chunk = 0  # chunks played
         self._log = np.zeros((self.video.num_chunks, len(kernel.INFO_COLUMNS)))
@@ -155,28 +140,21 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
         """Segment of the trace in which the present episode started."""
         return int(self.simulator.batch.session["start"][0])
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begin an episode. ``options={"trace": i}`` plays trace i; raises ``ValueError`` for other options."""
-        super().reset(seed=seed)
-        pinned = check_reset_options(options, ("trace",)).get("trace")
-        trace = self.simulator.check_trace(pinned)
-        if seed is not None or not self._seeded:
-            self.simulator.seed_row(0, self.np_random)
-            self._seeded = True
+    def _check_reset_options(self, options: dict[str, Any] | None) -> int:
+        """The trace to play, -1 = drawn."""
+        return self.simulator.check_trace(check_reset_options(options, ("trace",)).get("trace"))
+
+    def _seed(self, seed: int | None, rng: np.random.Generator) -> None:
+        self.simulator.seed_row(0, rng)
+
+    def _begin(self, chosen: int) -> None:
         batch = self.simulator.batch
         batch.session["episode"][0] += 1
-        kernel.reset_rows(self.simulator.world, batch, self._everything, np.array([trace]))
-        self._ready = True
+        kernel.reset_rows(self.simulator.world, batch, self._everything, np.array([chosen]))
         self._trace = int(batch.session["trace"][0])
         self._chunk = 0
-        return batch.observation[0].copy(), self._info()
 
-    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Play one chunk. Raises ``ValueError`` for an action outside the space and after the episode's end."""
-        if not self._ready:
-            raise ValueError("the episode is over, or has not begun; call reset() first")
+    def _act(self, action: Any) -> tuple[float, bool, bool]:
         try:
             self._action[0] = _whole_action(action)
         except (TypeError, ValueError, OverflowError):
@@ -185,9 +163,10 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
             raise ValueError(self._action_error(action))
         batch = self.simulator.batch
         ended = kernel.step_rows(self.simulator.world, batch, self._action, False)
-        self._ready = ended == 0
-        reward = float(batch.session["reward"][0])
-        return batch.observation[0].copy(), reward, ended > 0, False, self._info()
+        return float(batch.session["reward"][0]), ended > 0, False
+
+    def _observation(self) -> np.ndarray:
+        return self.simulator.batch.observation[0].copy()
 
     def _action_error(self, action: Any) -> str:
         highest = self._num_actions - 1
@@ -222,18 +201,15 @@ class ABREnv(_Session, gym.Env[np.ndarray, np.int64]):
 
         return viewer.episode_figure(*self._episode())
 
-    def render(self) -> np.ndarray | str | None:
-        """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
-        if self._chunk == 0:
-            raise ValueError("there is nothing to render yet; call reset() first")
-        if self.render_mode is None:
-            gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
-            return None
+    def _picture(self) -> np.ndarray:
         from netenvs.abr import viewer  # imports matplotlib
 
-        if self.render_mode == "ansi":
-            return viewer.line(self.episode_log(), self.traces.names[self._trace], self.video)
         return viewer.frame(*self._episode())
+
+    def _line(self) -> str:
+        from netenvs.abr import viewer  # imports matplotlib
+
+        return viewer.line(self.episode_log(), self.traces.names[self._trace], self.video)
 
     def _episode(self) -> tuple[dict[str, np.ndarray], TraceSet, int, int, Video]:
         return self.episode_log(), self.traces, self._trace, self.start_pointer, self.video
@@ -252,6 +228,7 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
 
     no_step_limit = "an episode ends with its video"
 
+    @takes(ABROptions)
     def __init__(
         self,
         num_envs: int = 1,
@@ -261,7 +238,8 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         **options: Any,
     ):
         super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
-        self.simulator = Simulator(self.num_envs, **options)
+        self.options = ABROptions.of(options)
+        self.simulator = Simulator(self.options, rows=self.num_envs)
         self._set_spaces(*_spaces(self.simulator))
 
     @property

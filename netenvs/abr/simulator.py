@@ -7,55 +7,25 @@ from typing import Any
 import numpy as np
 
 from netenvs.abr import kernel
+from netenvs.abr.options import ABROptions
 from netenvs.abr.qoe import QoE, make_qoe
+from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, ROWS, THROUGHPUT
 from netenvs.abr.workload import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video, load_traces, load_video
-from netenvs.spec import unknown_name
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # NetLLM adaptive_bitrate_streaming/baseline_special/utils/constants.py
-    "netllm": {"traces": "synthetic", "start": "stored", "history": 6, "first_quality": 0, "penalty": 4.3},
-    # Pensieve sim/fixed_env.py, sim/multi_agent.py
-    "pensieve": {"traces": "synthetic", "start": "first", "history": 8, "first_quality": 1, "penalty": 4.3},
-    # Genet fig_reproduce/sim
-    "genet": {"traces": "genet", "start": "first", "history": 6, "first_quality": 1, "penalty": 10.0},
-}
-STARTS = ("first", "random", "stored")
-ACTION_MODES = ("jump", "quality")
 
 
 class Simulator:
     """World and state of a batch of sessions: what the single and the vector environment share."""
 
-    def __init__(
-        self,
-        rows: int,
-        traces: str | TraceSet | None = None,
-        video: str | Video | None = None,
-        preset: str = "netllm",
-        qoe: str = "lin",
-        history: int | None = None,
-        action_mode: str = "quality",
-        delay_noise: bool = False,
-        start: str | None = None,
-        rtt_ms: float | None = None,
-        buffer_cap_s: float | None = None,
-    ):
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise ValueError(unknown_name("preset", str(preset), PRESETS))
-        defaults = PRESETS[preset]
-        start = defaults["start"] if start is None else start
-        history = defaults["history"] if history is None else history
-        if start not in STARTS:
-            raise ValueError(unknown_name("start", str(start), STARTS))
-        if not isinstance(delay_noise, bool | np.bool_):
-            raise ValueError(f"delay_noise must be True or False, not {delay_noise!r}")
-        if action_mode not in ACTION_MODES:
-            raise ValueError(unknown_name("action_mode", str(action_mode), ACTION_MODES))
-        self.traces: TraceSet = load_traces(defaults["traces"] if traces is None else traces)
+    def __init__(self, options: ABROptions, rows: int):
+        preset = options.defaults
+        start = preset.start if options.start is None else options.start
+        history = preset.history if options.history is None else options.history
+        self.traces: TraceSet = load_traces(preset.traces if options.traces is None else options.traces)
+        video = options.video
         if video is None:
             video = "video1" if self.traces.installed else "synthetic"
         self.video: Video = load_video(video)
-        self.qoe: QoE = make_qoe(qoe, self.video.bitrates_kbps, defaults["penalty"])
+        self.qoe: QoE = make_qoe(options.qoe, self.video.bitrates_kbps, preset.rebuffer_penalty)
         levels = self.video.num_levels
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(
@@ -63,10 +33,12 @@ class Simulator:
                 f"not {history!r}"
             )
         count = len(self.traces)
-        rtt = _per_trace("rtt_ms", rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
+        rtt = _per_trace("rtt_ms", options.rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
         chunk_s = self.video.chunk_duration_s
         least = max(chunk_s, kernel.DRAIN_STEP_MS / 1000.0)  # below it a pause would drain more than there is
-        cap = _per_trace("buffer_cap_s", buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, least)
+        cap = _per_trace(
+            "buffer_cap_s", options.buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, least
+        )
         table = np.empty(count, dtype=kernel.TRACE)
         table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
         table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
@@ -83,14 +55,14 @@ class Simulator:
             rebuffer_penalty=self.qoe.rebuffer_penalty,
             chunk_duration_ms=chunk_s * 1000.0,
             num_chunks=self.video.num_chunks,
-            first_quality=defaults["first_quality"],
-            jump=action_mode == "jump",
-            noise=bool(delay_noise),
+            first_quality=preset.first_quality,
+            jump=options.action_mode == "jump",
+            noise=bool(options.delay_noise),
             random_start=start == "random",
         )
         self.batch = kernel.Batch(
             session=np.zeros(rows, dtype=kernel.SESSION),
-            observation=np.zeros((rows, 6, int(history)), dtype=np.float32),
+            observation=np.zeros((rows, ROWS, int(history)), dtype=np.float32),
             info=np.zeros((len(kernel.INFO_COLUMNS), rows)),
         )
         self.num_actions = 3 if self.world.jump else levels
@@ -102,18 +74,18 @@ class Simulator:
     def _observation_high(self, history: int) -> np.ndarray:
         """Bounds from the traces and the video; 0.1 % of slack for rounding to float32."""
         world, largest = self.world, int(self.video.chunk_sizes.max())
-        high = np.empty((6, history))
-        high[0] = 1.0
-        high[1] = (world.traces["buffer_cap_ms"].max() + world.chunk_duration_ms) / 10_000.0
-        high[2] = world.bandwidth_mbps.max() / 8.0 / kernel.NOISE_LOW
+        high = np.empty((ROWS, history))
+        high[BITRATE] = 1.0
+        high[BUFFER] = (world.traces["buffer_cap_ms"].max() + world.chunk_duration_ms) / 10_000.0
+        high[THROUGHPUT] = world.bandwidth_mbps.max() / 8.0 / kernel.NOISE_LOW
         slowest_s = 0.0
         for index in range(len(self.traces)):
             time_s, bandwidth = self.traces.trace(index)
             lap_bytes = np.sum(np.diff(time_s) * bandwidth[1:]) * 1e6 / 8 * kernel.PAYLOAD_PORTION
             slowest_s = max(slowest_s, (largest // lap_bytes + 2) * time_s[-1])
-        high[3] = (slowest_s + world.traces["rtt_ms"].max() / 1000.0) * kernel.NOISE_HIGH / 10.0
-        high[4] = largest / 1e6
-        high[5] = 1.0
+        high[DOWNLOAD_TIME] = (slowest_s + world.traces["rtt_ms"].max() / 1000.0) * kernel.NOISE_HIGH / 10.0
+        high[NEXT_SIZES] = largest / 1e6
+        high[CHUNKS_LEFT] = 1.0
         return (high * 1.001).astype(np.float32)
 
     def _warm_up(self) -> None:

@@ -14,13 +14,8 @@ import simpy
 
 from netenvs.cjs.entities import Executor, Job, MoveRecord, Pool, Stage, TaskRecord
 from netenvs.cjs.jobs import FIRST, FRESH, LEVELS, REST
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.random_streams import RandomStream
-
-
-def check_moving_delay(moving_delay_ms: float, work_conserving: bool) -> None:
-    """``ValueError`` where executors could change jobs for ever at one instant."""
-    if work_conserving and not moving_delay_ms > 0:
-        raise ValueError(f"work_conserving=True needs a moving_delay_ms above 0, not {moving_delay_ms}")
 
 
 class Clock(simpy.Environment):
@@ -34,16 +29,9 @@ def _run(action: Callable[..., None], arguments: tuple[Any, ...], event: simpy.E
 class Cluster:
     """Jobs, executors and the calendar of events. Times in ms."""
 
-    def __init__(
-        self,
-        num_executors: int,
-        moving_delay_ms: float,
-        warmup_delay_ms: float,
-        record: bool,
-    ):
-        self.num_executors = num_executors
-        self.moving_delay_ms = moving_delay_ms
-        self.warmup_delay_ms = warmup_delay_ms
+    def __init__(self, options: CJSOptions, record: bool):
+        self.options = options
+        self.num_executors = options.num_executors
         self.record = record
         self._samples: dict[tuple[int, int, int, int], np.ndarray] = {}
 
@@ -287,7 +275,7 @@ class Cluster:
 
     def moving_delay(self, executor: Executor, stage: Stage) -> float:
         """Time in ms that an executor needs to get ready for a stage of another job."""
-        return self.moving_delay_ms
+        return self.options.moving_delay_ms
 
     def wave(self, executor: Executor, stage: Stage) -> int:
         """How an executor comes to a task: ``FRESH`` after idling, ``REST`` from the same stage, else ``FIRST``."""
@@ -304,7 +292,7 @@ class Cluster:
         wave = self.wave(executor, stage)
         samples = self.samples(stage, wave, level)
         if wave == FRESH and not len(samples):
-            return self.draw(stage, task, self.samples(stage, FIRST, level)) + self.warmup_delay_ms
+            return self.draw(stage, task, self.samples(stage, FIRST, level)) + self.options.warmup_delay_ms
         if not len(samples):
             samples = self.samples(stage, FIRST, level)
         if not len(samples):

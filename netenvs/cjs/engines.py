@@ -6,8 +6,6 @@ they agree event by event.
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,91 +15,12 @@ from netenvs.cjs.cluster_view import ClusterView
 from netenvs.cjs.entities import Stage
 from netenvs.cjs.fast import FastClusters, make_kernel_workload
 from netenvs.cjs.jobs import JobSet
-from netenvs.cjs.reference import RNGS, ReferenceSimulator
+from netenvs.cjs.options import CJSOptions
+from netenvs.cjs.reference import ReferenceSimulator
 from netenvs.cjs.workload import load_workload
-from netenvs.spec import unknown_name
 
 if TYPE_CHECKING:
     from netenvs.cjs.rules import Rule
-
-ENGINES = ("auto", "fast", "simpy")
-MOST_JOBS = 64  # default bound of max_jobs
-STAGES_PER_JOB = 20  # default max_stages / max_jobs; a TPC-H query has up to 18 stages
-EDGES_PER_STAGE = 2  # TPC-H has 187 edges for 202 stages
-
-
-@dataclass(frozen=True)
-class ClusterOptions:
-    """The options of ``netenvs/CJS-v0``, checked; ``ValueError``, one line, for an impossible one."""
-
-    workload: str = "synthetic"
-    num_executors: int = 50
-    num_jobs: int | None = 200
-    mean_interarrival_ms: float = 25_000.0
-    moving_delay_ms: float = 2000.0
-    warmup_delay_ms: float = 1000.0
-    rng: str = "native"
-    engine: str = "auto"
-    observation: str = "padded"
-    max_jobs: int | None = None
-    max_stages: int | None = None
-    work_conserving: bool = False
-    time_limit_ms: float | None = None
-    beta: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, known in (("rng", RNGS), ("engine", ENGINES), ("observation", ("graph", "padded"))):
-            if getattr(self, name) not in known:
-                raise ValueError(unknown_name(name, str(getattr(self, name)), known))
-        for name in ("num_executors", "num_jobs", "max_jobs", "max_stages"):
-            value = getattr(self, name)
-            if value is not None or name == "num_executors":
-                _check_whole(name, value)
-                object.__setattr__(self, name, int(value))  # numpy's whole numbers are none for Gymnasium
-        _check_number("mean_interarrival_ms", self.mean_interarrival_ms, above=0.0)
-        for name in ("moving_delay_ms", "warmup_delay_ms", "beta"):
-            _check_number(name, getattr(self, name))
-        if self.time_limit_ms is not None:
-            _check_number("time_limit_ms", self.time_limit_ms, above=0.0)
-        if not isinstance(self.work_conserving, bool | np.bool_):
-            raise ValueError(f"work_conserving must be True or False, not {self.work_conserving!r}")
-        if self.engine == "fast" and self.rng == "netllm":
-            raise ValueError(
-                "engine='fast' cannot follow rng='netllm', whose numbers depend on the order of events; "
-                "use engine='simpy' or 'auto'"
-            )
-        if self.rng == "netllm" and self.workload != "tpch":
-            raise ValueError(f"rng='netllm' draws TPC-H queries: workload must be 'tpch', not {self.workload!r}")
-
-    @property
-    def jobs_in_view(self) -> int:
-        """Rows of ``jobs`` in an observation."""
-        if self.max_jobs is not None:
-            return self.max_jobs
-        return MOST_JOBS if self.num_jobs is None else min(self.num_jobs, MOST_JOBS)
-
-    @property
-    def stages_in_view(self) -> int:
-        """Rows of ``stages`` in an observation."""
-        return STAGES_PER_JOB * self.jobs_in_view if self.max_stages is None else self.max_stages
-
-    @property
-    def edges_in_view(self) -> int:
-        """Rows of ``edges`` in an observation."""
-        return EDGES_PER_STAGE * self.stages_in_view
-
-    def rules(self) -> dict[str, Any]:
-        """The arguments that both simulators take."""
-        return {
-            "num_executors": int(self.num_executors),
-            "num_jobs": self.num_jobs,
-            "mean_interarrival_ms": float(self.mean_interarrival_ms),
-            "moving_delay_ms": float(self.moving_delay_ms),
-            "warmup_delay_ms": float(self.warmup_delay_ms),
-            "work_conserving": bool(self.work_conserving),
-            "time_limit_ms": self.time_limit_ms,
-            "beta": float(self.beta),
-        }
 
 
 class Engine(Protocol):
@@ -137,8 +56,10 @@ class Engine(Protocol):
         """JOB_LOG (jobs done,) of the episode, in order of completion."""
 
 
-def make_engine(options: ClusterOptions, rows: int, record_tasks: bool) -> Engine:
-    """The engine that the options ask for."""
+def make_engine(options: CJSOptions, rows: int, record_tasks: bool) -> Engine:
+    """The engine that the options ask for; ``ValueError``, one line, where they do not suit the workload."""
+    if options.rng == "netllm" and options.workload != "tpch":
+        raise ValueError(f"rng='netllm' draws TPC-H queries: workload must be 'tpch', not {options.workload!r}")
     jobs = load_workload(options.workload)
     largest = int(np.diff(jobs.stage_offset).max())
     if options.stages_in_view < largest:
@@ -153,7 +74,7 @@ def make_engine(options: ClusterOptions, rows: int, record_tasks: bool) -> Engin
 class _Engine:
     """What both have in common: actions, observations and outcomes as arrays."""
 
-    def __init__(self, jobs: JobSet, options: ClusterOptions, rows: int):
+    def __init__(self, jobs: JobSet, options: CJSOptions, rows: int):
         self.jobs = jobs
         self.options = options
         self.rows = rows
@@ -184,16 +105,10 @@ class FastEngine(_Engine):
 
     has_rules = True
 
-    def __init__(self, jobs: JobSet, options: ClusterOptions, rows: int, record_tasks: bool):
+    def __init__(self, jobs: JobSet, options: CJSOptions, rows: int, record_tasks: bool):
         super().__init__(jobs, options, rows)
         self.clusters = FastClusters(
-            jobs,
-            rows,
-            **options.rules(),
-            max_jobs=options.jobs_in_view,
-            max_stages=options.stages_in_view,
-            record_tasks=record_tasks,
-            record_jobs=True,
+            jobs, options.with_view_sizes, rows=rows, record_tasks=record_tasks, record_jobs=True
         )
         self._make_views()
         self._warm_up()
@@ -280,11 +195,9 @@ class SimpyEngine(_Engine):
 
     has_rules = False
 
-    def __init__(self, jobs: JobSet, options: ClusterOptions, rows: int, record_tasks: bool):
+    def __init__(self, jobs: JobSet, options: CJSOptions, rows: int, record_tasks: bool):
         super().__init__(jobs, options, rows)
-        self.simulators = [
-            ReferenceSimulator(jobs, **options.rules(), rng=options.rng, record=record_tasks) for _ in range(rows)
-        ]
+        self.simulators = [ReferenceSimulator(jobs, options, record=record_tasks) for _ in range(rows)]
         self._workload = make_kernel_workload(jobs)
         self._seeds: list[int | None] = [None] * rows
         self._rngs: list[np.random.Generator] = [np.random.default_rng(0) for _ in range(rows)]
@@ -434,14 +347,3 @@ class SimpyEngine(_Engine):
             )
         self._rows_of_stages[row] = listed
         return np.array(jobs, kernel.JOB_VIEW), np.array(stages, kernel.STAGE_VIEW)
-
-
-def _check_whole(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
-
-
-def _check_number(name: str, value: Any, above: float | None = None) -> None:
-    number = not isinstance(value, bool) and isinstance(value, int | float | np.number) and math.isfinite(value)
-    if not number or value < 0 or (above is not None and value <= above):
-        raise ValueError(f"{name} must be a number {'above 0' if above is not None else 'from 0 up'}, not {value!r}")

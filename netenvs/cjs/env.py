@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode
@@ -12,15 +11,17 @@ from gymnasium.vector import AutoresetMode
 from netenvs.arguments import check_actions, check_reset_options
 from netenvs.cjs import kernel
 from netenvs.cjs.cluster_view import ClusterView
-from netenvs.cjs.engines import ClusterOptions, Engine, SimpyEngine, make_engine
+from netenvs.cjs.engines import Engine, SimpyEngine, make_engine
 from netenvs.cjs.jobs import JobSet
-from netenvs.spec import unknown_name
+from netenvs.cjs.options import CJSOptions
+from netenvs.options import takes
+from netenvs.single import SingleEnv
 from netenvs.vector import BatchVectorEnv
 
 NODE_FEATURES = kernel.STAGE_FEATURES + kernel.JOB_FEATURES + 1
 
 
-class CJSEnv(gym.Env[Any, np.ndarray]):
+class CJSEnv(SingleEnv[Any, np.ndarray]):
     """
     ## Description
     Jobs arrive at a Spark cluster; each is a directed acyclic graph of stages, a stage a set of identical tasks.
@@ -142,52 +143,17 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
 
-    def __init__(
-        self,
-        workload: str = "synthetic",
-        num_executors: int = 50,
-        num_jobs: int | None = 200,
-        mean_interarrival_ms: float = 25_000.0,
-        moving_delay_ms: float = 2000.0,
-        warmup_delay_ms: float = 1000.0,
-        rng: str = "native",
-        engine: str = "auto",
-        observation: str = "padded",
-        max_jobs: int | None = None,
-        max_stages: int | None = None,
-        work_conserving: bool = False,
-        time_limit_ms: float | None = None,
-        beta: float = 0.0,
-        render_mode: str | None = None,
-    ):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
-        self.render_mode = render_mode
-        self.options = ClusterOptions(
-            workload,
-            num_executors,
-            num_jobs,
-            mean_interarrival_ms,
-            moving_delay_ms,
-            warmup_delay_ms,
-            rng,
-            engine,
-            observation,
-            max_jobs,
-            max_stages,
-            work_conserving,
-            time_limit_ms,
-            beta,
-        )
+    @takes(CJSOptions)
+    def __init__(self, *, render_mode: str | None = None, **options: Any):
+        super().__init__(render_mode)
+        self.options = CJSOptions.of(options)
         self.engine: Engine = make_engine(self.options, 1, record_tasks=render_mode == "rgb_array")
-        if isinstance(self.engine, SimpyEngine) and rng == "netllm":
+        if isinstance(self.engine, SimpyEngine) and self.options.rng == "netllm":
             self.shared_random = self.engine.simulators[0].shared_random
         self.observation_space = observation_space(self.options)
         self.action_space = action_space(self.options)
         self._sizes, self._space = self.action_space.nvec, str(self.action_space)
         self._everything = np.ones(1, dtype=np.bool_)
-        self._seeded = False
-        self._ready = False
 
     @property
     def jobs(self) -> JobSet:
@@ -200,29 +166,24 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
         self._check_begun()
         return self.engine.view(0)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode. There are no ``options``; raises ``ValueError`` for any."""
-        super().reset(seed=seed)
+    def _check_reset_options(self, options: dict[str, Any] | None) -> None:
         check_reset_options(options, ())
-        if seed is not None or not self._seeded:
-            self.engine.seed_row(0, seed, self.np_random)
-            self._seeded = True
+
+    def _seed(self, seed: int | None, rng: np.random.Generator) -> None:
+        self.engine.seed_row(0, seed, rng)
+
+    def _begin(self, chosen: None) -> None:
         self.engine.begin(self._everything)
-        self._ready = True
-        return observation_of(self.engine, self.options, 0), self._info()
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """One decision. Raises ``ValueError`` for an action outside the space and after the episode's end.
-
-        ``DeadlockError`` where jobs are unfinished, but nothing is ever going to happen again.
-        """
-        if not self._ready:
-            raise ValueError("the episode is over, or has not begun; call reset() first")
+    def _act(self, action: Any) -> tuple[float, bool, bool]:
+        """``DeadlockError`` where jobs are unfinished, but nothing is ever going to happen again."""
         engine = self.engine
         engine.step(check_actions(action, (2,), self._sizes, self._space)[None], False)
         reward, terminated, truncated = engine.outcomes[["reward", "terminated", "truncated"]][0].item()
-        self._ready = not (terminated or truncated)
-        return observation_of(engine, self.options, 0), reward, terminated, truncated, self._info()
+        return reward, terminated, truncated
+
+    def _observation(self) -> Any:
+        return observation_of(self.engine, self.options, 0)
 
     def _info(self) -> dict[str, Any]:
         info: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, self.engine.outcomes[0].item(), strict=False))
@@ -256,27 +217,24 @@ class CJSEnv(gym.Env[Any, np.ndarray]):
 
         return viewer.episode_figure(*self._episode())
 
-    def render(self) -> np.ndarray | str | None:
-        """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
-        if not self._seeded:
-            raise ValueError("there is nothing to render yet; call reset() first")
-        if self.render_mode is None:
-            gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
-            return None
+    def _picture(self) -> np.ndarray:
         from netenvs.cjs import viewer  # imports matplotlib
 
-        if self.render_mode == "ansi":
-            info = self.engine.outcomes[0]
-            source = f"job {info['source_job']}" if info["source_job"] >= 0 else "the common pool"
-            return viewer.line(
-                float(info["time_s"]),
-                int(info["jobs_in_system"]),
-                int(info["jobs_done"]),
-                int(info["committable"]),
-                self.options.num_executors,
-                source if info["committable"] else "",
-            )
         return viewer.frame(*self._episode())
+
+    def _line(self) -> str:
+        from netenvs.cjs import viewer  # imports matplotlib
+
+        info = self.engine.outcomes[0]
+        source = f"job {info['source_job']}" if info["source_job"] >= 0 else "the common pool"
+        return viewer.line(
+            float(info["time_s"]),
+            int(info["jobs_in_system"]),
+            int(info["jobs_done"]),
+            int(info["committable"]),
+            self.options.num_executors,
+            source if info["committable"] else "",
+        )
 
     def _episode(self) -> tuple[np.ndarray, np.ndarray, int, float, str]:
         """What the viewer draws: tasks, all jobs that have arrived, executors, time, title."""
@@ -303,6 +261,7 @@ class CJSVectorEnv(BatchVectorEnv):
 
     no_step_limit = "time_limit_ms limits the simulated time"
 
+    @takes(CJSOptions)
     def __init__(
         self,
         num_envs: int = 1,
@@ -312,7 +271,7 @@ class CJSVectorEnv(BatchVectorEnv):
         **options: Any,
     ):
         super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
-        self.options = ClusterOptions(**options)
+        self.options = CJSOptions.of(options)
         self.engine: Engine = make_engine(self.options, self.num_envs, record_tasks=False)
         actions = action_space(self.options)
         self._set_spaces(observation_space(self.options), actions)
@@ -365,7 +324,7 @@ class CJSVectorEnv(BatchVectorEnv):
         return {name: self.engine.outcomes[name].copy() for name in kernel.INFO_COLUMNS}
 
 
-def observation_space(options: ClusterOptions) -> Dict | Graph:
+def observation_space(options: CJSOptions) -> Dict | Graph:
     """Of one cluster."""
     stages, edges, jobs = options.stages_in_view, options.edges_in_view, options.jobs_in_view
     if options.observation == "graph":
@@ -383,12 +342,12 @@ def observation_space(options: ClusterOptions) -> Dict | Graph:
     )
 
 
-def action_space(options: ClusterOptions) -> MultiDiscrete:
+def action_space(options: CJSOptions) -> MultiDiscrete:
     """Of one cluster."""
     return MultiDiscrete(np.array([options.stages_in_view + 1, options.num_executors]))
 
 
-def observation_of(engine: Engine, options: ClusterOptions, row: int) -> Any:
+def observation_of(engine: Engine, options: CJSOptions, row: int) -> Any:
     """The observation of one row: a ``dict`` of arrays, or a ``GraphInstance``."""
     padded = engine.observation
     if options.observation == "padded":

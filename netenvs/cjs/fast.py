@@ -13,25 +13,27 @@ from typing import Any
 import numpy as np
 
 from netenvs.cjs import kernel
-from netenvs.cjs.cluster import check_moving_delay
 from netenvs.cjs.jobs import JobSet
 from netenvs.cjs.kernel import COMMON, NONE, Batch, Options, Workload
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.reference import DeadlockError
 from netenvs.cjs.rules import Rule
 
 FIRST_SLOTS = 32
 FIRST_LOG = 1024
-NO_BOUND = 2**62
+UNBOUNDED: dict[str, Any] = {"num_jobs": NONE, "time_limit_ms": math.inf, "max_jobs": 2**62, "max_stages": 2**62}
+"""What stands for None in the kernels."""
 
 
 class FastClusters:
     """A batch of clusters, one row each, under any scheduler.
 
-    Arguments are those of ``ReferenceSimulator``, and
-
+    Arguments:
+        jobs: templates that arriving jobs are drawn from.
+        options: as of ``ReferenceSimulator``, single ones in ``changes``. ``max_jobs`` and ``max_stages`` are bounds
+            of ``StageView.row``: only so many jobs, the oldest ones, have rows; None: no bound.
         rows: number of clusters.
         arrivals: (time in ms, template) of the jobs of every episode, in place of drawn ones.
-        max_jobs, max_stages: bounds of ``StageView.row``: only so many jobs, the oldest ones, have rows.
         record_tasks, record_jobs: keep ``tasks(row)`` and ``jobs_done(row)`` of the episode.
 
     ``workload``, ``options`` and ``batch`` are the arguments of the kernels; ``batch`` is another one after the
@@ -41,46 +43,21 @@ class FastClusters:
     def __init__(
         self,
         jobs: JobSet,
+        options: CJSOptions | None = None,
+        *,
         rows: int = 1,
-        num_executors: int = 50,
-        num_jobs: int | None = 200,
-        mean_interarrival_ms: float = 25_000.0,
-        moving_delay_ms: float = 2000.0,
-        warmup_delay_ms: float = 1000.0,
-        work_conserving: bool = False,
-        time_limit_ms: float | None = None,
-        beta: float = 0.0,
         arrivals: Sequence[tuple[float, int]] | None = None,
-        max_jobs: int | None = None,
-        max_stages: int | None = None,
         record_tasks: bool = False,
         record_jobs: bool = False,
+        **changes: Any,
     ):
         if rows < 1:
             raise ValueError(f"rows must be 1 or more, not {rows}")
-        if num_executors < 1:
-            raise ValueError(f"num_executors must be 1 or more, not {num_executors}")
-        if num_jobs is None and time_limit_ms is None and arrivals is None:
-            raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
-        if num_jobs is not None and num_jobs < 1:
-            raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
-        check_moving_delay(moving_delay_ms, work_conserving)
+        options = CJSOptions.of(changes, options)
+        num_executors, num_jobs = options.num_executors, options.num_jobs
         self.workload = make_kernel_workload(jobs, arrivals)
-        self.options = Options(
-            num_executors=int(num_executors),
-            num_jobs=NONE if num_jobs is None else int(num_jobs),
-            mean_interarrival_ms=float(mean_interarrival_ms),
-            moving_delay_ms=float(moving_delay_ms),
-            warmup_delay_ms=float(warmup_delay_ms),
-            work_conserving=bool(work_conserving),
-            time_limit_ms=math.inf if time_limit_ms is None else float(time_limit_ms),
-            beta=float(beta),
-            stride=1 + int(np.diff(jobs.stage_offset).max()),
-            max_jobs=NO_BOUND if max_jobs is None else int(max_jobs),
-            max_stages=NO_BOUND if max_stages is None else int(max_stages),
-            record_tasks=bool(record_tasks),
-            record_jobs=bool(record_jobs),
-        )
+        stride = 1 + int(np.diff(jobs.stage_offset).max())
+        self.options = _kernel_options(options, stride, record_tasks, record_jobs)
         slots = FIRST_SLOTS if num_jobs is None else min(FIRST_SLOTS, num_jobs)
         self.batch = Batch(
             state=np.zeros(rows, kernel.STATE),
@@ -252,6 +229,13 @@ def make_kernel_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | N
         arrival_ms=times_ms,
         arrival_template=templates,
     )
+
+
+def _kernel_options(options: CJSOptions, stride: int, record_tasks: bool, record_jobs: bool) -> Options:
+    """The kernels' ``Options``: those of the environment that they name, and what ``FastClusters`` adds."""
+    more: dict[str, Any] = {"stride": stride, "record_tasks": bool(record_tasks), "record_jobs": bool(record_jobs)}
+    given: dict[str, Any] = {name: getattr(options, name) for name in Options._fields if name not in more}
+    return Options(**more, **{name: UNBOUNDED[name] if value is None else value for name, value in given.items()})
 
 
 def _enlarged(array: np.ndarray, length: int) -> np.ndarray:

@@ -29,14 +29,13 @@ import math
 import random
 from collections.abc import Iterable
 from itertools import islice, takewhile
+from typing import Any
 
-from netenvs.cjs.cluster import Cluster, check_moving_delay
+from netenvs.cjs.cluster import Cluster
 from netenvs.cjs.entities import DecisionRecord, Job, Pool, Stage
 from netenvs.cjs.jobs import JobSet
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.random_streams import NativeStream, NetLLMStream, RandomStream
-from netenvs.spec import unknown_name
-
-RNGS = ("native", "netllm")
 
 
 class DeadlockError(RuntimeError):
@@ -48,56 +47,25 @@ class ReferenceSimulator(Cluster):
 
     Arguments:
         jobs: templates that arriving jobs are drawn from.
-        num_executors: executors in the cluster, called N below.
-        num_jobs: jobs that arrive; None = as many as arrive before ``time_limit_ms``.
-        mean_interarrival_ms: mean of the exponential time between arrivals; the first job arrives at 0.
-        moving_delay_ms: time until an executor works for another job (also from the common pool).
-        warmup_delay_ms: added to an executor's first task in a job where no such duration was measured.
-        rng: ``"native"`` or ``"netllm"``, see ``netenvs.cjs.random_streams``.
-        work_conserving: False = the published rules, under which executors can idle although a stage could
-            use them (executors in the common pool are offered at arrivals only). True (needs a moving delay
-            above 0: else executors can change jobs for ever at one instant) = after every event,
-            each pool of idle executors is offered once while a stage of the frontier has demand.
-        time_limit_ms: no job arrives from then on, and the episode is ``truncated`` at the first decision
-            from then on.
-        beta: discount rate of the reward, 1/s; 0 = plain job-seconds.
+        options: those of the environment (``netenvs.cjs.env.CJSEnv`` says what they mean); a simulator uses what
+            concerns the cluster, the jobs that arrive, ``rng`` and the reward. None: the defaults.
         record: keep ``tasks``, ``moves`` and ``decisions``.
+        changes: single options in place of those in ``options``; ``ValueError`` for unknown or impossible ones.
+
+    With ``work_conserving`` False, the published rules, executors can idle although a stage could use them (executors
+    in the common pool are offered at arrivals only). True (needs a moving delay above 0: else executors can change
+    jobs for ever at one instant): after every event, each pool of idle executors is offered once while a stage of the
+    frontier has demand.
 
     Use: ``reset``, then ``commit`` or ``decline`` until ``terminated`` (or ``truncated``); both return the
     reward.
     """
 
-    def __init__(
-        self,
-        jobs: JobSet,
-        num_executors: int = 50,
-        num_jobs: int | None = 200,
-        mean_interarrival_ms: float = 25_000.0,
-        moving_delay_ms: float = 2000.0,
-        warmup_delay_ms: float = 1000.0,
-        rng: str = "native",
-        work_conserving: bool = False,
-        time_limit_ms: float | None = None,
-        beta: float = 0.0,
-        record: bool = True,
-    ):
-        if rng not in RNGS:
-            raise ValueError(unknown_name("rng", rng, RNGS))
-        if num_executors < 1:
-            raise ValueError(f"num_executors must be 1 or more, not {num_executors}")
-        if num_jobs is None and time_limit_ms is None:
-            raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
-        if num_jobs is not None and num_jobs < 1:
-            raise ValueError(f"num_jobs must be 1 or more, not {num_jobs}")
-        check_moving_delay(moving_delay_ms, work_conserving)
-        super().__init__(num_executors, moving_delay_ms, warmup_delay_ms, record)
+    def __init__(self, jobs: JobSet, options: CJSOptions | None = None, *, record: bool = True, **changes: Any):
+        super().__init__(CJSOptions.of(changes, options), record)
         self.job_set = jobs
-        self.num_jobs = num_jobs
-        self.mean_interarrival_ms = mean_interarrival_ms
-        self.rng = rng
-        self.work_conserving = work_conserving
-        self.time_limit_ms = math.inf if time_limit_ms is None else time_limit_ms
-        self.beta = beta
+        limit_ms = self.options.time_limit_ms
+        self.time_limit_ms = math.inf if limit_ms is None else limit_ms
         self.shared_random = random.Random()
         """With ``rng="netllm"``: the published simulator's global stream, which its schedulers sample from, too."""
 
@@ -244,7 +212,7 @@ class ReferenceSimulator(Cluster):
         waiting = list(self.active_jobs)
         next_job = len(waiting) + self.num_jobs_done  # the first that has not arrived
         while not self.terminated:
-            if self.work_conserving and self._offer_idle_executors():
+            if self.options.work_conserving and self._offer_idle_executors():
                 break
             if self.clock.peek() == math.inf:
                 self._offered.clear()
@@ -277,20 +245,20 @@ class ReferenceSimulator(Cluster):
 
     def _job_seconds(self, jobs: list[Job], begin_ms: float) -> float:
         """Seconds that the jobs spent in the system since ``begin_ms``, discounted if ``beta`` > 0."""
-        total = 0.0
+        total, beta = 0.0, self.options.beta
         for job in jobs:
             start_ms = max(job.arrival_ms, begin_ms) - begin_ms
             end_ms = (self.now_ms if job.completion_ms is None else job.completion_ms) - begin_ms
-            if self.beta == 0:
+            if beta == 0:
                 total += end_ms - start_ms
             else:
-                total += math.exp(-self.beta * start_ms / 1000.0) - math.exp(-self.beta * end_ms / 1000.0)
-        return total / (1000.0 if self.beta == 0 else self.beta)
+                total += math.exp(-beta * start_ms / 1000.0) - math.exp(-beta * end_ms / 1000.0)
+        return total / (1000.0 if beta == 0 else beta)
 
     # -------------------------------------------------------------------------------------------- helpers
 
     def _make_stream(self, seed: int, episode: int) -> RandomStream:
-        if self.rng == "native":
+        if self.options.rng == "native":
             return NativeStream(seed, episode)
         if episode:
             raise ValueError("rng='netllm' has one episode a seed: reset with another seed instead of an episode")
@@ -298,8 +266,8 @@ class ReferenceSimulator(Cluster):
 
     def _draw_arrivals(self) -> list[tuple[float, int]]:
         """(time in ms, template) of ``num_jobs`` jobs, without those that would arrive after the time limit."""
-        drawn = self.stream.arrivals(self.job_set, self.mean_interarrival_ms)
-        return list(islice(takewhile(lambda arrival: arrival[0] < self.time_limit_ms, drawn), self.num_jobs))
+        drawn = self.stream.arrivals(self.job_set, self.options.mean_interarrival_ms)
+        return list(islice(takewhile(lambda arrival: arrival[0] < self.time_limit_ms, drawn), self.options.num_jobs))
 
     def _describe_deadlock(self) -> str:
         pools = dict.fromkeys(executor.pool for executor in self.executors if executor.pool is not None)

@@ -9,8 +9,10 @@ import numpy as np
 from gymnasium.spaces import Box, Dict
 from gymnasium.vector import AutoresetMode
 
-from netenvs.spec import unknown_name
+from netenvs.options import takes
+from netenvs.single import SingleEnv
 from netenvs.vector import BatchVectorEnv
+from netenvs.vp.options import VPOptions
 from netenvs.vp.playback import Playback
 from netenvs.vp.previous_viewers import playback_index
 from netenvs.vp.recordings import Recordings
@@ -20,7 +22,7 @@ LARGEST_ANGLE_DEG = 36_000.0
 Observation = dict[str, np.ndarray]
 
 
-class VPEnv(gym.Env[Observation, np.ndarray]):
+class VPEnv(SingleEnv[Observation, np.ndarray]):
     """
     ## Description
     Somebody watches a 360-degree video with a head-mounted display; their head's angles have been recorded five times
@@ -94,26 +96,13 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}  # noqa: RUF012
 
-    def __init__(
-        self,
-        dataset: str = "synthetic",
-        split: str = "test",
-        history: int = 10,
-        horizon: int = 20,
-        saliency: bool = False,
-        features: str | None = None,
-        mode: str = "windows",
-        stride_s: float = 1.0,
-        render_mode: str | None = None,
-    ):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
-        self.render_mode = render_mode
-        self.playback = Playback(1, dataset, split, history, horizon, saliency, features, mode, stride_s)
+    @takes(VPOptions)
+    def __init__(self, *, render_mode: str | None = None, **options: Any):
+        super().__init__(render_mode)
+        self.options = VPOptions.of(options)
+        self.playback = Playback(self.options, rows=1)
         self.observation_space, self.action_space = _spaces(self.playback)
         self._shape, self._space = (self.playback.horizon, 3), str(self.action_space)
-        self._seeded = False
-        self._ready = False
         self._decided: int | None = None  # position of the decision made last
         self._predicted = np.empty(self._shape, dtype=np.float32)
         self._log: list[np.ndarray] = []
@@ -123,32 +112,25 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
         """The data set."""
         return self.playback.recordings
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode, drawn or that of ``options``, see the class. ``ValueError`` for options without a match."""
-        super().reset(seed=seed)
-        chosen = self.playback.pinned(options)
-        if seed is not None or not self._seeded:
-            self.playback.seed_row(0, self.np_random)
-            self._seeded = True
+    def _check_reset_options(self, options: dict[str, Any] | None) -> np.ndarray:
+        """int64 (1,): the window or recording to play, -1 = drawn."""
+        return self.playback.pinned(options)
+
+    def _seed(self, seed: int | None, rng: np.random.Generator) -> None:
+        self.playback.seed_row(0, rng)
+
+    def _begin(self, chosen: np.ndarray) -> None:
         self.playback.begin(np.ones(1, dtype=np.bool_), chosen)
-        self._ready = True
         self._decided = None
         self._log = []
-        return self._observation(), self._info()
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Score one prediction. Raises ``ValueError`` for an action outside the space and after the episode's end."""
-        if not self._ready:
-            raise ValueError("the episode is over, or has not begun; call reset() first")
+    def _act(self, action: Any) -> tuple[float, bool, bool]:
         self._predicted = check_paths(action, self._shape, self._space)
         playback = self.playback
         self._decided = int(playback.position[0])
         reward = float(playback.step(self._predicted[None])[0])
-        self._ready = not playback.over[0]
         self._log.append(playback.great_circle_deg[0].copy())
-        return self._observation(), reward, not self._ready, False, self._info()
+        return reward, bool(playback.over[0]), False
 
     def _observation(self) -> Observation:
         return {name: values[0] for name, values in self.playback.observations().items()}
@@ -168,16 +150,15 @@ class VPEnv(gym.Env[Observation, np.ndarray]):
 
         return viewer.decision_figure(self.scene())
 
-    def render(self) -> np.ndarray | str | None:
-        """``rgb_array``: the last decision as a picture, uint8 (height, width, 3). ``ansi``: one line."""
-        if not self._seeded:
-            raise ValueError("there is nothing to render yet; call reset() first")
-        if self.render_mode is None:
-            gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
-            return None
+    def _picture(self) -> np.ndarray:
         from netenvs.vp import viewer  # imports matplotlib
 
-        return viewer.line(self.scene()) if self.render_mode == "ansi" else viewer.frame(self.scene())
+        return viewer.frame(self.scene())
+
+    def _line(self) -> str:
+        from netenvs.vp import viewer  # imports matplotlib
+
+        return viewer.line(self.scene())
 
     def scene(self) -> Any:
         """The last decision, or before the first one what is observed."""
@@ -216,6 +197,7 @@ class VPVectorEnv(BatchVectorEnv):
 
     no_step_limit = "an episode ends with its window or recording"
 
+    @takes(VPOptions)
     def __init__(
         self,
         num_envs: int = 1,
@@ -225,7 +207,8 @@ class VPVectorEnv(BatchVectorEnv):
         **options: Any,
     ):
         super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
-        self.playback = Playback(self.num_envs, **options)
+        self.options = VPOptions.of(options)
+        self.playback = Playback(self.options, rows=self.num_envs)
         self._set_spaces(*_spaces(self.playback))
 
     @property

@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from netenvs.arguments import check_reset_options
-from netenvs.spec import unknown_name
 from netenvs.vp import kernel, sphere
 from netenvs.vp.features import FrameFeatures, load_features
 from netenvs.vp.heat_maps import COLUMNS, ROWS
+from netenvs.vp.options import VPOptions
 from netenvs.vp.previous_viewers import PreviousViewers, playback_index
-from netenvs.vp.recordings import RATE_HZ, Recordings, recordings_of, windows
+from netenvs.vp.recordings import Recordings, recordings_of, windows
 from netenvs.vp.workload import load_recordings
 
-MODES = ("replay", "windows")
 SCORE_COLUMNS = ("mae", "static_mae", "gc_deg", "tile_recall", "tile_precision", "tile_iou")
 PINS = {"windows": ("window",), "replay": ("recording", "video", "user")}
 DRAWN = -1
@@ -28,48 +27,32 @@ DRAWN = -1
 class Playback:
     """The episodes of one split, and where each row is in its own."""
 
-    def __init__(
-        self,
-        rows: int,
-        dataset: str = "synthetic",
-        split: str = "test",
-        history: int = 10,
-        horizon: int = 20,
-        saliency: bool = False,
-        features: str | None = None,
-        mode: str = "windows",
-        stride_s: float = 1.0,
-    ):
-        if mode not in MODES:
-            raise ValueError(unknown_name("mode", str(mode), MODES))
-        if not isinstance(saliency, bool | np.bool_):
-            raise ValueError(f"saliency must be True or False, not {saliency!r}")
-        self.history = _samples("history", history)
-        self.horizon = _samples("horizon", horizon)
-        self.dataset, self.split, self.mode = dataset, split, mode
-        self.stride = self.horizon if mode == "windows" else _stride(stride_s)
+    def __init__(self, options: VPOptions, rows: int):
+        self.history, self.horizon = options.history, options.horizon
+        self.dataset, self.split, self.mode = options.dataset, options.split, options.mode
+        self.stride = options.stride
         """Samples from one decision to the next."""
         self._load()
 
         recordings = self.recordings
-        if mode == "windows":
-            cut = windows(recordings, split, self.history, self.horizon)
+        if self.mode == "windows":
+            cut = windows(recordings, self.split, self.history, self.horizon)
             self.recording = cut.recording
             self.first = self.last = recordings.offset[cut.recording] + cut.sample
         else:
-            listed = recordings_of(recordings, split)
+            listed = recordings_of(recordings, self.split)
             first, last = recordings.offset[listed] + self.history, recordings.offset[listed + 1] - self.horizon
             long_enough = first <= last
             self.recording, self.first, self.last = listed[long_enough], first[long_enough], last[long_enough]
         if not len(self.recording):
-            raise ValueError(f"split {split!r} of {recordings.name} has no recording that is long enough")
+            raise ValueError(f"split {self.split!r} of {recordings.name} has no recording that is long enough")
 
-        self.saliency = bool(saliency)
+        self.saliency = bool(options.saliency)
         if self.saliency and self.previous_viewers is None:
             raise ValueError(f"saliency needs previous viewers, and {recordings.name} has no users in a training split")
         self.features: FrameFeatures | None = None
-        if features is not None:
-            self.features = load_features(features, np.unique(recordings.video[self.recording]))
+        if options.features is not None:
+            self.features = load_features(options.features, np.unique(recordings.video[self.recording]))
 
         self.keys = np.zeros(rows, dtype=np.uint64)
         self.episode = np.zeros(rows, dtype=np.int64)
@@ -247,20 +230,6 @@ def _viewers_of(recordings: Recordings) -> PreviousViewers | None:
     """The previous viewers, shared by all environments, as they keep what they have computed."""
     split = recordings.splits.get("train")
     return PreviousViewers(recordings) if split is not None and split.users else None
-
-
-def _samples(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a whole number of samples (5 a second) from 1 up, not {value!r}")
-    return int(value)
-
-
-def _stride(stride_s: Any) -> int:
-    number = isinstance(stride_s, int | float | np.number) and not isinstance(stride_s, bool)
-    stride = round(float(stride_s) * RATE_HZ) if number and np.isfinite(stride_s) else 0
-    if stride < 1 or abs(stride / RATE_HZ - stride_s) > 1e-9:
-        raise ValueError(f"stride_s must be a multiple of 0.2 s, the time between samples, not {stride_s!r}")
-    return stride
 
 
 def _numbers(name: str, value: Any, rows: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -12,13 +11,14 @@ from gymnasium.vector import AutoresetMode
 
 from netenvs.abr.workload import TraceSet
 from netenvs.arguments import check_actions
-from netenvs.spec import unknown_name
+from netenvs.options import takes
+from netenvs.single import SingleEnv
 from netenvs.vector import BatchVectorEnv
 from netenvs.vp.recordings import Recordings
-from netenvs.vp.sphere import FOV_DEG
 from netenvs.vp_streaming import kernel
+from netenvs.vp_streaming.options import VPStreamingOptions
 from netenvs.vp_streaming.qoe import ViewportQoE
-from netenvs.vp_streaming.simulator import RATES_MBPS, Simulator
+from netenvs.vp_streaming.simulator import Simulator
 from netenvs.vp_streaming.tiles import TileGrid
 
 Observation = dict[str, np.ndarray]
@@ -50,7 +50,7 @@ class _Session:
         return self.simulator.qoe
 
 
-class VPStreamingEnv(_Session, gym.Env[Observation, Any]):
+class VPStreamingEnv(_Session, SingleEnv[Observation, Any]):
     """
     ## Description
     Somebody watches a 360-degree video over a link whose bandwidth follows a recorded trace. The video is cut into
@@ -157,86 +157,36 @@ class VPStreamingEnv(_Session, gym.Env[Observation, Any]):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 1}  # noqa: RUF012
 
-    def __init__(
-        self,
-        dataset: str = "synthetic",
-        split: str = "test",
-        traces: str = "synthetic",
-        bandwidth_scale: float = 10.0,
-        action_mode: str = "tiles",
-        predictor: str = "static",
-        tiles: str = "8x8",
-        fov_deg: Sequence[float] = FOV_DEG,
-        rates_mbps: Sequence[float] = RATES_MBPS,
-        qoe: str = "log",
-        stall_penalty: float | None = None,
-        change_penalty: float = 1.0,
-        spread_penalty: float = 1.0,
-        history: int = 10,
-        start: str = "stored",
-        rtt_ms: float = 80.0,
-        buffer_cap_s: float = 3.0,
-        video_seed: int = 0,
-        render_mode: str | None = None,
-    ):
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(unknown_name("render_mode", render_mode, self.metadata["render_modes"]))
-        self.render_mode = render_mode
-        self.simulator = Simulator(
-            1,
-            dataset=dataset,
-            split=split,
-            traces=traces,
-            bandwidth_scale=bandwidth_scale,
-            action_mode=action_mode,
-            predictor=predictor,
-            tiles=tiles,
-            fov_deg=fov_deg,
-            rates_mbps=rates_mbps,
-            qoe=qoe,
-            stall_penalty=stall_penalty,
-            change_penalty=change_penalty,
-            spread_penalty=spread_penalty,
-            history=history,
-            start=start,
-            rtt_ms=rtt_ms,
-            buffer_cap_s=buffer_cap_s,
-            video_seed=video_seed,
-        )
+    @takes(VPStreamingOptions)
+    def __init__(self, *, render_mode: str | None = None, **options: Any):
+        super().__init__(render_mode)
+        self.options = VPStreamingOptions.of(options)
+        self.simulator = Simulator(self.options, rows=1)
         self.observation_space, self.action_space = _spaces(self.simulator)
         self._sizes = self.simulator.action_sizes
         self._space = str(self.action_space)
-        self._seeded = False
-        self._ready = False
         self._log: list[dict[str, Any]] = []
         self._fetched: list[np.ndarray] = []
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Observation, dict[str, Any]]:
-        """Begin an episode, drawn or that of ``options``, see the class. ``ValueError`` for options without a match."""
-        super().reset(seed=seed)
-        chosen = self.simulator.pinned(options)
-        if seed is not None or not self._seeded:
-            self.simulator.seed_row(0, self.np_random)
-            self._seeded = True
-        self.simulator.begin(np.ones(1, dtype=np.bool_), chosen)
-        self._ready = True
-        self._log, self._fetched = [], []
-        return self._observation(), self._info()
+    def _check_reset_options(self, options: dict[str, Any] | None) -> np.ndarray:
+        """int64 (2, 1): recording and trace to play, -1 = drawn."""
+        return self.simulator.pinned(options)
 
-    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Fetch one chunk. Raises ``ValueError`` for an action outside the space and after the episode's end."""
-        if not self._ready:
-            raise ValueError("the episode is over, or has not begun; call reset() first")
+    def _seed(self, seed: int | None, rng: np.random.Generator) -> None:
+        self.simulator.seed_row(0, rng)
+
+    def _begin(self, chosen: np.ndarray) -> None:
+        self.simulator.begin(np.ones(1, dtype=np.bool_), chosen)
+        self._log, self._fetched = [], []
+
+    def _act(self, action: Any) -> tuple[float, bool, bool]:
         if isinstance(self.action_space, Discrete):
             checked = check_actions(_one_number(action), (1,), self._sizes[0], self._space)
         else:
             checked = check_actions(action, self._sizes.shape, self._sizes, self._space)
         self.simulator.step(checked[None], autoreset=False)
         session = self.simulator.batch.session
-        self._ready = not session["terminated"][0]
-        return self._observation(), float(session["reward"][0]), not self._ready, False, self._info()
+        return float(session["reward"][0]), bool(session["terminated"][0]), False
 
     def _observation(self) -> Observation:
         return {name: values[0] for name, values in self.simulator.observations().items()}
@@ -275,16 +225,15 @@ class VPStreamingEnv(_Session, gym.Env[Observation, Any]):
 
         return viewer.episode_figure(self.scene())
 
-    def render(self) -> np.ndarray | str | None:
-        """``rgb_array``: the episode so far as a picture, uint8 (height, width, 3). ``ansi``: one line."""
-        if not self._log:
-            raise ValueError("there is nothing to render yet; call reset() first")
-        if self.render_mode is None:
-            gym.logger.warn("render() without a render_mode: make the environment with render_mode='rgb_array'")
-            return None
+    def _picture(self) -> np.ndarray:
         from netenvs.vp_streaming import viewer  # imports matplotlib
 
-        return viewer.line(self.scene()) if self.render_mode == "ansi" else viewer.frame(self.scene())
+        return viewer.frame(self.scene())
+
+    def _line(self) -> str:
+        from netenvs.vp_streaming import viewer  # imports matplotlib
+
+        return viewer.line(self.scene())
 
     def scene(self) -> Any:
         """What there is to draw: the newest chunk and the log of the episode."""
@@ -316,6 +265,7 @@ class VPStreamingVectorEnv(_Session, BatchVectorEnv):
 
     no_step_limit = "an episode ends with its recording"
 
+    @takes(VPStreamingOptions)
     def __init__(
         self,
         num_envs: int = 1,
@@ -325,7 +275,8 @@ class VPStreamingVectorEnv(_Session, BatchVectorEnv):
         **options: Any,
     ):
         super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
-        self.simulator = Simulator(self.num_envs, **options)
+        self.options = VPStreamingOptions.of(options)
+        self.simulator = Simulator(self.options, rows=self.num_envs)
         self._set_spaces(*_spaces(self.simulator))
         self._sizes = self.simulator.action_sizes
 

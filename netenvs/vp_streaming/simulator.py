@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,69 +10,35 @@ import numpy as np
 from netenvs.abr.kernel import PAYLOAD_PORTION
 from netenvs.abr.workload import TraceSet, load_traces
 from netenvs.arguments import check_reset_options
-from netenvs.spec import unknown_name
-from netenvs.vp import sphere
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import Recordings, find_recording, recordings_of
 from netenvs.vp.workload import load_recordings
 from netenvs.vp_streaming import kernel
+from netenvs.vp_streaming.options import ACTION_MODES, VPStreamingOptions
 from netenvs.vp_streaming.qoe import ViewportQoE, make_qoe
 from netenvs.vp_streaming.tiles import TileGrid, bytes_at_1_mbps, parse_grid
 
-ACTION_MODES = {"tiles": kernel.TILES, "zones": kernel.ZONES, "pair": kernel.PAIR}
-PREDICTORS = ("line", "static")
-STARTS = ("first", "random", "stored")
-RATES_MBPS = (1.0, 5.0, 8.0, 16.0, 35.0)
-"""Rates of MANSY's videos (``bitrate_selection``)."""
 ZONES = 3
-MAX_BUFFER_S = 60.0
-"""Predictions have to reach as far."""
 DRAWN = -1
 
 
 class Simulator:
     """World and state of a batch of sessions: what the single and the vector environment share."""
 
-    def __init__(
-        self,
-        rows: int,
-        dataset: str = "synthetic",
-        split: str = "test",
-        traces: str = "synthetic",
-        bandwidth_scale: float = 10.0,
-        action_mode: str = "tiles",
-        predictor: str = "static",
-        tiles: str = "8x8",
-        fov_deg: Sequence[float] = sphere.FOV_DEG,
-        rates_mbps: Sequence[float] = RATES_MBPS,
-        qoe: str = "log",
-        stall_penalty: float | None = None,
-        change_penalty: float = 1.0,
-        spread_penalty: float = 1.0,
-        history: int = 10,
-        start: str = "stored",
-        rtt_ms: float = 80.0,
-        buffer_cap_s: float = 3.0,
-        video_seed: int = 0,
-    ):
-        for name, value, known in (
-            ("action_mode", action_mode, ACTION_MODES),
-            ("predictor", predictor, PREDICTORS),
-            ("start", start, STARTS),
-        ):
-            if not isinstance(value, str) or value not in known:
-                raise ValueError(unknown_name(name, str(value), known))
-        self.dataset, self.split, self.trace_spec = dataset, split, traces
-        self.action_mode, self.predictor, self.start = action_mode, predictor, start
-        self.grid: TileGrid = parse_grid(tiles)
-        self.fov_deg = _field_of_view(fov_deg)
-        self.rates_mbps = _ladder(rates_mbps)
-        self.qoe: ViewportQoE = make_qoe(qoe, self.rates_mbps, stall_penalty, change_penalty, spread_penalty)
-        self.history = _whole("history", history, 1, "samples (5 a second)")
-        self.video_seed = _whole("video_seed", video_seed, 0, "")
-        self.bandwidth_scale = _number("bandwidth_scale", bandwidth_scale, 1e-6)
-        self.rtt_ms = _number("rtt_ms", rtt_ms, 0.0)
-        self.buffer_cap_s = _number("buffer_cap_s", buffer_cap_s, kernel.CHUNK_MS / 1000.0, MAX_BUFFER_S)
+    def __init__(self, options: VPStreamingOptions, rows: int):
+        self.options = options
+        self.dataset, self.split, self.action_mode = options.dataset, options.split, options.action_mode
+        self.bandwidth_scale, self.rtt_ms = options.bandwidth_scale, options.rtt_ms
+        self.buffer_cap_s = options.buffer_cap_s
+        width, height = options.fov_deg
+        self.fov_deg = (width, height)
+        self.rates_mbps = np.array(options.rates_mbps)
+        self.rates_mbps.flags.writeable = False
+        self.grid: TileGrid = parse_grid(options.tiles)
+        self.qoe: ViewportQoE = make_qoe(
+            options.qoe, self.rates_mbps, options.stall_penalty, options.change_penalty, options.spread_penalty
+        )
+        self.history = options.history
         self.horizon = int(np.ceil(self.buffer_cap_s * 1000.0 / kernel.SAMPLE_MS)) + kernel.SAMPLES
         """Samples from the last one seen to the end of the next chunk, at most."""
         self._load()
@@ -83,7 +48,7 @@ class Simulator:
     def _load(self) -> None:
         """What a copy or a pickle does not carry: it can be large, and never changes."""
         self.recordings: Recordings = load_recordings(self.dataset)
-        self.traces: TraceSet = load_traces(self.trace_spec)
+        self.traces: TraceSet = load_traces(self.options.traces)
         listed = recordings_of(self.recordings, self.split)
         chunks = np.diff(self.recordings.offset)[listed] // kernel.SAMPLES
         self.recording = listed[chunks >= 2]
@@ -111,14 +76,16 @@ class Simulator:
         begin_of: dict[int, int] = {}
         for number in np.unique(video).tolist():
             begin_of[number] = sum(len(of) for of in sizes)
-            sizes.append(bytes_at_1_mbps(self.grid, number, int(chunks[video == number].max()), self.video_seed))
+            sizes.append(
+                bytes_at_1_mbps(self.grid, number, int(chunks[video == number].max()), self.options.video_seed)
+            )
         table = np.empty(len(self.recording), dtype=kernel.RECORDING)
         table["begin"] = np.cumsum([0, *map(len, samples)])[:-1]
         table["chunks"] = chunks
         table["sizes"] = [begin_of[number] for number in video.tolist()]
         trace_table = np.empty(len(traces), dtype=kernel.TRACE)
         trace_table["begin"], trace_table["end"] = traces.offset[:-1], traces.offset[1:]
-        trace_table["start_pointer"] = traces.start_pointer if self.start == "stored" else 1
+        trace_table["start_pointer"] = traces.start_pointer if self.options.start == "stored" else 1
         levels = len(self.rates_mbps)
         everything = np.concatenate(samples)
         # all arrays are writeable: pickling forgets that one is not, and numba compiles again for each kind
@@ -143,8 +110,8 @@ class Simulator:
             rtt_ms=self.rtt_ms,
             buffer_cap_ms=self.buffer_cap_s * 1000.0,
             mode=ACTION_MODES[self.action_mode],
-            line=self.predictor == "line",
-            random_start=self.start == "random",
+            line=self.options.predictor == "line",
+            random_start=self.options.start == "random",
         )
 
     def _make_batch(self, rows: int) -> kernel.Batch:
@@ -343,43 +310,3 @@ def _pins(name: str, value: Any, rows: int, count: int | None = None, where: str
         upper = "0 up" if count is None else f"0 to {count - 1} ({where})"
         raise ValueError(f"options[{name!r}] must be a whole number from {upper}{each}, not {value!r}")
     return np.broadcast_to(numbers, (rows,)).astype(np.int64)
-
-
-def _whole(name: str, value: Any, least: int, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value < 2**63:
-        raise ValueError(f"{name} must be a whole number {f'of {what} ' if what else ''}from {least} up, not {value!r}")
-    return int(value)
-
-
-def _number(name: str, value: Any, least: float, most: float = 1e9) -> float:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not number or not least <= value <= most:  # NaN compares as False
-        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, not {value!r}")
-    return float(value)
-
-
-def _numbers(name: str, values: Any, what: str) -> np.ndarray:
-    try:
-        numbers = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        numbers = np.empty(0)
-    if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise ValueError(f"{name} must be {what}, not {values!r}")
-    return numbers
-
-
-def _ladder(rates_mbps: Any) -> np.ndarray:
-    what = "at least two rates of the whole sphere in Mbit/s, ascending, above 0"
-    rates = _numbers("rates_mbps", rates_mbps, what)
-    if len(rates) < 2 or rates[0] <= 0 or np.any(np.diff(rates) <= 0):
-        raise ValueError(f"rates_mbps must be {what}, not {rates_mbps!r}")
-    rates.flags.writeable = False
-    return rates
-
-
-def _field_of_view(fov_deg: Any) -> tuple[float, float]:
-    what = "the width and the height of the viewport, from 1 to 360 degrees"
-    extents = _numbers("fov_deg", fov_deg, what)
-    if len(extents) != 2 or np.any(extents < 1) or np.any(extents > 360):
-        raise ValueError(f"fov_deg must be {what}, not {fov_deg!r}")
-    return float(extents[0]), float(extents[1])

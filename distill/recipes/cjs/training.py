@@ -26,7 +26,8 @@ from distill.training.labelled_sequences import Labelled
 from distill.training.phase import IMPROVE as LEARN
 from distill.training.phase import OFFLINE, ON_POLICY, Phase
 from distill.training.pool_sequences import labelled
-from netenvs.cjs.engines import ClusterOptions, FastEngine, make_engine
+from netenvs.cjs.engines import FastEngine, make_engine
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.rules import Rule
 
 IMITATE, GENTLE, IMPROVE = "imitate", "improve gently", "improve"
@@ -208,7 +209,7 @@ class JobSequences:
 
     def _start(self, setting: Setting, seeds: np.ndarray, record_tasks: bool = False) -> FastEngine:
         """Clusters at their first decision; row i is ``CJSEnv.reset(seed=seeds[i])``."""
-        options = ClusterOptions(
+        options = CJSOptions(
             workload=self.options.workload,
             num_executors=setting.num_executors,
             num_jobs=setting.num_jobs,

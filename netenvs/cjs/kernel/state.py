@@ -202,7 +202,7 @@ class Workload(NamedTuple):
 
 
 class Options(NamedTuple):
-    """Rules and sizes; the same names and units as the arguments of ``ReferenceSimulator``."""
+    """Rules and sizes; those of ``netenvs.cjs.options.CJSOptions`` have the names and units that they have there."""
 
     num_executors: int
     num_jobs: int  # NONE = as many as arrive before the time limit

@@ -154,9 +154,10 @@ def start_with(jobs):
     """Four clusters with these templates, a few decisions after their beginning."""
     from gymnasium.utils.seeding import np_random
 
-    from netenvs.cjs.engines import ClusterOptions, FastEngine
+    from netenvs.cjs.engines import FastEngine
+    from netenvs.cjs.options import CJSOptions
 
-    engine = FastEngine(jobs, ClusterOptions(num_executors=3, num_jobs=6, mean_interarrival_ms=1000.0), 4, False)
+    engine = FastEngine(jobs, CJSOptions(num_executors=3, num_jobs=6, mean_interarrival_ms=1000.0), 4, False)
     for row in range(4):
         engine.seed_row(row, row, np_random(row)[0])
     engine.begin(np.ones(4, np.bool_))

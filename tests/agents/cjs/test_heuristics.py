@@ -22,10 +22,11 @@ from agents.registry import registered
 from agents.rollout import EpisodeSpec, play
 from netenvs import datasets
 from netenvs.cjs.cluster_view import ClusterView
-from netenvs.cjs.engines import ClusterOptions, FastEngine
+from netenvs.cjs.engines import FastEngine
 from netenvs.cjs.fast import FastClusters
 from netenvs.cjs.jobs import LEVELS, Job, Stage, make_job_set
 from netenvs.cjs.kernel import JOB_VIEW, NONE, OUTCOME, STAGE_VIEW
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.reference import DeadlockError
 from netenvs.cjs.workload import load_workload
 
@@ -317,7 +318,7 @@ def small_jobs(draw):
 def small_clusters(draw, bounded):
     """An engine of two rows; ``bounded``: not all jobs have rows in the observation."""
     jobs = make_job_set("random", draw(st.lists(small_jobs(), min_size=1, max_size=3)))
-    options = ClusterOptions(
+    options = CJSOptions(
         num_executors=draw(st.integers(1, 12)),
         num_jobs=draw(st.integers(1, 8)),
         mean_interarrival_ms=draw(st.sampled_from([1.0, 500.0, 5000.0])),
@@ -376,7 +377,7 @@ def test_python_and_kernel_decide_equally_on_what_is_visible(heuristic, engine):
 def test_python_and_kernel_decide_equally_on_large_jobs(name, workload, num_executors, request):
     if workload == "tpch":
         request.getfixturevalue("netllm_tpch")
-    options = ClusterOptions(num_executors=num_executors, num_jobs=12)
+    options = CJSOptions(num_executors=num_executors, num_jobs=12)
     engine = FastEngine(load_workload(workload), options, 2, False)
     for row in range(2):
         engine.seed_row(row, row, np.random.default_rng(row))
@@ -482,7 +483,7 @@ def test_capped_srpt_beats_the_released_decima(netllm_tpch, num_executors, num_j
 @pytest.mark.parametrize(("num_executors", "num_jobs"), [(10, 20), (50, 50)])
 def test_capped_srpt_leaves_no_job_unfinished(netllm_tpch, num_executors, num_jobs):
     """1,000 episodes; a decline that strands jobs would raise ``DeadlockError``."""
-    clusters = FastClusters(load_workload("tpch"), 1000, num_executors, num_jobs)
+    clusters = FastClusters(load_workload("tpch"), rows=1000, num_executors=num_executors, num_jobs=num_jobs)
     for row in range(1000):
         clusters.seed(row, row)
     clusters.reset()

@@ -6,13 +6,14 @@ from gymnasium.utils.seeding import np_random
 
 from agents.cjs.capped_srpt import CappedSRPT
 from agents.cjs.rollout_expert import Judgement, RolloutExpert, variants
-from netenvs.cjs.engines import ClusterOptions, make_engine
+from netenvs.cjs.engines import make_engine
+from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.rules import FAIR
 
 
 def clusters(rows=2, executors=10, jobs=12, decisions=60, seed=5, record_tasks=True, gap_ms=10_000.0):
     """An engine of synthetic clusters after some decisions of ``fair``."""
-    options = ClusterOptions(num_executors=executors, num_jobs=jobs, mean_interarrival_ms=gap_ms)
+    options = CJSOptions(num_executors=executors, num_jobs=jobs, mean_interarrival_ms=gap_ms)
     engine = make_engine(options, rows, record_tasks)
     for row in range(rows):
         engine.seed_row(row, seed + row, np_random(seed + row)[0])

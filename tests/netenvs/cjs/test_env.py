@@ -286,7 +286,7 @@ def test_edges_without_room_are_left_out_and_said(tmp_path, monkeypatch):
 def test_netllm_draws_the_published_jobs(netllm_tpch):
     env = gym.make(SMALL, workload="tpch", rng="netllm")
     env.reset(seed=3)
-    reference = ReferenceSimulator(load_workload("tpch"), 10, 20, rng="netllm")
+    reference = ReferenceSimulator(load_workload("tpch"), num_executors=10, num_jobs=20, rng="netllm")
     reference.reset(3)
     assert isinstance(env.unwrapped.engine, SimpyEngine)
     (simulator,) = env.unwrapped.engine.simulators
@@ -305,7 +305,7 @@ def test_a_simpy_engine_runs_other_rules():
 
     env = gym.make(SMALL, engine="simpy").unwrapped
     usual = play(env, first_stage)[-1][2]["mean_jct_s"]
-    env.engine.simulators = [Slow(env.jobs, **env.options.rules(), record=False)]
+    env.engine.simulators = [Slow(env.jobs, env.options, record=False)]
     assert play(env, first_stage)[-1][2]["mean_jct_s"] > 1.5 * usual
 
 

@@ -99,7 +99,7 @@ class BothEngines:
 
         if not self.same_outcome(decide_reference, lambda: self.fast.step(np.array([pool]), np.array([executors]))):
             return False
-        if self.reference.beta == 0:
+        if self.reference.options.beta == 0:
             assert self.fast.batch.state["reward"][0] == reward[0]
         else:  # the exponential function of numba may differ from that of Python in the last bit
             assert self.fast.batch.state["reward"][0] == pytest.approx(reward[0], rel=1e-12, abs=1e-15)
@@ -187,7 +187,7 @@ class BothEngines:
         while not self.over:
             decisions += 1
             if decisions > 10_000:  # work_conserving offers again what a scheduler declines, even if it always does
-                assert self.reference.work_conserving, "an episode without end"
+                assert self.reference.options.work_conserving, "an episode without end"
                 event("declined forever")
                 return
             self.compare_views()
@@ -398,8 +398,8 @@ def test_memory_grows_with_the_queue():
     ("options", "message"),
     [
         ({"rows": 0}, "rows must be 1 or more, not 0"),
-        ({"num_executors": 0}, "num_executors must be 1 or more, not 0"),
-        ({"num_jobs": 0}, "num_jobs must be 1 or more, not 0"),
+        ({"num_executors": 0}, "num_executors must be a whole number from 1 up, not 0"),
+        ({"num_jobs": 0}, "num_jobs must be a whole number from 1 up, not 0"),
         ({"num_jobs": None}, "num_jobs=None needs a time_limit_ms"),
         ({"arrivals": []}, "arrivals is empty"),
         ({"arrivals": [(5.0, 0), (4.0, 0)]}, "in order of time"),

@@ -89,7 +89,9 @@ def test_the_backup_of_an_executor_that_comes_too_late_is_the_last_stage():
 
 
 def test_warm_up_is_added_where_no_fresh_duration_was_measured():
-    simulator = ReferenceSimulator(job_set(Stage(2, first={5: [200]})), 1, warmup_delay_ms=70.0, **ONE_JOB)
+    simulator = ReferenceSimulator(
+        job_set(Stage(2, first={5: [200]})), num_executors=1, warmup_delay_ms=70.0, **ONE_JOB
+    )
     simulator.reset(0)
     simulator.commit(simulator.schedulable()[0], 1)
     # nor was the rest wave: the first stands in

@@ -142,7 +142,7 @@ def play(simulator, decide, scheduling):
     try:
         return scheduling.play(simulator, checked)
     except DeadlockError:
-        assert not simulator.work_conserving
+        assert not simulator.options.work_conserving
         assert simulator.active_jobs
         assert not any(executor.busy or executor.pool is None for executor in simulator.executors)
         event("deadlock")
@@ -181,11 +181,11 @@ def test_an_episode(scheduling, job_set, options, name, seed):
         work[task.job] += task.duration_ms
         finish[stage] = max(finish[stage], end_ms)
         start[stage] = min(start[stage], task.start_ms)
-        assert task.start_ms >= stage.job.arrival_ms + simulator.moving_delay_ms
+        assert task.start_ms >= stage.job.arrival_ms + simulator.options.moving_delay_ms
         assert task.duration_ms in possible_ms(stage, task.wave)
         previous_job, previous_end_ms = last_of_executor.get(task.executor, (None, 0.0))
         moved = previous_job != task.job
-        assert task.start_ms >= previous_end_ms + (simulator.moving_delay_ms if moved else 0.0)
+        assert task.start_ms >= previous_end_ms + (simulator.options.moving_delay_ms if moved else 0.0)
         last_of_executor[task.executor] = task.job, end_ms
     starts = [task.start_ms for task in simulator.tasks]
     assert starts == sorted(starts)

@@ -1,0 +1,67 @@
+"""``ABROptions``: the options of ``netenvs/ABR-v0``; their meanings are in the table of ``netenvs.abr.env.ABREnv``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from netenvs.abr.workload import TraceSet, Video
+from netenvs.options import EnvironmentOptions
+from netenvs.spec import unknown_name
+
+STARTS = ("first", "random", "stored")
+ACTION_MODES = ("jump", "quality")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """What a simulator of the literature does where no option says otherwise."""
+
+    traces: str
+    start: str
+    history: int
+    first_quality: int
+    """Level of the forced first chunk."""
+    rebuffer_penalty: float
+
+
+PRESETS = {
+    # NetLLM adaptive_bitrate_streaming/baseline_special/utils/constants.py
+    "netllm": Preset(traces="synthetic", start="stored", history=6, first_quality=0, rebuffer_penalty=4.3),
+    # Pensieve sim/fixed_env.py, sim/multi_agent.py
+    "pensieve": Preset(traces="synthetic", start="first", history=8, first_quality=1, rebuffer_penalty=4.3),
+    # Genet fig_reproduce/sim
+    "genet": Preset(traces="genet", start="first", history=6, first_quality=1, rebuffer_penalty=10.0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ABROptions(EnvironmentOptions):
+    """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold."""
+
+    traces: str | TraceSet | None = None
+    video: str | Video | None = None
+    preset: str = "netllm"
+    qoe: str = "lin"
+    history: int | None = None
+    action_mode: str = "quality"
+    delay_noise: bool = False
+    start: str | None = None
+    rtt_ms: float | None = None
+    buffer_cap_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.preset, str) or self.preset not in PRESETS:
+            raise ValueError(unknown_name("preset", str(self.preset), PRESETS))
+        if self.start is not None and self.start not in STARTS:
+            raise ValueError(unknown_name("start", str(self.start), STARTS))
+        if not isinstance(self.delay_noise, bool | np.bool_):
+            raise ValueError(f"delay_noise must be True or False, not {self.delay_noise!r}")
+        if self.action_mode not in ACTION_MODES:
+            raise ValueError(unknown_name("action_mode", str(self.action_mode), ACTION_MODES))
+
+    @property
+    def defaults(self) -> Preset:
+        """Those of the preset."""
+        return PRESETS[self.preset]
