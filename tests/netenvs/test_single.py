@@ -35,8 +35,8 @@ def test_rendering_without_a_mode_warns(make, monkeypatch):
 
 
 def test_an_unknown_mode_is_one_line_with_the_nearest_one(make):
-    with pytest.raises(ValueError, match=r"^unknown render_mode 'rgb'; did you mean 'rgb_array'"):
-        make(render_mode="rgb")
+    with pytest.raises(ValueError, match=r"^unknown render_mode 'rgb_aray'; did you mean 'rgb_array'"):
+        make(render_mode="rgb_aray")
 
 
 class Countdown(SingleEnv[int, int]):
