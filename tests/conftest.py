@@ -1,15 +1,49 @@
-"""Fixtures shared by all tests."""
+"""How the suite runs, and fixtures shared by all tests."""
 
+import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and torch: as many workers as cores, a thread each
+
+import numba.core.caching
 import pytest
 
 from netenvs import datasets
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite runs on all cores, unless -n says otherwise; files that are named, in one process."""
+    if "PYTEST_XDIST_WORKER" in os.environ or config.option.collectonly:
+        return
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+        config.option.numprocesses = "auto"
+        config.option.dist = "worksteal"  # neighbours stay together, and share what their module has made
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_writer_of_compiled_kernels(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Two workers that compile the same function for different types would take the same file for both."""
+    save = numba.core.caching.IndexDataCacheFile.save
+    shared = tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else None
+
+    def locked(self: Any, key: Any, data: Any) -> None:
+        if shared is None:
+            return save(self, key, data)
+        with (shared / "numba.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return save(self, key, data)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(numba.core.caching.IndexDataCacheFile, "save", locked)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -309,6 +309,7 @@ def test_a_simpy_engine_runs_other_rules():
     assert play(env, first_stage)[-1][2]["mean_jct_s"] > 1.5 * usual
 
 
+@pytest.mark.filterwarnings("ignore:.*render_mode=:UserWarning")  # Gymnasium's own, of the same mistake
 @pytest.mark.parametrize(
     ("options", "message"),
     [
