@@ -414,7 +414,7 @@ def test_shared_keys_and_values_are_those_of_each_head():
 def test_students_may_share_keys_and_values():
     figures = reuse(toy_teacher(), toy_student(attention_heads=4, kv_heads=2), "principled", DATA)
     alone = reuse(toy_teacher(), toy_student(attention_heads=4, kv_heads=4), "principled", DATA)
-    assert alone["blocks"][2]["scores"] <= figures["blocks"][2]["scores"] < 0.9
+    assert alone["blocks"][2]["scores"] - 1e-6 <= figures["blocks"][2]["scores"] < 0.9
 
 
 @pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3", "smollm3", "gpt2"])
@@ -425,7 +425,7 @@ def test_a_principled_student_begins_near_its_teacher(kind):
     assert distance(student, teacher, toy_data(seed=5)) < 0.35
     assert figures["layers"] == [0, 1, 2] and figures["left"] == []
     assert [block["kind"] for block in figures["blocks"]] == ["M", "M", "*", "-"]
-    assert 0.9 < figures["energy"] <= 1 and figures["tokens"] < 0.2
+    assert 0.9 < figures["energy"] <= 1 + 1e-6 and figures["tokens"] < 0.2
     json.dumps(figures)
 
 
