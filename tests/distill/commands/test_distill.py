@@ -13,9 +13,9 @@ from distill.__main__ import main
 SETTINGS = {
     "abr": ["sessions=8", "traces=2", "validation=4"],
     "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "judged=2", "samples=2"],
-    "vp": ["dataset=synthetic", "step=20"],
+    "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
-OF_TEACHERS = {"abr": ["warm_up=1", "improve=1"], "cjs": ["warm_up=3", "improve=0"], "vp": []}
+OF_TEACHERS = {"abr": ["warm_up=0", "improve=0"], "cjs": ["warm_up=0", "improve=0"], "vp": []}
 
 
 def words(kind, task, folder, *more):

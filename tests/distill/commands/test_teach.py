@@ -19,7 +19,7 @@ from distill.recipes.abr import training
 SETTINGS = {
     "abr": ["warm_up=1", "traces=2", "sessions=8", "validation=4"],
     "cjs": ["workload=synthetic", "sizes=4x3,6x3", "episodes=4", "validation=2", "warm_up=3", "improve=1", "judged=1"],
-    "vp": ["dataset=synthetic", "step=20"],
+    "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
 PLAYED = {
     "abr": ("netenvs/ABR-v0", {}),

@@ -29,7 +29,7 @@ from distill.training.teacher_source import teacher_outputs
 from netenvs.spec import parse_spec
 
 NETS = {"abr": ABRNet, "cjs": CJSNet, "vp": VPNet}
-TEACH = shlex.split("teach --task abr --iterations 1 --steps 1 --batch 4 --no-score --set warm_up=1 --set improve=1")
+TEACH = shlex.split("teach --task abr --iterations 1 --steps 1 --batch 4 --no-score --set warm_up=0 --set improve=0")
 DISTILL = shlex.split("distill --task abr --recipe paper --iterations 2 --steps 2 --batch 4 --no-score --init random")
 SMALL = shlex.split("--set sessions=8 --set traces=2 --set validation=4")
 
