@@ -15,7 +15,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -232,11 +231,13 @@ def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Pol
     config = folder / "config.json"
     if not config.is_file():
         raise PolicyError(f"policy {str(folder)!r}: a checkpoint folder has a config.json, this one has none")
+    from agents.pretrained import saved_config  # with torch, which rules do without
+
     try:
-        saved = json.loads(config.read_text(encoding="utf-8"))
-        name, own_task = str(saved["policy"]), saved.get("task")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise PolicyError(f"{config}: not a policy's config.json: it must name its 'policy'") from None
+        saved = saved_config(folder)
+    except ValueError as error:
+        raise PolicyError(str(error)) from None
+    name, own_task = str(saved["policy"]), saved.get("task")
     if own_task is not None and own_task not in tasks.names():
         raise PolicyError(f"{config}: {unknown_name('task', str(own_task), tasks.names())}")
     of = [own_task] if own_task else [known for known in tasks.names() if name in registered(known)]

@@ -55,13 +55,21 @@ def read_config(folder: Path, policy: str) -> dict[str, Any]:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} is no folder of trained weights: it has no {name}")
+    config = saved_config(folder)
+    if config["policy"] != policy:
+        raise ValueError(f"{folder} holds weights of {config['policy']!r}, not of {policy!r}")
+    return config
+
+
+def saved_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a folder, with the registered name ``policy``; ``ValueError``, one line, if it is none."""
+    path = folder / CONFIG
     try:
-        config: dict[str, Any] = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        named = config["policy"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / CONFIG}: not a policy's config.json: it must name its 'policy'") from error
-    if named != policy:
-        raise ValueError(f"{folder} holds weights of {named!r}, not of {policy!r}")
+        config: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: not a policy's config.json: it must name its 'policy'") from error
+    if "policy" not in config:
+        raise ValueError(f"{path}: not a policy's config.json: it must name its 'policy'")
     return config
 
 
