@@ -225,8 +225,8 @@ def test_checkpoint_folders_of_another_task(tmp_path, monkeypatch):
 
     classes = {task: type("Learned", (Learned,), {"task": task}) for task in ("abr", "cjs")}
     for task, cls in classes.items():
-        monkeypatch.setattr(f"agents.{task}.simple.Learned", cls, raising=False)
-        monkeypatch.setitem(agent_task(task).policies, "learned", Entry(f"agents.{task}.simple:Learned"))
+        monkeypatch.setattr(f"agents.{task}.task.Learned", cls, raising=False)
+        monkeypatch.setitem(agent_task(task).policies, "learned", Entry(f"agents.{task}.task:Learned"))
     folder = tmp_path / "run"
     folder.mkdir()
 
