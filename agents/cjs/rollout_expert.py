@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agents.cjs.capped_srpt import CappedSRPT
+from agents.cjs.rules.capped_srpt import CappedSRPT
 from netenvs.cjs.engines import FastEngine
 from netenvs.cjs.fast import FastClusters
 from netenvs.cjs.kernel.calendar import push_event

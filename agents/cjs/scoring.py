@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.cjs.decima_card import FIRST_TEST_SEED, mean_jcts_s
-from agents.cjs.decima_rollout import Setting
+from agents.cjs.clusters import Setting
+from agents.cjs.scores import FIRST_TEST_SEED, mean_jcts_s
 from agents.policy import Policy
 from agents.scoring import Measure, Score, Scoring
 from netenvs import datasets

@@ -160,12 +160,13 @@ def rollout(clusters: int) -> Callable[[], tuple[int]]:
     """Plays whole episodes with a network of random weights, other jobs each time."""
     import torch
 
-    from agents.cjs.decima_network import DecimaNetwork
-    from agents.cjs.decima_rollout import Setting, play, start
+    from agents.cjs.clusters import Setting, start
+    from agents.cjs.decima.network import DecimaNet
+    from agents.cjs.decima.rollout import play
 
     size = Setting(num_executors=10, num_jobs=20)
     torch.manual_seed(0)
-    network = DecimaNetwork()
+    network = DecimaNet()
     generator = torch.Generator().manual_seed(0)
     seeds = iter(range(0, 2**62, clusters))
 

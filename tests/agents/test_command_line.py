@@ -86,7 +86,7 @@ def test_help_is_no_error(capsys):
 def test_usage_is_the_command_that_is_typed(path):
     """Not the path of the file, which is what tyro shows by itself."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    module = ".".join(("agents", *path.relative_to(ROOT).with_suffix("").parts))
+    module = ".".join(("agents", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__main__")
     programs = [ast.literal_eval(call.args[1]) for call in calls if ast.unparse(call.func) == "parse"]
     assert programs == [f"python -m {module}"] * len(programs) != []
 

@@ -11,9 +11,9 @@ import torch
 from gymnasium.utils.seeding import np_random
 from torch import Tensor, nn
 
-from agents.cjs.capped_srpt import CappedSRPT
-from agents.cjs.decima_rollout import Setting
+from agents.cjs.clusters import Setting
 from agents.cjs.rollout_expert import RolloutExpert, variants
+from agents.cjs.rules.capped_srpt import CappedSRPT
 from agents.ragged import concatenate, take
 from agents.sequence.model import Sequences
 from agents.sequence.net import MASKED, Steps, TaskNet

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gymnasium.utils.seeding import np_random
 
-from agents.cjs.capped_srpt import CappedSRPT
 from agents.cjs.rollout_expert import Judgement, RolloutExpert, variants
+from agents.cjs.rules.capped_srpt import CappedSRPT
 from netenvs.cjs.engines import make_engine
 from netenvs.cjs.options import CJSOptions
 from netenvs.cjs.rules import FAIR

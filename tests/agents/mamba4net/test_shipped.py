@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from agents.abr.scores import score
-from agents.cjs.decima_card import mean_jcts_s
-from agents.cjs.decima_rollout import Setting
+from agents.cjs.clusters import Setting
+from agents.cjs.scores import mean_jcts_s
 from agents.policy import load_policy
 from agents.pretrained import CHECKPOINTS
 from agents.ragged import concatenate, take

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_sequence import GRUBackbone
 
-from agents.cjs.capped_srpt import CappedSRPT
+from agents.cjs.rules.capped_srpt import CappedSRPT
 from agents.sequence.model import SequenceModel
 from agents.sequence.nets.cjs import CJSNet, choices_of
 from agents.sequence.policy import SequencePolicy

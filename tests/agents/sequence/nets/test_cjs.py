@@ -9,7 +9,7 @@ import pytest
 import torch
 from toy_sequence import GRUBackbone
 
-from agents.cjs.by_size import remaining_work_ms
+from agents.cjs.rules.smallest_job_first import remaining_work_ms
 from agents.ragged import Ragged, concatenate, offsets_of, take
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.net import MASKED, TOKENISATIONS

@@ -7,21 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from gymnasium.utils.seeding import np_random
 from torch import Tensor
 
-from agents.cjs.decima_graph import Decisions, Graph, collate, join, pack
-from agents.cjs.decima_network import DecimaNetwork, median
-from netenvs.cjs.engines import Engine, make_engine
-from netenvs.cjs.options import CJSOptions
+from agents.cjs.decima.decisions import Decisions, join, pack
+from agents.cjs.decima.graph import Graph, collate
+from agents.cjs.decima.network import DecimaNet, median
+from netenvs.cjs.engines import Engine
 from netenvs.cjs.rules import Rule
-
-
-class Setting(NamedTuple):
-    """The size of a cluster and of its episodes."""
-
-    num_executors: int
-    num_jobs: int
 
 
 class Rollout(NamedTuple):
@@ -48,27 +40,8 @@ class Rollout(NamedTuple):
     """int64 (d, 2): what an expert would have done: stage among the choices (-1 = none), executors minus 1."""
 
 
-def start(
-    setting: Setting, workload: str, seeds: Sequence[int], beta: float = 0.0, mean_interarrival_ms: float = 25_000.0
-) -> Engine:
-    """Clusters at their first decision, one for each seed; row i is ``CJSEnv.reset(seed=seeds[i])``."""
-    options = CJSOptions(
-        workload=workload,
-        num_executors=setting.num_executors,
-        num_jobs=setting.num_jobs,
-        mean_interarrival_ms=mean_interarrival_ms,
-        max_jobs=setting.num_jobs,
-        beta=beta,
-    )
-    engine = make_engine(options, len(seeds), record_tasks=False)
-    for row, seed in enumerate(seeds):
-        engine.seed_row(row, seed, np_random(seed)[0])
-    engine.begin(np.ones(len(seeds), np.bool_))
-    return engine
-
-
 def play(
-    network: DecimaNetwork,
+    network: DecimaNet,
     engines: Sequence[Engine],
     sizes: Sequence[int],
     generator: torch.Generator,
@@ -77,7 +50,7 @@ def play(
 ) -> Rollout:
     """Play the clusters of all engines, with ``sizes`` executors each, to their ends, all at once.
 
-    ``mode`` of ``decima_network.MODES``; decisions are drawn with ``generator``. The decisions of ``experts``, a rule
+    ``mode`` of ``network.MODES``; decisions are drawn with ``generator``. The decisions of ``experts``, a rule
     for each engine, are noted.
     """
     first = np.cumsum([0, *(len(engine.outcomes) for engine in engines)])
@@ -122,13 +95,13 @@ def play(
 
 
 def decide(
-    network: DecimaNetwork, graph: Graph, generator: torch.Generator, mode: str = "sampled"
+    network: DecimaNet, graph: Graph, generator: torch.Generator, mode: str = "sampled"
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(stages, executors, log_prob), (d,) each: positions among the choices, executors minus 1, see ``Rollout``."""
-    embeddings = network.encoder(graph)
-    stage_log_prob = network.stage_scores(graph, embeddings).log_softmax(dim=1)
+    embedding = network.embed(graph)
+    stage_log_prob = network.stage_scores(graph, embedding).log_softmax(dim=1)
     stages = _draw(stage_log_prob, generator) if mode == "sampled" else stage_log_prob.argmax(dim=1)
-    executor_log_prob = network.executor_scores(graph, embeddings, stages).log_softmax(dim=1)
+    executor_log_prob = network.executor_scores(graph, embedding, stages).log_softmax(dim=1)
     if mode == "sampled":
         executors = _draw(executor_log_prob, generator)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.cjs.by_arrival import find_stage
+from agents.cjs.rules.oldest_job_first import find_stage
 from agents.cjs.scheduler import DECLINE, Decision, Scheduler
 from netenvs.cjs.cluster_view import ClusterView
 

@@ -1,25 +1,41 @@
-"""Decima's network for many clusters at once: what is trained, and what the policy ``decima`` plays.
-
-The same functions, and the same 20,802 parameters under the same names, as ``decima_released.DecimaNet``, which decides
-for one cluster.
-"""
+"""Decima's network for any number of clusters at once, in the version of spark-sched-sim and NetLLM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from agents.cjs.decima_graph import Graph
-from agents.cjs.decima_released import DATASET, EMBEDDING, NEGATIVE_SLOPE, NETWORKS, TIE
-from netenvs import datasets
-from netenvs.datasets.decima_weights import PACKED
+from agents.cjs.decima.decisions import JOB_FEATURES, NODE_FEATURES
+from agents.cjs.decima.graph import Graph
 from netenvs.spec import unknown_name
 
+EMBEDDING = 16
+NETWORKS = {  # multi-layer perceptron, named as in the state dict -> width of its layers
+    "encoder.node_encoder.mlp_prep": (NODE_FEATURES, 32, 16, EMBEDDING),
+    "encoder.node_encoder.mlp_msg": (EMBEDDING, 32, 16, EMBEDDING),
+    "encoder.node_encoder.mlp_update": (EMBEDDING, 32, 16, EMBEDDING),
+    "encoder.dag_encoder.mlp": (NODE_FEATURES + EMBEDDING, 32, 16, EMBEDDING),
+    "encoder.global_encoder.mlp": (EMBEDDING, 32, 16, EMBEDDING),
+    "stage_policy_network.mlp_score": (NODE_FEATURES + 3 * EMBEDDING, 64, 64, 1),
+    "exec_policy_network.mlp_score": (JOB_FEATURES + 2 * EMBEDDING + 1, 64, 64, 1),
+}
+LAYERS = (0, 2, 4)  # numbers of the dense layers in the state dict, the others are activations
+SHAPES = {
+    f"{network}.{layer}.{kind}": shape
+    for network, widths in NETWORKS.items()
+    for layer, (inputs, outputs) in zip(LAYERS, pairwise(widths), strict=True)
+    for kind, shape in (("weight", (outputs, inputs)), ("bias", (outputs,)))
+}
+"""Shape of every array of the state dict by name: 42 arrays, 20,802 parameters."""
+NEGATIVE_SLOPE = 0.2
+TIE = 1e-9  # of logits: alike jobs score alike up to the order of additions, and the first one is taken
 MODES = ("greedy", "median", "sampled")
 """How scores become decisions: the best stage and number, the best stage and the median number, or both drawn."""
 
@@ -99,6 +115,17 @@ class GlobalEncoder(nn.Module):
         return clusters.index_add(0, graph.job_decision, self.mlp(jobs))
 
 
+class Embedding(NamedTuple):
+    """What the network makes of a graph of n stages and j jobs in d decisions."""
+
+    nodes: Tensor
+    """float (n, 16)."""
+    jobs: Tensor
+    """float (j, 16)."""
+    clusters: Tensor
+    """float (d, 16)."""
+
+
 class Encoder(nn.Module):
     """Embeddings of stages, jobs and clusters."""
 
@@ -108,10 +135,10 @@ class Encoder(nn.Module):
         self.dag_encoder = DagEncoder()
         self.global_encoder = GlobalEncoder()
 
-    def forward(self, graph: Graph) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, graph: Graph) -> Embedding:
         nodes = self.node_encoder(graph)
         jobs = self.dag_encoder(graph, nodes)
-        return nodes, jobs, self.global_encoder(graph, jobs)
+        return Embedding(nodes, jobs, self.global_encoder(graph, jobs))
 
 
 class Head(nn.Module):
@@ -127,39 +154,54 @@ class Head(nn.Module):
         return scores
 
 
-class DecimaNetwork(nn.Module, PyTorchModelHubMixin):
+class DecimaNet(nn.Module, PyTorchModelHubMixin):
     """Scores of stages, and of numbers of executors for the stage chosen, in d clusters at once.
 
-    ``load_state_dict`` takes the released weights. Sums over children are ``encoder.node_encoder.sum_by_parent``: plain
-    torch, as importing torch-geometric takes seconds, unless a training puts its message passing in their place.
+    Stages send messages to their parents, from the ends of the jobs upwards, so that a stage knows of the work
+    behind it; sums over stages and over jobs describe jobs and the cluster. One head scores stages, the other one
+    numbers of executors. N enters as a divisor only: the network decides for clusters of any size.
+
+    Sums over children are ``encoder.node_encoder.sum_by_parent``: plain torch, as importing torch-geometric takes
+    seconds, unless a training puts its message passing in their place.
 
     Arguments:
+        weights: an array (or tensor) for each name of ``SHAPES``, in its shape; they are copied into double precision.
+            ``ValueError``, one line, for an array that is missing, unknown, of another shape or not finite. None:
+            random weights in single precision, as torch's generator gives them.
         mode: of ``MODES``, how it decides best.
     """
 
-    def __init__(self, mode: str = "greedy") -> None:
+    def __init__(self, weights: Mapping[str, np.ndarray | Tensor] | None = None, mode: str = "greedy") -> None:
         super().__init__()
         if mode not in MODES:
             raise ValueError(unknown_name("mode", str(mode), MODES))
         self.mode = mode
-        self.encoder = Encoder()
-        self.stage_policy_network = Head("stage_policy_network.mlp_score")
-        self.exec_policy_network = Head("exec_policy_network.mlp_score")
+        with contextlib.nullcontext() if weights is None else torch.device("meta"):  # where nothing is drawn
+            self.encoder = Encoder()
+            self.stage_policy_network = Head("stage_policy_network.mlp_score")
+            self.exec_policy_network = Head("exec_policy_network.mlp_score")
+        if weights is not None:
+            self.load_state_dict(_checked(weights), assign=True)
 
-    def stage_scores(self, graph: Graph, embeddings: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def embed(self, graph: Graph) -> Embedding:
+        """Embeddings of stages, jobs and clusters."""
+        embedding: Embedding = self.encoder(graph)
+        return embedding
+
+    def stage_scores(self, graph: Graph, embedding: Embedding) -> Tensor:
         """(d, most choices of a decision): logits of the choices, -inf where there are fewer."""
-        nodes, jobs, clusters = embeddings
+        nodes, jobs, clusters = embedding
         choices, decision = graph.choices, graph.choice_decision
         context = [graph.nodes[choices], nodes[choices], jobs[graph.node_job[choices]], clusters[decision]]
         scores = self.stage_policy_network(context)
         return _table(scores, decision, graph.choice_index, len(graph.num_executors))
 
-    def executor_scores(self, graph: Graph, embeddings: tuple[Tensor, Tensor, Tensor], stages: Tensor) -> Tensor:
+    def executor_scores(self, graph: Graph, embedding: Embedding, stages: Tensor) -> Tensor:
         """(d, most executors): logits of giving 1, 2, ... executors to the stage chosen, -inf where it may not.
 
         ``stages`` int64 (d,): position of the stage chosen among the choices of each decision.
         """
-        _, jobs, clusters = embeddings
+        _, jobs, clusters = embedding
         job = graph.node_job[graph.choices[graph.choice_offset[:-1] + stages]]
         limits = graph.limits[job]
         decision = torch.repeat_interleave(limits)
@@ -179,16 +221,26 @@ def median(log_prob: Tensor) -> Tensor:
     return (log_prob.exp().cumsum(dim=1) < 0.5 - TIE).sum(dim=1)
 
 
-def released_network() -> DecimaNetwork:
-    """With the released weights, data set ``decima-weights``."""
-    network = DecimaNetwork()
-    with datasets.reading(DATASET) as folder, np.load(folder / PACKED, allow_pickle=False) as arrays:
-        network.load_state_dict({name: torch.from_numpy(arrays[name]) for name in arrays.files})
-    return network
-
-
 def _table(scores: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
     """(size, most columns): the scores in their places, -inf elsewhere."""
     width = int(columns.max()) + 1
     table = scores.new_full((size, width), -torch.inf)
     return table.index_put((rows, columns), scores)
+
+
+def _checked(weights: Mapping[str, np.ndarray | Tensor]) -> dict[str, Tensor]:
+    """Copies in double precision; ``ValueError``, one line, for arrays that are not those of ``SHAPES``."""
+    if unknown := sorted(set(weights) - set(SHAPES)):
+        raise ValueError(f"Decima network: unknown array {unknown[0]!r}; agents.cjs.decima_released.SHAPES has all")
+    return {name: _checked_array(name, weights, shape) for name, shape in SHAPES.items()}
+
+
+def _checked_array(name: str, weights: Mapping[str, np.ndarray | Tensor], shape: tuple[int, ...]) -> Tensor:
+    if name not in weights:
+        raise ValueError(f"Decima network: the array {name!r} is missing")
+    array = torch.as_tensor(weights[name]).detach().to(torch.float64, copy=True)
+    if tuple(array.shape) != shape:
+        raise ValueError(f"Decima network: the array {name!r} has the shape {tuple(array.shape)}, it must be {shape}")
+    if not bool(array.isfinite().all()):
+        raise ValueError(f"Decima network: the array {name!r} has values that are not finite")
+    return array

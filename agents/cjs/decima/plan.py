@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agents.cjs.decima_rollout import Setting
+from agents.cjs.clusters import Setting
 from netenvs.spec import unknown_name
 
 INITIAL = ("released", "scratch")

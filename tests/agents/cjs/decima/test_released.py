@@ -11,15 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from agents.cjs.decima_released import (
-    NETWORKS,
-    SHAPES,
-    DecimaNet,
-    DecimaReleased,
-    DecimaScheduler,
-    make_graph,
-    stage_heights,
-)
+from agents.cjs.decima.decisions import of_view, stage_heights
+from agents.cjs.decima.graph import collate
+from agents.cjs.decima.network import NETWORKS
+from agents.cjs.decima.released import DecimaReleased
+from agents.cjs.decima_released import SHAPES, DecimaNet, DecimaScheduler  # the path that docs have
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
@@ -300,9 +296,9 @@ def test_stages_without_a_row_are_seen_but_not_chosen(view, weights):
 
 
 def test_more_supply_than_executors_leaves_no_room(view, weights):
-    graph = make_graph(altered(view, 5, range(1, 6)), stage_heights(view.job_set))
-    assert graph.limits == [0]
-    assert graph.jobs.tolist() == [[0.0, -1.0, 5 / 3]]
+    decisions = of_view(altered(view, 5, range(1, 6)), stage_heights(view.job_set))
+    assert decisions.limits.tolist() == [0]
+    assert decisions.jobs.tolist() == [[0.0, -1.0, 5 / 3]]
 
 
 class CountedRandom(random.Random):
@@ -390,14 +386,30 @@ def test_sizes(weights):
 
 def test_tensors_will_do_and_get_gradients(view, weights):
     tensors = {name: torch.tensor(array, requires_grad=True) for name, array in weights.items()}
-    net, scheduler = DecimaNet(tensors), DecimaScheduler(DecimaNet(tensors))
-    assert scheduler.decide(view) == DecimaScheduler(DecimaNet(weights)).decide(view)
-    graph = make_graph(view, stage_heights(view.job_set))
+    net = DecimaNet(tensors)
+    assert DecimaScheduler(net).decide(view) == DecimaScheduler(DecimaNet(weights)).decide(view)
+    graph = collate(of_view(view, stage_heights(view.job_set)))
     embedding = net.embed(graph)
-    loss = net.stage_scores(graph, embedding).logsumexp(0)
-    (loss + net.executor_scores(graph, embedding, 0, view.num_executors).sum()).backward()
-    head = tensors["exec_policy_network.mlp_score.4.bias"].grad
+    loss = net.stage_scores(graph, embedding).logsumexp(1).sum()
+    (loss + net.executor_scores(graph, embedding, torch.tensor([0])).sum()).backward()
+    head = net.get_parameter("exec_policy_network.mlp_score.4.bias").grad
     assert head is not None and head.item() == graph.limits[0]
+
+
+def test_single_precision_weights_decide_in_double_precision(view, weights):
+    """A network in training is left as it is."""
+    net = DecimaNet(weights).float()
+    assert DecimaScheduler(net).decide(view) == DecimaScheduler(DecimaNet(weights)).decide(view)
+    assert all(parameter.dtype == torch.float32 and parameter.requires_grad for parameter in net.parameters())
+
+
+def test_given_weights_draw_no_random_numbers(weights):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    net = DecimaNet(weights)
+    assert torch.equal(torch.get_rng_state(), before)
+    for name, array in net.state_dict().items():
+        assert array.dtype == torch.float64 and np.array_equal(array, weights[name])
 
 
 def damage_missing(weights):

@@ -14,14 +14,16 @@ import numpy as np
 import torch
 
 from agents import pretrained
-from agents.cjs.capped_srpt import CappedSRPT
-from agents.cjs.decima import NAME, Args, Decima
-from agents.cjs.decima_card import score, write_card
-from agents.cjs.decima_network import MODES, DecimaNetwork, released_network
-from agents.cjs.decima_plan import Plan
-from agents.cjs.decima_ppo import SumOfMessages, Update, imitate, improve
-from agents.cjs.decima_released import DATASET
-from agents.cjs.decima_rollout import Setting, advantages, play, returns, start
+from agents.cjs.clusters import Setting, start
+from agents.cjs.decima.card import write_card
+from agents.cjs.decima.network import MODES, DecimaNet
+from agents.cjs.decima.plan import Plan
+from agents.cjs.decima.policy import NAME, Decima
+from agents.cjs.decima.ppo import SumOfMessages, Update, imitate, improve
+from agents.cjs.decima.released import DATASET, released_network
+from agents.cjs.decima.rollout import advantages, play, returns
+from agents.cjs.rules.capped_srpt import CappedSRPT
+from agents.cjs.scores import score
 from agents.policy import Policy, load_policy
 from agents.pretrained import TRAINING
 from agents.training import Run
@@ -35,7 +37,7 @@ FIRST_VALIDATION_SEED = 2000
 SEEDS_PER_TRAINING = 1_000_000
 
 
-def train(plan: Plan, run: Run) -> tuple[DecimaNetwork, dict[str, Any]]:
+def train(plan: Plan, run: Run) -> tuple[DecimaNet, dict[str, Any]]:
     """Train, or go on with a training, in the folder of ``run``; the network best in validation and how it was found.
 
     An iteration depends on its number, the seed, the weights and the optimiser alone, so a training that was killed
@@ -63,7 +65,7 @@ def train(plan: Plan, run: Run) -> tuple[DecimaNetwork, dict[str, Any]]:
             _validate(network, plan, reference, run, state, figures)
         run.save({**state, "network": network.state_dict(), "optimiser": optimiser.state_dict()})
     best = state["best"]
-    kept = DecimaNetwork(best["mode"])
+    kept = DecimaNet(mode=best["mode"])
     kept.load_state_dict(best["weights"])
     return kept, {name: best[name] for name in ("mode", "valid", "step")} | {"decisions": state["decisions"]}
 
@@ -88,10 +90,10 @@ def run_training(plan: Plan, folder: Path, command: str, test: int) -> None:
     _write(folder, [entry], 0, entry["figures"], test, command)
 
 
-def choose(folders: Sequence[Path], out: Path, test: int) -> None:
+def choose(folders: Sequence[Path], out: Path, test: int, command: str) -> None:
     """Write into ``out`` the weights of the training that did best in validation, and a card of all.
 
-    ``test``: episodes for each size in the figures of the card.
+    ``test``: episodes for each size in the figures of the card; ``command``: what the card says has made it.
     """
     entries: list[dict[str, Any]] = []
     for folder in folders:
@@ -104,16 +106,13 @@ def choose(folders: Sequence[Path], out: Path, test: int) -> None:
             raise ValueError(f"{folder} is not the folder of a single training")
         entries += trainings
     chosen = min(range(len(entries)), key=lambda number: entries[number]["valid"])
-    network, _ = pretrained.load(DecimaNetwork, folders[chosen], NAME)
+    network, _ = pretrained.load(DecimaNet, folders[chosen], NAME)
     pretrained.save(network, out, NAME, {"mode": network.mode})
     policies: dict[str, Policy] = {name: load_policy(name, "cjs") for name in ("fair", "capped-srpt")}
     policies[NAME] = Decima(folder=str(out))
     if datasets.installed(DATASET):
         policies |= {f"released, {mode}": Decima.of(released_network(), mode) for mode in MODES}
     figures = score(policies, entries[chosen]["plan"]["workload"], test)
-    command = f"python -m agents.cjs.decima --choose {' '.join(map(str, folders))}"
-    if test != Args.test:
-        command += f" --test {test}"
     _write(out, entries, chosen, figures, test, command)
 
 
@@ -125,15 +124,15 @@ def _write(
     write_card(folder, {**training, "test": test, "figures": figures, "trainings": entries})
 
 
-def initial_network(initial: str) -> DecimaNetwork:
+def initial_network(initial: str) -> DecimaNet:
     """A network in training, with released weights or those that torch's generator gives it."""
-    network = released_network() if initial == "released" else DecimaNetwork()
+    network = released_network().float() if initial == "released" else DecimaNet()
     network.encoder.node_encoder.sum_by_parent = SumOfMessages()
     return network
 
 
 def _iterate(
-    network: DecimaNetwork, optimiser: torch.optim.Optimizer, plan: Plan, iteration: int
+    network: DecimaNet, optimiser: torch.optim.Optimizer, plan: Plan, iteration: int
 ) -> tuple[dict[str, float], int]:
     """One rollout and what is learned from it: figures, decisions made."""
     imitating, progress = iteration < plan.imitate, _progress(plan, iteration)
@@ -182,7 +181,7 @@ def _rate(plan: Plan, iteration: int) -> float:
     return plan.learning_rate * (1 - 0.9 * _progress(plan, iteration))
 
 
-def _sharpen(network: DecimaNetwork, factor: float) -> None:
+def _sharpen(network: DecimaNet, factor: float) -> None:
     """Multiply the logits of both heads: imitation leaves a policy more random than is good for it."""
     with torch.no_grad():
         for head in (network.stage_policy_network, network.exec_policy_network):
@@ -201,7 +200,7 @@ def experts(num_executors: int) -> Rule:
 
 
 def _validate(
-    network: DecimaNetwork,
+    network: DecimaNet,
     plan: Plan,
     reference: Sequence[float],
     run: Run,
@@ -226,7 +225,7 @@ def _validate(
     run.record(state["iteration"], **point)
 
 
-def _mean_jct_s(network: DecimaNetwork, plan: Plan, setting: Setting, by: str | Rule) -> float:
+def _mean_jct_s(network: DecimaNet, plan: Plan, setting: Setting, by: str | Rule) -> float:
     """Mean JCT in the validation episodes of a setting, by the network in a mode, or by a rule."""
     seeds = [FIRST_VALIDATION_SEED + i for i in range(plan.validation)]
     engine = start(setting, plan.workload, seeds)

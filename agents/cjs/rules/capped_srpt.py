@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-from agents.cjs.by_size import BySize, remaining_work_ms
+from agents.cjs.rules.smallest_job_first import BySize, remaining_work_ms
 from netenvs.cjs import rules
 from netenvs.cjs.cluster_view import ClusterView
 

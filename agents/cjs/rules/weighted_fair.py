@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from agents.cjs.by_size import BySize, remaining_work_ms, total_work_ms
+from agents.cjs.rules.smallest_job_first import BySize, remaining_work_ms, total_work_ms
 from netenvs.cjs import rules
 from netenvs.cjs.cluster_view import ClusterView
 

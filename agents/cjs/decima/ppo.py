@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import MessagePassing  # type: ignore[import-untyped]
 
-from agents.cjs.decima_graph import Graph, collate
-from agents.cjs.decima_network import DecimaNetwork
-from agents.cjs.decima_rollout import Rollout, effect_log_prob
+from agents.cjs.decima.graph import Graph, collate
+from agents.cjs.decima.network import DecimaNet
+from agents.cjs.decima.rollout import Rollout, effect_log_prob
 from agents.training.fit import descend
 from agents.training.objectives import clipped_surrogate
 
@@ -28,7 +28,7 @@ class SumOfMessages(MessagePassing):
         _remove_generated(type(self))
 
     def forward(self, messages: Tensor, edges: Tensor, size: int) -> Tensor:
-        """(p, 16), see ``decima_network.SumByParent``."""
+        """(p, 16), see ``network.SumByParent``."""
         sums: Tensor = self.propagate(edges, x=messages, size=(len(messages), size))
         return sums
 
@@ -61,7 +61,7 @@ class Update:
 
 
 def improve(
-    network: DecimaNetwork,
+    network: DecimaNet,
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
     advantage: np.ndarray,
@@ -85,7 +85,7 @@ def improve(
 
 
 def imitate(
-    network: DecimaNetwork,
+    network: DecimaNet,
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
     update: Update,
@@ -101,11 +101,11 @@ def imitate(
     return _descend(network, optimiser, rollout, np.flatnonzero(rollout.expert[:, 0] >= 0), loss, update, rng)
 
 
-def evaluate(network: DecimaNetwork, graph: Graph, stages: Tensor, executors: Tensor) -> tuple[Tensor, Tensor]:
+def evaluate(network: DecimaNet, graph: Graph, stages: Tensor, executors: Tensor) -> tuple[Tensor, Tensor]:
     """(d,) each: log-probability of the decisions' effects, and entropy / log(N x stages) of stage and executors."""
-    embeddings = network.encoder(graph)
-    stage_log_prob = network.stage_scores(graph, embeddings).log_softmax(dim=1)
-    executor_log_prob = network.executor_scores(graph, embeddings, stages).log_softmax(dim=1)
+    embedding = network.embed(graph)
+    stage_log_prob = network.stage_scores(graph, embedding).log_softmax(dim=1)
+    executor_log_prob = network.executor_scores(graph, embedding, stages).log_softmax(dim=1)
     demand = graph.choice_demand[graph.choice_offset[:-1] + stages]
     log_prob = stage_log_prob.gather(1, stages[:, None])[:, 0] + effect_log_prob(executor_log_prob, executors, demand)
     size = torch.bincount(graph.job_decision[graph.node_job], minlength=len(stages)) * graph.num_executors
@@ -119,7 +119,7 @@ def _entropy(log_prob: Tensor) -> Tensor:
 
 
 def _descend(
-    network: DecimaNetwork,
+    network: DecimaNet,
     optimiser: torch.optim.Optimizer,
     rollout: Rollout,
     numbers: np.ndarray,

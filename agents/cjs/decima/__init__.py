@@ -1,0 +1,5 @@
+"""Decima: a graph neural network that schedules the stages of Spark jobs, as released and as trained here.
+
+Modules, in the order of reading: ``decisions`` and ``graph`` (what the network sees), ``network``, ``released`` and
+``policy`` (the two schedulers), ``rollout``, ``ppo``, ``plan`` and ``training`` (how it learns), ``card``.
+"""
