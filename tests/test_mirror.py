@@ -167,6 +167,7 @@ TESTED_IN = {
     "benchmarks.speed.policy.backbones": "benchmarks/speed/policy/test_command.py",
     "benchmarks.speed.policy.play": "benchmarks/speed/policy/test_command.py",
     "benchmarks.speed.record": "benchmarks/speed/policy/test_command.py",
+    "benchmarks.speed.registry": "benchmarks/speed/test_command.py",
     "benchmarks.speed.vp": "benchmarks/speed/test_command.py",
     "benchmarks.speed.vp_streaming": "benchmarks/speed/test_command.py",
     "benchmarks.speed.yardsticks.link": "benchmarks/speed/yardsticks/test_abr.py",

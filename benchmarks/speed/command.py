@@ -31,7 +31,7 @@ from benchmarks.command_line import (
     listed,
     option,
 )
-from benchmarks.speed import record
+from benchmarks.speed import registry
 from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.record import TaskSpeed
 from netenvs import tasks
@@ -43,7 +43,7 @@ TRAINING_BATCHES = (64,)
 
 def options() -> type:
     """The dataclass of the command line; some options are of a few tasks only."""
-    known = record.known()
+    known = registry.known()
     batches = [f"{' '.join(map(str, of.num_envs))} for {name}" for name, of in known.items()]
     environments = f"It measures an environment and its policies: {listed(list(known))}."
     sizes = option("The vector environment has these batch sizes.", ", ".join([*batches, "64 for --train"]))
@@ -104,7 +104,7 @@ def checked(arguments: Any) -> tuple[TaskSpeed, dict[str, Any]]:
     elif arguments.env not in tasks.names():
         raise ValueError(unknown_name("environment", arguments.env, tasks.names()))
     else:
-        subject = record.task_speed(arguments.env)
+        subject = registry.task_speed(arguments.env)
         defaults = {"dataset": subject.dataset, "num_envs": list(subject.num_envs)}
         defaults.update({name: own.default for name, own in subject.options.items()})
     own = ("env", "train", "policy", "runs", "seconds", "json")
@@ -119,7 +119,7 @@ def checked(arguments: Any) -> tuple[TaskSpeed, dict[str, Any]]:
 
 def trainings() -> TaskSpeed:
     """Those of all tasks: environment, network and optimiser together, on one thread and generated data."""
-    known = [of for of in record.known().values() if of.trainings is not None]
+    known = [of for of in registry.known().values() if of.trainings is not None]
 
     def measurements(num_envs: Sequence[int]) -> list[Measurement]:
         import torch

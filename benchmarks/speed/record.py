@@ -1,4 +1,4 @@
-"""What the speed benchmark has to know of each task, and where it finds it."""
+"""What the speed benchmark has to know of a task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from benchmarks.speed.measurement import Measurement
-from netenvs import tasks
 
 
 class Option(NamedTuple):
@@ -56,36 +55,3 @@ class TaskSpeed:
     published_trainings: Sequence[str] = ()
     policy: PolicySpeed | None = None
     """None: no sequence policies are made for it."""
-
-
-def task_speed(name: str) -> TaskSpeed:
-    """Of the task called ``name``; ``ValueError``, one line, for others.
-
-    It stands in ``benchmarks/speed/<task>.py`` or where a task of another package says; without one, random actions
-    are measured.
-    """
-    found: TaskSpeed | None = tasks.part(name, "speed", "benchmarks.speed.{}:SPEED")
-    if found is None:
-        from benchmarks.speed.default import default_speed
-
-        return default_speed(tasks.find(name))
-    return found
-
-
-def policy_speed(name: str) -> PolicySpeed:
-    """Of the task called ``name``; ``ValueError``, one line, where no sequence policies are made for it."""
-    found = task_speed(name).policy
-    if found is None:
-        raise ValueError(f"task {name!r} has no sequence policies that could be measured")
-    return found
-
-
-def known() -> dict[str, TaskSpeed]:
-    """Of all tasks that can be loaded."""
-    found = {}
-    for name in tasks.names():
-        try:
-            found[name] = task_speed(name)
-        except ValueError:
-            continue  # a plug-in that is broken: its name is refused where it is given
-    return found

@@ -29,9 +29,9 @@ from agents.sequence.policy import SequencePolicy
 from benchmarks.command_line import File, Flag, FromOne, Seconds, SeveralFromOne, Text, check_json, listed, option
 from benchmarks.files import to_json
 from benchmarks.machine import machine, versions
-from benchmarks.speed import record
+from benchmarks.speed import registry
 from benchmarks.speed.policy import backbones, play
-from benchmarks.speed.record import policy_speed
+from benchmarks.speed.registry import policy_speed
 from netenvs.files import write_atomically
 from netenvs.spec import unknown_name
 
@@ -107,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
 
 def checked(arguments: Args) -> Args:
     """With all tasks, teacher and student filled in. ``ValueError``, one line, for what does not go together."""
-    known = [name for name, of in record.known().items() if of.policy is not None]
+    known = [name for name, of in registry.known().items() if of.policy is not None]
     for name in arguments.task:
         if name not in known:
             raise ValueError(f"--task: {unknown_name('task', name, known)}")

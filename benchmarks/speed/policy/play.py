@@ -24,7 +24,7 @@ from agents.rollout import environment_options
 from agents.sequence.model import SequenceModel, Sequences
 from agents.sequence.net import Steps
 from agents.sequence.policy import SequencePolicy
-from benchmarks.speed.record import policy_speed
+from benchmarks.speed.registry import policy_speed
 from netenvs import datasets, tasks
 
 Clock = Callable[[], float]

@@ -23,7 +23,7 @@ from agents.sequence.policy import SequencePolicy
 from benchmarks.speed import command as speed
 from benchmarks.speed.policy import backbones, play
 from benchmarks.speed.policy import command as speed_policy
-from benchmarks.speed.record import policy_speed
+from benchmarks.speed.registry import policy_speed
 
 TINY = HybridConfig(32, "MM*-", 8, 8, 4, 1, 4, 2, 2, 16, 64)
 NETS = {

@@ -1,0 +1,1 @@
+"""A task from outside: which of a few servers gets the next request."""

@@ -1,0 +1,123 @@
+"""The house: which package may import which, and where the name of a task may stand."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from netenvs import tasks
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("netenvs", "agents", "distill", "benchmarks")  # each may import those before it
+TABLE = Path("netenvs/tasks.py")
+
+
+def own_places(task: str) -> set[str]:
+    """Folders, and files without their suffix, in which a task may be called by its name."""
+    name = tasks.module_name(task)
+    return {
+        f"netenvs/{name}",
+        f"agents/{name}",
+        f"agents/sequence/nets/{name}",
+        f"agents/export/{name}",
+        f"distill/recipes/{name}",
+        f"benchmarks/tasks/{name}",
+        f"benchmarks/speed/{name}",
+        f"benchmarks/speed/yardsticks/{name}",
+        f"benchmarks/ablation/{name}",
+    }
+
+
+OWN = set().union(*(own_places(task) for task in tasks.BUILT_IN))
+NAMES = {spelled for task in tasks.BUILT_IN for spelled in (task, tasks.module_name(task), *tasks.find(task).ids)}
+
+
+def modules(*folders: str) -> list[Path]:
+    return sorted(path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in modules(*FLOORS)}
+
+
+def is_own(path: Path) -> bool:
+    return any(place.as_posix() in OWN for place in (path.with_suffix(""), *path.parents))
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules that a file imports, wherever in it; of ``from package import module`` the module alone."""
+    found: set[str] = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{path}: relative import"
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                found.add(name if name in MODULES else node.module)
+    return found
+
+
+def test_no_shared_file_calls_a_task_by_its_name():
+    found = [
+        f"{path}:{node.lineno}: {node.value!r}"
+        for path in modules(*FLOORS)
+        if not is_own(path) and path != TABLE
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Constant) and node.value in NAMES
+    ]
+    assert not found, "what is known of a task stands in its own files, see CONTRIBUTING.md:\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_imports_point_down(floor):
+    above = FLOORS[FLOORS.index(floor) + 1 :]
+    for path in modules(floor):
+        tops = {name.partition(".")[0] for name in imports_of(path)}
+        assert not tops & set(above), f"{path} imports {tops & set(above)}"
+
+
+def within(name: str, places: set[str]) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def test_shared_sequence_code_knows_no_backbone_and_no_task():
+    others = {"agents.netllm", "agents.mamba4net", *(f"agents.{tasks.module_name(task)}" for task in tasks.BUILT_IN)}
+    for path in modules("agents/sequence"):
+        if not is_own(path):
+            known = {name for name in imports_of(path) if within(name, others | {"agents.sequence.nets"})}
+            assert not known, f"{path} imports {known}"
+
+
+def test_the_student_does_not_know_the_teacher():
+    for path in modules("agents/mamba4net"):
+        known = {name for name in imports_of(path) if within(name, {"agents.netllm"})}
+        assert not known, f"{path} imports {known}"
+
+
+def test_no_module_imports_itself_by_a_detour():
+    """No circle of modules, imports inside functions included."""
+    ahead = {name: (imports_of(path) & set(MODULES)) - {name} for name, path in MODULES.items()}
+    while leaves := {name for name, others in ahead.items() if not others}:
+        ahead = {name: others - leaves for name, others in ahead.items() if name not in leaves}
+    on_circles = {name for name in ahead if _reaches(name, name, ahead)}
+    assert not on_circles, f"circles of imports: {sorted(on_circles)}"
+
+
+def _reaches(start: str, goal: str, ahead: dict[str, set[str]]) -> bool:
+    seen, left = set(), list(ahead[start])
+    while left:
+        name = left.pop()
+        if name == goal:
+            return True
+        if name not in seen:
+            seen.add(name)
+            left += ahead[name]
+    return False
