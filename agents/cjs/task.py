@@ -24,5 +24,5 @@ TASK = AgentTask(
     layout="agents.cjs.layout:LAYOUT",
     net="agents.sequence.nets.cjs:CJSNet",
     graph="agents.export.cjs:CJSGraph",
-    scores="agents.cjs.scoring:SCORING",
+    scores="agents.cjs.scores:SCORING",
 )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.metadata
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +13,7 @@ import torch
 
 from agents import pretrained
 from agents.cjs.clusters import Setting, start
-from agents.cjs.decima.card import write_card
+from agents.cjs.decima.card import record_of, training_of
 from agents.cjs.decima.network import MODES, DecimaNet
 from agents.cjs.decima.plan import Plan
 from agents.cjs.decima.policy import NAME, Decima
@@ -25,8 +23,8 @@ from agents.cjs.decima.rollout import advantages, play, returns
 from agents.cjs.rules.capped_srpt import CappedSRPT
 from agents.cjs.scores import score
 from agents.policy import Policy, load_policy
-from agents.pretrained import TRAINING
 from agents.training import Run
+from agents.training.card import read_single, write
 from agents.training.fit import scheduled
 from netenvs import datasets
 from netenvs.cjs.rules import FAIR, Rule
@@ -74,20 +72,22 @@ def run_training(plan: Plan, folder: Path, command: str, test: int) -> None:
     """Train, or go on with a training, and write the folder of the weights best in validation with its figures."""
     with Run(folder, asdict(plan), plan.iterations, "iterations") as run:
         network, found = train(plan, run)
-        entry = {
-            "command": command,
-            "plan": asdict(plan),
-            **found,
-            "cpu_s": round(run.cpu_s),
-            "wall_s": round(run.wall_s),
-            "curve": run.curve,
-            "test": test,
-        }
     pretrained.save(network, folder, NAME, {"mode": found["mode"]})
-    entry["figures"] = score(
-        {"fair": load_policy("fair", "cjs"), NAME: Decima(folder=str(folder))}, plan.workload, test
+    policies: dict[str, Policy] = {"fair": load_policy("fair", "cjs"), NAME: Decima(folder=str(folder))}
+    training = training_of(
+        run.identity,
+        found["mode"],
+        found["decisions"],
+        test,
+        command=command,
+        kept=found["step"],
+        valid=found["valid"],
+        curve=run.curve,
+        cpu_s=round(run.cpu_s),
+        wall_s=round(run.wall_s),
+        scores=score(policies, plan.workload, test),
     )
-    _write(folder, [entry], 0, entry["figures"], test, command)
+    write(folder, record_of(NAME, [training], 0, command, test))
 
 
 def choose(folders: Sequence[Path], out: Path, test: int, command: str) -> None:
@@ -95,33 +95,16 @@ def choose(folders: Sequence[Path], out: Path, test: int, command: str) -> None:
 
     ``test``: episodes for each size in the figures of the card; ``command``: what the card says has made it.
     """
-    entries: list[dict[str, Any]] = []
-    for folder in folders:
-        try:
-            found = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-            trainings, _ = found["trainings"], found["test"]
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{folder} is no folder of a finished training: no {TRAINING} there") from error
-        if len(trainings) != 1:
-            raise ValueError(f"{folder} is not the folder of a single training")
-        entries += trainings
-    chosen = min(range(len(entries)), key=lambda number: entries[number]["valid"])
+    trainings = [record.training for record in read_single(folders, NAME)]
+    chosen = min(range(len(trainings)), key=lambda number: trainings[number].valid or 0.0)
     network, _ = pretrained.load(DecimaNet, folders[chosen], NAME)
     pretrained.save(network, out, NAME, {"mode": network.mode})
     policies: dict[str, Policy] = {name: load_policy(name, "cjs") for name in ("fair", "capped-srpt")}
     policies[NAME] = Decima(folder=str(out))
     if datasets.installed(DATASET):
         policies |= {f"released, {mode}": Decima.of(released_network(), mode) for mode in MODES}
-    figures = score(policies, entries[chosen]["plan"]["workload"], test)
-    _write(out, entries, chosen, figures, test, command)
-
-
-def _write(
-    folder: Path, entries: list[dict[str, Any]], chosen: int, figures: dict[str, Any], test: int, command: str
-) -> None:
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "torch-geometric", "numpy")}
-    training = {"command": command, "versions": versions, "mode": entries[chosen]["mode"], "chosen": chosen}
-    write_card(folder, {**training, "test": test, "figures": figures, "trainings": entries})
+    scores = score(policies, trainings[chosen].settings["workload"], test)
+    write(out, record_of(NAME, trainings, chosen, command, test, scores))
 
 
 def initial_network(initial: str) -> DecimaNet:

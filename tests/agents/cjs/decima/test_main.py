@@ -1,6 +1,5 @@
 """The command line that trains Decima, and the folders that it writes."""
 
-import json
 import subprocess
 import sys
 
@@ -13,6 +12,7 @@ from agents.cjs.clusters import Setting
 from agents.cjs.decima.__main__ import Args, main
 from agents.cjs.decima.policy import Decima
 from agents.policy import load_policy
+from agents.training.card import read
 
 
 def arguments(**changes):
@@ -31,18 +31,21 @@ def test_folders_of_trainings(tmp_path, monkeypatch, capsys):
     assert "scoring synthetic: 3 executors, 6 jobs, 2 episodes of fair, capped-srpt, decima" in said
     card = (tmp_path / "shipped" / pretrained.CARD).read_text()
     assert "seeds from 100 up (2 episodes, 1 of those with 200 jobs)" in card and card.count(" --test 2\n") == 1
-    assert card.count(", scored on 1 episode |") == 2
+    assert [line.split(" | ")[-3] for line in card.splitlines() if " iterations | " in line] == ["1", "1"]
     with pytest.raises(ValueError, match="shipped is not the folder of a single training"):
         main(Args(choose=(tmp_path / "shipped",), out=tmp_path / "again", test=2))
-    saved = json.loads((tmp_path / "shipped" / pretrained.TRAINING).read_text())
-    assert len(saved["trainings"]) == 2
-    best = min(range(2), key=lambda i: saved["trainings"][i]["valid"])
-    assert saved["chosen"] == best and "random weights" in card and "capped-srpt" in card
-    assert saved["trainings"][1]["command"].startswith("python -m agents.cjs.decima --seed 1 --workload synthetic")
+    saved = read(tmp_path / "shipped")
+    assert len(saved.trainings) == 2
+    best = min(range(2), key=lambda i: saved.trainings[i].valid)
+    assert saved.shipped == best and "random weights" in card and "capped-srpt" in card
+    assert saved.trainings[1].command.startswith("python -m agents.cjs.decima --seed 1 --workload synthetic")
     shipped, own = (Decima(folder=str(tmp_path / name)) for name in ("shipped", f"seed{best}"))
     for name, value in own.network.state_dict().items():
         assert torch.equal(shipped.network.state_dict()[name], value)
-    assert shipped.mode == saved["mode"] and Decima("sampled", str(tmp_path / "shipped")).mode == "sampled"
+    assert (
+        shipped.mode == saved.training.details["decoding"]
+        and Decima("sampled", str(tmp_path / "shipped")).mode == "sampled"
+    )
     assert load_policy(str(tmp_path / "shipped")).name == "shipped"
 
 
@@ -57,7 +60,7 @@ def test_card_of_one_training(tmp_path, monkeypatch):
     card = (tmp_path / "unscored" / pretrained.CARD).read_text()
     assert "seeds from 2000 up.\n" in card and "seeds from 100 up" not in card and "to `fair` (95 %" not in card
     main(Args(choose=(tmp_path / "unscored",), out=tmp_path / "shipped", test=1))
-    assert "| `decima` |" in (tmp_path / "shipped" / pretrained.CARD).read_text()
+    assert "| decima |" in (tmp_path / "shipped" / pretrained.CARD).read_text()
 
 
 @pytest.mark.parametrize(
@@ -84,4 +87,4 @@ def test_command_line(tmp_path):
         [sys.executable, "-m", "agents.cjs.decima", "--choose", str(tmp_path)], capture_output=True, text=True
     )
     assert result.returncode == 1
-    assert result.stderr.strip() == f"error: {tmp_path} is no folder of a finished training: no training.json there"
+    assert result.stderr.strip() == f"error: {tmp_path}: no training.json of a finished training; train it first"

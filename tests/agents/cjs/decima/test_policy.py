@@ -13,25 +13,25 @@ from agents.cjs.clusters import Setting, start
 from agents.cjs.decima.network import MODES, DecimaNet
 from agents.cjs.decima.policy import SHIPPED, Decima
 from agents.cjs.decima.released import DecimaScheduler
-from agents.cjs.scores import compare, mean_jcts_s
+from agents.cjs.scores import mean_jcts_s
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.testing import check_policy
+from agents.training.card import read
 
 
 def test_folder():
     policy = load_policy("decima", "cjs")
-    training = json.loads((SHIPPED / pretrained.TRAINING).read_text())
+    found = read(SHIPPED)
     card = (SHIPPED / pretrained.CARD).read_text()
     assert policy.parameters == 20_802
     assert sum(file.stat().st_size for file in SHIPPED.iterdir()) < 4e6
-    assert policy.mode == training["mode"] in MODES
-    chosen = training["trainings"][training["chosen"]]
-    assert chosen["valid"] == min(entry["valid"] for entry in training["trainings"])
-    for entry in training["trainings"]:
-        assert entry["command"] in card
-        best = min(point[mode] for point in entry["curve"] for mode in MODES)
-        assert entry["valid"] == best
+    assert policy.mode == found.training.details["decoding"] in MODES
+    assert found.training.valid == min(training.valid for training in found.trainings)
+    for training in found.trainings:
+        assert training.command in card
+        best = min(point[mode] for point in training.curve for mode in MODES)
+        assert training.valid == best
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -59,7 +59,7 @@ def test_better_than_fair_and_released(netllm_tpch):
 def gain(workload, setting, seeds):
     """Percent of fair's mean completion time."""
     ours, fair = (mean_jcts_s(load_policy(name, "cjs"), workload, setting, seeds) for name in ("decima", "fair"))
-    return compare(ours, fair)[0]
+    return 100 * (ours.mean() / fair.mean() - 1)
 
 
 ENV_ID = "netenvs/CJS-v0"
