@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.speed.yardsticks.link import PlainLink
 from netenvs.abr.workload import TraceSet
 from netenvs.vp.recordings import Recordings, recordings_of
-from netenvs.vp_streaming.qoe import make_qoe
 from netenvs.vp_streaming.options import RATES_MBPS
+from netenvs.vp_streaming.qoe import make_qoe
 from netenvs.vp_streaming.tiles import TileGrid, bytes_at_1_mbps
 
 ROWS, COLUMNS = 8, 8
