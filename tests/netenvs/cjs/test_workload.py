@@ -270,7 +270,7 @@ def test_tpch_index():
 
 def save(path, content):
     text = content if isinstance(content, str) else json.dumps(content)
-    path.write_bytes(gzip.compress(text.encode(, mtime=0)) if path.suffix == ".gz" else text.encode())
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
     return str(path)
 
 
