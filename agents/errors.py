@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netenvs.errors import flat
+from netenvs.errors import flat, typed
 
 
 class PolicyError(RuntimeError):
@@ -12,4 +12,4 @@ class PolicyError(RuntimeError):
 def one_line(error: BaseException) -> str:
     """An exception as one line; ``ValueError`` and ``PolicyError`` texts speak for themselves."""
     text = flat(error)
-    return text if isinstance(error, ValueError | PolicyError) and text else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, ValueError | PolicyError) and text else typed(error)

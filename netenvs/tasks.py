@@ -14,7 +14,6 @@ points to the ``Task``, whose ``parts`` say where the other packages find theirs
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import inspect
 import warnings
@@ -24,6 +23,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from gymnasium.envs.registration import load_env_creator, register, registry
+
+from netenvs.errors import typed
+from netenvs.loading import named
 
 BUILT_IN = ("abr", "cjs", "vp", "vp-streaming")
 """The table of tasks, in the order of lists and help texts."""
@@ -186,15 +188,15 @@ def part(task: str, package: str, built_in: str) -> Any:
     """
     record = find(task)
     target = built_in.format(module_name(task)) if task in BUILT_IN else record.parts.get(package, "")
-    module, _, attribute = target.partition(":")
+    module = target.partition(":")[0]
     if not module or (task in BUILT_IN and importlib.util.find_spec(module) is None):
         return None
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return named(target)
     except Exception as error:
         if task in BUILT_IN:
             raise
-        raise ValueError(f"task {task!r}: cannot load {target}: {_one_line(error)}") from error
+        raise ValueError(f"task {task!r}: cannot load {target}: {typed(error)}") from error
 
 
 def _kind_of(env_id: str) -> str:
@@ -203,7 +205,7 @@ def _kind_of(env_id: str) -> str:
 
 @cache
 def _built_in(name: str) -> Task:
-    task: Task = importlib.import_module(f"netenvs.{module_name(name)}.task").TASK
+    task: Task = named(f"netenvs.{module_name(name)}.task:TASK")
     return task
 
 
@@ -224,10 +226,6 @@ def _foreign() -> dict[str, Task | str]:
             task.register()
             found[point.name] = task
         except Exception as error:
-            found[point.name] = f"task {point.name!r}: cannot load {point.value}: {_one_line(error)}"
+            found[point.name] = f"task {point.name!r}: cannot load {point.value}: {typed(error)}"
             warnings.warn(str(found[point.name]), stacklevel=2)
     return found
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_packages()
     except ImportError as error:
         return _refuse(error)
-    from agents.command_line import parse
     from benchmarks.compare.options import Options
+    from netenvs.command_line import parse
 
     try:
         options = parse(Options, PROGRAM, words)
@@ -144,10 +144,12 @@ def _made(env_id: str, options: dict[str, Any]) -> gymnasium.Env:
     """The environment; ``ValueError``, one line, whatever is wrong with the options."""
     import gymnasium
 
+    from netenvs.errors import reason
+
     try:
         return gymnasium.make(env_id, **options)
     except Exception as error:
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise ValueError(reason(error)) from error
 
 
 def _run(plan: Plan, words: Sequence[str]) -> int:
@@ -246,5 +248,7 @@ def _play(plan: Plan) -> list[Row]:
 
 
 def _refuse(error: Exception) -> int:
-    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    from netenvs.errors import flat
+
+    print(f"error: {flat(error)}", file=sys.stderr)
     return 2

@@ -15,6 +15,7 @@ from agents.registry import Entry, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
 from benchmarks import formats
 from benchmarks.tasks.setup import Metric, Setup, TaskComparison
+from netenvs.errors import flat, typed
 from netenvs.spec import parse_spec
 from netenvs.tasks import Items, Task
 
@@ -282,7 +283,4 @@ def relate(how: TaskComparison, setup: Setup, rows: Sequence[Row]) -> list[Row]:
 
 
 def _one_line(policy: Policy, error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, PolicyError):
-        return text
-    return f"{policy.name}: {type(error).__name__}: {text}"
+    return flat(error) if isinstance(error, PolicyError) else f"{policy.name}: {typed(error)}"

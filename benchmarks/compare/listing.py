@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -12,6 +10,8 @@ from agents.registry import Entry, registered
 from benchmarks.compare.evaluate import default_policies
 from benchmarks.compare.table import console
 from netenvs import datasets, tasks
+from netenvs.errors import typed
+from netenvs.loading import named
 
 
 def show_list(task_name: str) -> None:
@@ -39,12 +39,11 @@ def show_list(task_name: str) -> None:
 
 def _describe(entry: Entry) -> tuple[str, str, str]:
     """Asterisk or nothing, what it needs, and the first line of the class's docstring."""
-    module, _, name = entry.target.partition(":")
     needs = [] if entry.dataset is None else [_dataset(entry.dataset)]
     try:
-        cls = getattr(importlib.import_module(module), name)
+        cls = named(entry.target)
     except Exception as error:
-        cause = f"cannot be loaded: {type(error).__name__}: {' '.join(str(error).split())}"
+        cause = f"cannot be loaded: {typed(error)}"
         return "", ", ".join(needs) or "-", cause
     if cls.assumption is not None:
         needs.append(cls.assumption)

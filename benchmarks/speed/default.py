@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.record import TaskSpeed
+from netenvs.errors import reason
 from netenvs.tasks import Task
 
 STEPS = 64
@@ -24,7 +25,7 @@ def default_speed(task: Task) -> TaskSpeed:
             single = gym.make(task.default_id, **options)
             batches = {count: gym.make_vec(task.default_id, num_envs=count, **options) for count in num_envs}
         except Exception as error:
-            raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+            raise ValueError(reason(error)) from error
         return [
             Measurement("gym.make", ("steps",), single_steps(single)),
             *(Measurement(f"make_vec x {count}", ("steps",), vector_steps(env)) for count, env in batches.items()),

@@ -31,6 +31,7 @@ from distill.pools.pool import (
 from distill.pools.recorder import ExtraColumn, Records, record
 from distill.pools.shards import PoolError, read_shard, sha256
 from netenvs import tasks
+from netenvs.errors import reason
 from netenvs.files import UNFINISHED, only_one
 
 LOCK = ".lock"
@@ -200,7 +201,7 @@ def make(env_id: str, options: Mapping[str, Any]) -> gym.Env:
     try:
         return gym.make(env_id, **options)
     except Exception as error:
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
+        raise ValueError(reason(error)) from error
 
 
 def _about(policy: Policy) -> dict[str, Any]:

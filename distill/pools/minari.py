@@ -29,6 +29,7 @@ from distill.pools.pool import FORMAT, SCHEMA, Pool, describe, write_records
 from distill.pools.recorder import Records
 from distill.pools.shards import PoolError
 from netenvs import tasks
+from netenvs.errors import flat
 
 COLUMNS = "columns"
 """Info of a Minari episode that holds the columns of a pool that Minari has no place for, n steps each."""
@@ -57,7 +58,7 @@ def to_minari(pool: Pool, dataset_id: str, author: str | None = None) -> Any:
                 description=f"{len(pool)} episodes of {', '.join(pool.policies)}",
             )
         except ValueError as error:
-            raise PoolError(f"Minari data set {dataset_id}: {' '.join(str(error).split())}") from error
+            raise PoolError(f"Minari data set {dataset_id}: {flat(error)}") from error
 
 
 def _episodes(pool: Pool, space: gym.Space[Any]) -> Iterator[Any]:
@@ -104,7 +105,7 @@ def from_minari(dataset_id: str, folder: Path | str) -> Pool:
     try:
         dataset = minari.load_dataset(dataset_id)
     except (FileNotFoundError, ValueError) as error:
-        raise PoolError(f"Minari data set {dataset_id}: {' '.join(str(error).split())}") from error
+        raise PoolError(f"Minari data set {dataset_id}: {flat(error)}") from error
     if dataset.env_spec is None:
         raise PoolError(f"Minari data set {dataset_id}: it does not say which environment it is of")
     if prepare(folder) is not None:

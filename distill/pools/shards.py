@@ -13,6 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from netenvs.errors import flat
 from netenvs.files import write_atomically
 
 DTYPES = {
@@ -70,10 +71,9 @@ def read_shard(path: Path) -> Shard:
         mapped = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + size) if path.stat().st_size > 8 + size else None
         arrays = {name: _view(mapped, **entry) for name, entry in header.items()}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        cause = " ".join(str(error).split())
         raise PoolError(
-            f"{path}: truncated, damaged, or no file of a pool ({cause}); restore it, or collect again into another "
-            "folder"
+            f"{path}: truncated, damaged, or no file of a pool ({flat(error)}); restore it, or collect again into "
+            "another folder"
         ) from error
     return Shard(arrays, metadata)
 

@@ -26,6 +26,7 @@ import numpy as np
 from netenvs.cjs.jobs import Job, JobSet, Stage, make_job_set
 from netenvs.datasets import restricted_pickle
 from netenvs.datasets.errors import DatasetError
+from netenvs.errors import flat
 
 SIZES = ("2g", "5g", "10g", "20g", "50g", "80g", "100g")
 QUERIES = 22
@@ -94,8 +95,7 @@ def _pickle_of_npy(files: Mapping[str, bytes], path: str) -> bytes:
     except KeyError:
         raise DatasetError(f"{path} is missing; {_REMEDY}") from None
     except (ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{path} is not an npy file that can be read ({reason}); {_REMEDY}") from None
+        raise DatasetError(f"{path} is not an npy file that can be read ({flat(error)}); {_REMEDY}") from None
     if dtype != np.dtype(object):
         raise DatasetError(f"{path} does not hold a dictionary but {dtype} numbers; {_REMEDY}")
     return stream.read()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from netenvs.datasets.errors import DatasetError
+from netenvs.errors import flat
 
 _MAX_BYTES = 64 * 2**20  # unpacked size of an npz of weights, 5 MB or less in truth
 _REMEDY = "get it again from the pinned commit"
@@ -35,8 +36,7 @@ def read_npz(content: bytes, name: str, wanted: Callable[[str], bool]) -> dict[s
     except DatasetError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds on damage
-        reason = " ".join(str(error).split())
-        raise DatasetError(f"{name} is not a readable npz ({reason}); {_REMEDY}") from None
+        raise DatasetError(f"{name} is not a readable npz ({flat(error)}); {_REMEDY}") from None
 
 
 def pack_checked(arrays: Mapping[str, np.ndarray], manifest: Mapping[str, str], source: str) -> bytes:

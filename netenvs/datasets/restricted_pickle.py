@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from netenvs.datasets.errors import DatasetError
+from netenvs.errors import reason
 
 _NDARRAY = object()  # stands for numpy.ndarray, which a pickle may name but not call
 
@@ -108,8 +109,7 @@ def loads(content: bytes, name: str, encoding: str = "ASCII") -> Any:
     try:
         return _Unpickler(io.BytesIO(content), encoding=encoding).load()
     except Exception as error:  # a hostile pickle can make numpy and pickle raise nearly anything
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(
-            f"{name}: refused as a pickle of numpy arrays and plain containers ({reason}); "
+            f"{name}: refused as a pickle of numpy arrays and plain containers ({reason(error)}); "
             "get the file again from the pinned commit"
         ) from None

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from netenvs.datasets.entries import Dataset
 from netenvs.datasets.errors import DatasetError
+from netenvs.errors import reason
 
 _MAX_DOWNLOAD_BYTES = 2 * 2**30
 _MAX_UNPACKED_BYTES = 8 * 2**30  # of a whole tarball, wanted or not
@@ -58,9 +59,8 @@ def download(dataset: Dataset, folder: Path) -> Path:
             cause: BaseException = error
             while cause.__context__ is not None:  # the system's own words are the last in the chain
                 cause = cause.__context__
-            reason = " ".join(str(cause).split())[:200] or type(cause).__name__
             raise DatasetError(
-                f"data set '{dataset.name}' could not be downloaded from {dataset.url} ({reason}); try "
+                f"data set '{dataset.name}' could not be downloaded from {dataset.url} ({reason(cause, 200)}); try "
                 f"again, or give --from a folder with {dataset.archives[0]}, or a copy of {dataset.source}"
             ) from None
     return Path(path)
@@ -116,8 +116,9 @@ def _read_file(dataset: Dataset, path: Path) -> dict[str, bytes]:
         if isinstance(error, DatasetError):
             raise
         kinds = "a tar archive or an npz" if dataset.packed else "a tar archive"
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DatasetError(f"{path} is not {kinds} that can be read ({reason}); {_remedy(dataset)}") from None
+        raise DatasetError(
+            f"{path} is not {kinds} that can be read ({reason(error, 200)}); {_remedy(dataset)}"
+        ) from None
 
 
 def _read_tar(dataset: Dataset, archive: tarfile.TarFile, path: Path) -> dict[str, bytes]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from netenvs.errors import reason
+
 MAX_STORAGE_BYTES = 64 * 2**20
 
 _FLOAT_STORAGE = object()  # stands for torch.FloatStorage
@@ -29,7 +31,7 @@ def read_state_dict(content: bytes) -> dict[str, np.ndarray]:
     except ValueError:
         raise
     except Exception as error:  # zipfile and pickle raise many kinds on damaged bytes
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise ValueError(reason(error)) from None
     if not isinstance(state, dict) or not all(isinstance(value, np.ndarray) for value in state.values()):
         raise ValueError("it is no dictionary of tensors")
     return {str(name): value for name, value in state.items()}

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from netenvs.errors import flat
+
 
 class FrameFeatures(NamedTuple):
     """Features of the frames of several videos, end to end."""
@@ -43,7 +45,7 @@ def load_features(path: Any, videos: np.ndarray) -> FrameFeatures:
     try:
         rate, *frames = _read(path, ["rate", *names])
     except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"features {path!r}: {' '.join(str(error).split())}") from None
+        raise ValueError(f"features {path!r}: {flat(error)}") from None
     if rate.size != 1 or rate.dtype.kind not in "iuf" or not 0 < rate.item() < np.inf:
         raise ValueError(f"features {path!r}: rate must be one number of frames a second above 0, not {rate.tolist()}")
     for name, array in zip(names, frames, strict=True):
