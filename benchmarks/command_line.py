@@ -1,14 +1,12 @@
-"""What the command lines of this package share: kinds of options, and how they are listed."""
+"""What the command lines of this package share: kinds of options."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-
-from netenvs import tasks
 
 
 def from_one(text: str) -> int:
@@ -68,28 +66,6 @@ File = Annotated[Path | None, _word(Path, "FILE")]
 Folder = Annotated[Path | None, _word(Path, "DIR")]
 Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
-
-
-def option(help: str, default: Any = "", name: str | None = None, metavar: str | None = None) -> Any:
-    """An option's help, a sentence, and what to say of its default."""
-    hint = f"(default: {default})" if default != "" else ""
-    return tyro.conf.arg(name=name, metavar=metavar, help=help, help_behavior_hint=hint)
-
-
-def listed(names: Sequence[str], last: str = "or") -> str:
-    """``abr, cjs or vp``."""
-    return f" {last} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
-
-
-def datasets_help() -> str:
-    """What ``--dataset`` names: ``the trace split (abr) or the workload (cjs)``."""
-    found = []
-    for name in tasks.names():
-        try:
-            found.append(f"the {tasks.find(name).dataset_kind} ({name})")
-        except ValueError:
-            continue  # a plug-in that is broken: its name is refused where it is given
-    return listed(found)
 
 
 def check_json(path: Path | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import re
@@ -243,7 +242,6 @@ def test_commands_are_taken(words, page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", list(words))
     monkeypatch.setattr(tyro, "cli", _then_stop(tyro.cli))
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", _then_stop(argparse.ArgumentParser.parse_args))
     try:
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     except Taken:

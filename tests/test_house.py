@@ -84,6 +84,19 @@ def test_imports_point_down(floor):
         assert not tops & set(above), f"{path} imports {tops & set(above)}"
 
 
+PARSERS = {"argparse", "optparse", "getopt", "click"}
+
+
+def test_words_are_parsed_in_one_place():
+    """Other modules say with tyro what options they have, and have them filled by ``netenvs.command_line``."""
+    for name, path in MODULES.items():
+        tops = {other.partition(".")[0] for other in imports_of(path)}
+        assert not tops & PARSERS, f"{path} imports {tops & PARSERS}: use netenvs.command_line"
+        calls = {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+        assert "tyro.cli" not in calls or name == "netenvs.command_line", f"{path} calls tyro.cli"
+        assert "tyro" not in tops or name.partition(".")[0] != "netenvs" or name == "netenvs.command_line", path
+
+
 def within(name: str, places: set[str]) -> bool:
     return any(name == place or name.startswith(f"{place}.") for place in places)
 

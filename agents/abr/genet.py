@@ -26,13 +26,13 @@ from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, R
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
 from agents.abr.scores import SETTINGS, VALIDATION, score
-from agents.command_line import parse
 from agents.policy import Policy, load_policy
 from agents.pretrained import CHECKPOINTS
 from agents.statistics import bounds, mean
 from agents.training import command_line
 from agents.training.card import read
 from netenvs.abr.workload import TraceSet, load_traces
+from netenvs.command_line import parse
 
 HELD_OUT = "genet(space={space},seed={seed},count=100)"
 VALID_SEED, TEST_SEED = 2, 1  # of traces that are held out: they choose the weights, and are scored at the end

@@ -18,10 +18,10 @@ from agents.abr.card import ship
 from agents.abr.pensieve_net import TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, Validation, fit, settings_of, write_trained
 from agents.abr.scores import VALIDATION
-from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from netenvs.abr.workload import load_traces
+from netenvs.command_line import parse
 
 SHIPPED = CHECKPOINTS / "abr-pensieve"
 

@@ -31,13 +31,13 @@ from agents.abr.throughput_quantiles import (
     pinball,
     reference,
 )
-from agents.command_line import parse
 from agents.policy import BatchPolicy, grow_rows
 from agents.pretrained import CHECKPOINTS, load, one_thread, save
 from agents.training import Run, command_line
 from agents.training.card import Training, write
 from agents.training.fit import Course, run_course
 from netenvs.abr.workload import load_traces
+from netenvs.command_line import parse
 
 SHIPPED = CHECKPOINTS / "abr-stochastic-mpc"
 POLICY = "stochastic-mpc"

@@ -21,7 +21,6 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import netenvs  # noqa: F401  (registers the environments)
-from agents.command_line import parse
 from agents.netllm.memory import DTYPES, GB, SHAPES, check, numbers, random_backbone
 from agents.policy import BatchPolicy
 from agents.rollout import EpisodeSpec, play
@@ -30,6 +29,7 @@ from agents.sequence.net import Steps
 from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
 from netenvs.abr.task import TASK as ABR
+from netenvs.command_line import parse
 
 
 class Recorder(BatchPolicy):

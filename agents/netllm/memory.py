@@ -22,10 +22,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-from agents.command_line import parse
 from agents.netllm.backbone import family_of
 from agents.netllm.load import SMALL_LLAMA, AdaptedBackbone
 from agents.sequence.nets.abr import ABRNet
+from netenvs.command_line import parse
 
 SHAPES: dict[str, dict[str, Any]] = {
     # huggingface.co/meta-llama/Llama-2-7b-hf, config.json

@@ -25,14 +25,13 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import transformers
-import tyro
 from huggingface_hub import snapshot_download
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from agents.command_line import parse
 from agents.vp.frames import Video, check_recordings, find_videos, one_line, open_frame
+from netenvs.command_line import Positional, parse
 from netenvs.files import write_atomically
 from netenvs.vp.recordings import RATE_HZ
 
@@ -197,7 +196,7 @@ def _read(path: Path) -> dict[str, tuple[str, np.ndarray]]:
 class Args:
     """Write image features of equirectangular video frames for netenvs/VP-v0, see docs/vp.md."""
 
-    frames: Annotated[Path, tyro.conf.Positional]
+    frames: Annotated[Path, Positional]
     """This folder has a folder of images for each video, such as FRAMES/video4/0001.jpg."""
     backbone: str
     """The vision transformer is a folder, or a name on the Hugging Face hub if it is in the local cache."""

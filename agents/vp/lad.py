@@ -15,10 +15,10 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS, CONFIG, WEIGHTS
 from agents.vp.irls import least_absolute
 from agents.vp.predictor import Predictor, displacements
+from netenvs.command_line import parse
 from netenvs.vp import sphere
 from netenvs.vp.recordings import TRIM_TAIL, Recordings, windows
 from netenvs.vp.workload import load_recordings

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from agents.vp.angles import MIRROR, wrap
@@ -30,6 +29,7 @@ from agents.vp.learned import HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.track_model import PAST, TrackConfig, TrackNet, centred, to_degrees, to_vectors
 from agents.vp.training import Schedule
+from netenvs.command_line import parse
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import STEP
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.command_line import parse
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
@@ -26,6 +25,7 @@ from agents.vp.learned import HISTORY, HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.training import Schedule
 from agents.vp.viewers_model import ViewersConfig, ViewersNet
+from netenvs.command_line import parse
 from netenvs.vp.previous_viewers import PreviousViewers
 
 FIT_STEP = 4  # the linear fit needs fewer windows than the network

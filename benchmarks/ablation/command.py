@@ -19,14 +19,14 @@ from typing import Annotated, Any
 
 import torch
 
-from agents.command_line import parse
 from benchmarks.ablation import report as ablation_report
 from benchmarks.ablation.cells import Cell, Material, digest, sizes
 from benchmarks.ablation.sections import SCALES, SECTIONS, Section
-from benchmarks.command_line import FromOne, FromOneOrNone, Text, listed, option
+from benchmarks.command_line import FromOne, FromOneOrNone, Text
 from benchmarks.files import to_json, writable_folder
 from netenvs import datasets
 from netenvs.abr.workload import DATASET
+from netenvs.command_line import listed, option, parse
 from netenvs.files import only_one, write_atomically
 from netenvs.spec import unknown_name
 

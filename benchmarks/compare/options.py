@@ -13,11 +13,9 @@ from benchmarks.command_line import (
     FromZero,
     Repeated,
     Text,
-    datasets_help,
-    listed,
-    option,
 )
 from netenvs import tasks
+from netenvs.command_line import datasets_help, listed, option
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from agents.command_line import parse, refuse
 from benchmarks.command_line import (
     File,
     Flag,
@@ -27,14 +26,12 @@ from benchmarks.command_line import (
     SeveralFromOne,
     Text,
     check_json,
-    datasets_help,
-    listed,
-    option,
 )
 from benchmarks.speed import registry
 from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.record import TaskSpeed
 from netenvs import tasks
+from netenvs.command_line import datasets_help, listed, option, parse, refuse
 from netenvs.spec import unknown_name
 
 PROGRAM = "python -m benchmarks.speed"

@@ -14,13 +14,14 @@ import tyro
 from gymnasium.envs.registration import load_env_creator
 
 from agents.rollout import EpisodeSpec
-from distill.commands.task_option import dataset_kinds, one_of
+from distill.commands.task_option import one_of
 from distill.pools.collect import collect, joint_options, make
 from distill.pools.noise import ActionNoise
 from distill.pools.pool import MANIFEST, Pool
 from distill.pools.recorder import ExtraColumn
 from distill.recipe import Recipe, recipe, tasks_with
 from netenvs import tasks
+from netenvs.command_line import datasets_help
 
 EPISODES = 10
 """Of a collection, where every seed is another episode and nothing else is said."""
@@ -41,7 +42,7 @@ class Collect:
     is nothing of the kind."""
     dataset: Annotated[
         str | None,
-        tyro.conf.arg(help=f"This is played, a name, file or folder ({dataset_kinds()}); else synthetic."),
+        tyro.conf.arg(help=f"This names {datasets_help()}, or is a file or folder of it; else it is synthetic."),
     ] = None
     options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
     """This sets another option of the environment, such as qoe=log or num_executors=50; it may be repeated. Where the

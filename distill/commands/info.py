@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import tyro
 
 from distill.pools.pool import Pool
+from netenvs.command_line import Positional
 
 
 @dataclass(frozen=True)
 class Info:
     """Show what is in a pool: environment, policies with their returns, columns."""
 
-    pool: Annotated[Path, tyro.conf.Positional]
+    pool: Annotated[Path, Positional]
     """The pool lies in this folder."""
 
     def run(self) -> int:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+from netenvs.command_line import Positional
 
 
 @dataclass(frozen=True)
 class Merge:
     """Join pools of one environment into a new one."""
 
-    pools: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    pools: Annotated[tuple[Path, ...], Positional]
     """The pools lie in these folders."""
     out: Path
     """The new pool is written to this folder."""

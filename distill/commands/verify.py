@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
-
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
+from netenvs.command_line import Positional
 
 
 @dataclass(frozen=True)
 class Verify:
     """Compare pools with their manifests bit by bit, and check that their contents make sense."""
 
-    pools: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    pools: Annotated[tuple[Path, ...], Positional]
     """The pools lie in these folders."""
 
     def run(self) -> int:

@@ -6,7 +6,6 @@ folder ``NETENVS_DATA``, or ``netenvs`` in the user's cache folder. ``docs/datas
 """
 
 import contextlib
-import difflib
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -15,6 +14,7 @@ from netenvs.datasets import entries as _entries
 from netenvs.datasets import store as _store
 from netenvs.datasets.entries import Dataset
 from netenvs.datasets.errors import DatasetError, UnknownDatasetError
+from netenvs.errors import reason as _reason
 
 __all__ = [
     "Dataset",
@@ -42,19 +42,19 @@ def install(name: str, source: str | PathLike[str] | None = None) -> Path:
     tarball. Raises DatasetError when files are missing or altered, or nothing can be fetched or written; then
     the store is as it was before.
     """
-    dataset = _entry(name)
+    dataset = _entries.find(name)
     _store.install([dataset], None if source is None else Path(source), say=lambda line: None)
     return _store.folder(dataset)
 
 
 def installed(name: str) -> bool:
     """Return whether a data set is installed (``verify`` checks whether it is intact, too)."""
-    return _store.read_record(_entry(name)) is not None
+    return _store.read_record(_entries.find(name)) is not None
 
 
 def path(name: str) -> Path:
     """Return the folder of an installed data set. Raises DatasetError, saying how to install it."""
-    dataset = _entry(name)
+    dataset = _entries.find(name)
     if _store.read_record(dataset) is None:
         raise DatasetError(_store.not_installed(dataset))
     return _store.folder(dataset)
@@ -72,27 +72,17 @@ def reading(name: str) -> Iterator[Path]:
     except DatasetError:
         raise
     except Exception as error:  # zipfile, zlib, json and numpy raise many kinds on damaged files
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(
-            f"data set '{name}' in {folder} is damaged ({reason}); run: python -m netenvs.datasets install {name}"
+            f"data set '{name}' in {folder} is damaged ({_reason(error)}); "
+            f"run: python -m netenvs.datasets install {name}"
         ) from error
 
 
 def verify(name: str) -> None:
     """Raise DatasetError unless the data set is installed and each of its files is as it was written."""
-    _store.verify(_entry(name))
+    _store.verify(_entries.find(name))
 
 
 def remove(name: str) -> None:
     """Remove an installed data set from the store. Raises DatasetError when it is not there."""
-    _store.remove(_entry(name))
-
-
-def _entry(name: str) -> Dataset:
-    try:
-        return _entries.CATALOGUE[name]
-    except KeyError:
-        close = difflib.get_close_matches(name, _entries.CATALOGUE, n=1)
-        hint = f"did you mean '{close[0]}'? " if close else ""
-        known = ", ".join(_entries.CATALOGUE)
-        raise UnknownDatasetError(f"unknown data set '{name}'; {hint}known: {known}") from None
+    _store.remove(_entries.find(name))

@@ -11,12 +11,14 @@ released checkpoints and an npz archive of the same variables answer to one mani
 the upstream files that it reads in ``members``, and its converter does the checking.
 """
 
+import difflib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
 from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_vp
+from netenvs.datasets.errors import UnknownDatasetError
 from netenvs.loading import named
 
 _NETLLM_COMMIT = "105bcf070f2bec808f7b14f8f5a953de6e4e6e54"
@@ -170,3 +172,13 @@ CATALOGUE: dict[str, Dataset] = {
         ),
     )
 }
+
+
+def find(name: str) -> Dataset:
+    """The data set of this name. Raises UnknownDatasetError, with the nearest name, where there is none."""
+    try:
+        return CATALOGUE[name]
+    except KeyError:
+        close = difflib.get_close_matches(name, CATALOGUE, n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise UnknownDatasetError(f"unknown data set '{name}'; {hint}known: {', '.join(CATALOGUE)}") from None

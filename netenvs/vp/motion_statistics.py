@@ -7,9 +7,8 @@ synthetic figures side by side and marks what is missed.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -259,13 +258,23 @@ def missed(preset: str, rows: dict[str, float]) -> list[str]:
     return [name for name in real if abs(rows[name] - real[name]) > max(RELATIVE * abs(real[name]), ABSOLUTE)]
 
 
+@dataclass(frozen=True)
+class Args:
+    """This prints a table: real and synthetic figures of each preset."""
+
+    videos: int = 24
+    """A synthetic set has so many videos."""
+    users: int = 24
+    """So many users watch each video."""
+    seeds: int = 3
+    """Figures are means over so many sets."""
+
+
 def main() -> None:
-    """Print a table: real and synthetic figures of each preset."""
-    parser = argparse.ArgumentParser(prog="python -m netenvs.vp.motion_statistics", description=main.__doc__)
-    parser.add_argument("--videos", type=int, default=24)
-    parser.add_argument("--users", type=int, default=24)
-    parser.add_argument("--seeds", type=int, default=3, help="sets to average over (default %(default)s)")
-    options = parser.parse_args()
+    """Print the table that the words of the command line ask for."""
+    from netenvs.command_line import parse
+
+    options = parse(Args, "python -m netenvs.vp.motion_statistics")
     made = {preset: compared(preset, options.videos, options.users, range(options.seeds)) for preset in PRESETS}
     print(f"{'':32}" + "".join(f"{'real ' + preset:>10}{'synthetic':>11}  " for preset in made))
     for name in REAL["jin"]:

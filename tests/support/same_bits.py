@@ -12,7 +12,6 @@ with ``data``. ``--only PATTERN`` (a regular expression) runs the jobs whose nam
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -23,7 +22,10 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import tyro
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="agg")
 sys.path.insert(0, os.getcwd())
@@ -394,11 +396,18 @@ def forked(name: str, folder: Path) -> None:
         os._exit(0)
 
 
+@dataclass(frozen=True)
+class Args:
+    """This runs jobs, and prints for each what must stay the same, bit for bit."""
+
+    only: str = ""
+    """Only the jobs whose names match this pattern are run."""
+    list: bool = False
+    """The names of the jobs are printed, and nothing is run."""
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--only", default="", metavar="PATTERN", help="run the jobs whose names match")
-    parser.add_argument("--list", action="store_true", help="print the names of the jobs, and stop")
-    args = parser.parse_args()
+    args = tyro.cli(Args, args=sys.argv[1:])
     names = [name for name in JOBS if re.search(args.only, name)]
     if args.list:
         print("\n".join(names))

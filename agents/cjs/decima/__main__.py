@@ -9,8 +9,8 @@ from pathlib import Path
 from agents.cjs.clusters import Setting
 from agents.cjs.decima.plan import Plan
 from agents.cjs.decima.policy import SHIPPED
-from agents.command_line import parse
 from agents.training import command_line
+from netenvs.command_line import parse
 
 MODULE = "agents.cjs.decima"
 

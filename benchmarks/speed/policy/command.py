@@ -21,17 +21,17 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
-from agents.command_line import parse
 from agents.netllm.memory import SHAPES
 from agents.policy import PolicyError, load_policy
 from agents.pretrained import one_thread
 from agents.sequence.policy import SequencePolicy
-from benchmarks.command_line import File, Flag, FromOne, Seconds, SeveralFromOne, Text, check_json, listed, option
+from benchmarks.command_line import File, Flag, FromOne, Seconds, SeveralFromOne, Text, check_json
 from benchmarks.files import to_json
 from benchmarks.machine import machine, versions
 from benchmarks.speed import registry
 from benchmarks.speed.policy import backbones, play
 from benchmarks.speed.registry import policy_speed
+from netenvs.command_line import listed, option, parse
 from netenvs.files import write_atomically
 from netenvs.spec import unknown_name
 

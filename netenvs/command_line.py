@@ -9,7 +9,8 @@
 
     args = parse(Args, "python -m package.module")
 
-Options, help and types are tyro's; what it says of wrong words, in a box, becomes one line here.
+Options, help and types are tyro's; what it says of wrong words, in a box, becomes one line here. A program of several
+commands has such a dataclass for each, see ``parse_command``. Only modules that are commands import this one.
 """
 
 from __future__ import annotations
@@ -20,15 +21,20 @@ import io
 import re
 import sys
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import tyro
 
+from netenvs import tasks
+from netenvs.errors import flat
+from netenvs.loading import named
 from netenvs.spec import unknown_name
 
 Args = TypeVar("Args")
+Positional = tyro.conf.Positional
+"""In ``Annotated``: a field that is given without its name."""
 ALWAYS = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Options of every command."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -68,10 +74,54 @@ def parse(options: type[Args], program: str, words: Sequence[str] | None = None)
     refuse(program, reason)
 
 
+def parse_command(
+    commands: Mapping[str, tuple[str, str]], program: str, about: str, words: Sequence[str] | None = None
+) -> Any:
+    """The dataclass of the command that the first word names, filled from the others as ``parse`` does.
+
+    Arguments:
+        commands: by name, a dataclass as ``module:name``, imported when it is asked for, and a sentence on what the
+            command does.
+        program: what is typed before the words.
+        about: a sentence on the program.
+    """
+    given = list(sys.argv[1:] if words is None else words)
+    if not given:
+        refuse(program, f"a command must be given: {listed(list(commands))}")
+    if given[0] in ("-h", "--help"):
+        print(f"usage: {program} COMMAND ...; {program} COMMAND --help says more\n\n{about}\n")
+        for name, (_, meaning) in commands.items():
+            print(f"  {name:<10} {meaning}")
+        raise SystemExit(0)
+    if given[0] not in commands:
+        refuse(program, unknown_name("command", given[0], commands))
+    return parse(named(commands[given[0]][0]), f"{program} {given[0]}", given[1:])
+
+
 def refuse(program: str, reason: str) -> NoReturn:
     """Say in one line what is wrong with the words, and end with status 2."""
-    print(f"error: {' '.join(reason.split())}; see {program} --help", file=sys.stderr)
+    print(f"error: {flat(reason)}; see {program} --help", file=sys.stderr)
     raise SystemExit(2)
+
+
+def option(help: str, default: Any = "", name: str | None = None, metavar: str | None = None) -> Any:
+    """In ``Annotated``: an option's help, a sentence, and what to say of its default."""
+    hint = f"(default: {default})" if default != "" else ""
+    return tyro.conf.arg(name=name, metavar=metavar, help=help, help_behavior_hint=hint)
+
+
+def listed(names: Sequence[str]) -> str:
+    """``abr, cjs or vp``."""
+    return " or ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def datasets_help() -> str:
+    """What ``--dataset`` names: ``the trace split (abr) or the workload (cjs)``."""
+    found = []
+    for name in tasks.names():
+        with contextlib.suppress(ValueError):  # a plug-in that is broken: its name is refused where it is given
+            found.append(f"the {tasks.find(name).dataset_kind} ({name})")
+    return listed(found)
 
 
 def _refuse_unknown(options: type, program: str, words: Sequence[str]) -> None:
@@ -108,7 +158,7 @@ def _reason(text: str) -> str:
         indent = len(body[0]) - len(body[0].lstrip()) + 4
         missing = [line.strip() for line in body if re.match(rf" {{{indent}}}\S", line)]
         return f"{', '.join(missing)} must be given"
-    reason = " ".join(" ".join(body).split())
+    reason = flat(" ".join(body))
     if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", reason):
         value, name, known = choice.groups()
         return unknown_name(name, value, [part.strip(" '\"") for part in known.split(",") if part.strip()])

@@ -1,18 +1,21 @@
 """Command lines: wrong words are one line, and trainings are called what people type."""
 
 import ast
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, ClassVar, Literal
 
 import pytest
 import tyro
 
-import agents
-from agents.command_line import parse
+from netenvs.command_line import listed, parse, parse_command
 
-ROOT = Path(agents.__file__).parent
-MODULES = [path for path in sorted(ROOT.rglob("*.py")) if "main(parse(Args, " in path.read_text(encoding="utf-8")]
+ROOT = Path(__file__).parents[2]
+MODULES = [
+    path for path in sorted((ROOT / "agents").rglob("*.py")) if "main(parse(Args, " in path.read_text(encoding="utf-8")
+]
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,53 @@ def test_help_is_no_error(capsys):
 def test_usage_is_the_command_that_is_typed(path):
     """Not the path of the file, which is what tyro shows by itself."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-    module = ".".join(("agents", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__main__")
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
     programs = [ast.literal_eval(call.args[1]) for call in calls if ast.unparse(call.func) == "parse"]
     assert programs == [f"python -m {module}"] * len(programs) != []
 
 
-def test_there_is_one_parser():
-    assert [path.name for path in ROOT.rglob("*.py") if "tyro.cli(" in path.read_text(encoding="utf-8")] == [
-        "command_line.py"
-    ]
+@dataclass(frozen=True)
+class Command:
+    """One of several."""
+
+    seed: int = 0
+    """What is drawn with it."""
+
+
+COMMANDS = {"draw": (f"{__name__}:Command", "It draws."), "other": ("nowhere.at.all:Other", "It fails.")}
+
+
+def parsed_command(monkeypatch, *words):
+    monkeypatch.setitem(sys.modules, __name__, SimpleNamespace(Command=Command))
+    return parse_command(COMMANDS, "python -m it", "It is a program.", words)
+
+
+def test_the_first_word_names_a_command(monkeypatch):
+    assert parsed_command(monkeypatch, "draw", "--seed", "3") == Command(3)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "a command must be given: draw or other; see python -m it --help"),
+        (["darw"], "unknown command 'darw'; did you mean 'draw'? known: draw, other; see python -m it --help"),
+        (["draw", "--sed", "3"], "unknown option '--sed' (did you mean '--seed'?); see python -m it draw --help"),
+    ],
+)
+def test_a_wrong_command_is_one_line(words, message, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parsed_command(monkeypatch, *words)
+    assert stopped.value.code == 2 and capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_commands_are_listed_without_being_imported(monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parsed_command(monkeypatch, "--help")
+    assert not stopped.value.code
+    said = capsys.readouterr().out
+    assert all(text in said for text in ("It is a program.", "It draws.", "It fails."))
+
+
+@pytest.mark.parametrize(("names", "text"), [("", ""), ("a", "a"), ("a b", "a or b"), ("a b c", "a, b or c")])
+def test_names_are_listed(names, text):
+    assert listed(names.split()) == text
