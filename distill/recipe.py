@@ -83,6 +83,8 @@ class TrainingRecipe:
     """(student's net, teacher's): give the teacher what the source has given the student to look things up in."""
     looked_up: Callable[[Pool], Mapping[str, np.ndarray]] = lambda pool: {}
     """Arrays that nets look things up in besides what stands in the pool, by name."""
+    path_label: str = ""
+    """Column of pools, of the labels of the ``Recipe``, that holds the paths to predict, where actions are paths."""
     phase_options: tuple[str, ...] = ("warm_up", "iterations", "improve")
     """Options that say what phases a training has; a student has others."""
     without_improvement: Mapping[str, Any] = field(default_factory=dict)

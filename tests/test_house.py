@@ -109,6 +109,24 @@ def test_shared_sequence_code_knows_no_backbone_and_no_task():
             assert not known, f"{path} imports {known}"
 
 
+KNOW_A_TASK = {
+    "agents/netllm/gpu_check.py": "measures a backbone on one task",
+    "agents/netllm/memory.py": "measures a backbone on one task",
+    "distill/losses.py": "a promised name, whose loss of paths is that of viewports",
+    "benchmarks/ablation/cells.py": "studies one task",
+    "benchmarks/ablation/command.py": "studies one task",
+    "benchmarks/speed/yardsticks/link.py": "a link over bandwidth traces, which two tasks have",
+}
+"""Files outside a task's own that may import of them, and why."""
+
+
+def test_what_all_tasks_share_imports_nothing_of_one():
+    for path in modules(*FLOORS):
+        if not is_own(path) and path.as_posix() not in KNOW_A_TASK:
+            known = {name for name in imports_of(path) if name in MODULES and is_own(MODULES[name])}
+            assert not known, f"{path} imports {known}"
+
+
 def test_the_student_does_not_know_the_teacher():
     for path in modules("agents/mamba4net"):
         known = {name for name in imports_of(path) if within(name, {"agents.netllm"})}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from agents.export.graph import Port, TaskGraph
+from agents.export.graph import Port, TaskGraph, choices_apart
 from agents.sequence.net import MASKED, Steps
 from agents.sequence.nets.cjs import (
     CLUSTER_FEATURES,
@@ -130,3 +130,11 @@ class CJSGraph(TaskGraph):
 
     def choose(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.stack([found["stage_logits"].argmax(axis=1), found["executor_logits"].argmax(axis=1)], axis=1)
+
+    def apart(self, found: Mapping[str, np.ndarray], expected: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See ``TaskGraph``; executors of different stages, where two are as good as equal, are not compared."""
+        stages, executors = expected
+        differences = [choices_apart(found["stage_logits"], stages)]
+        if found["stage_logits"].argmax() == stages.argmax():
+            differences.append(choices_apart(found["executor_logits"], executors))
+        return differences

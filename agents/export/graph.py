@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from agents.registry import part_of, tasks_with
-from agents.sequence.net import Steps, TaskNet
+from agents.sequence.net import MASKED, Steps, TaskNet
 
 NEW = "new_"
 """How names of outputs begin that are the state of the next decision."""
 TO_GO, DECISIONS = "return_to_go", "decisions"
+LEAST_LOG = -20.0
+"""Choices with a smaller log-probability are never made: how much smaller it is does not count."""
 
 
 class Port(NamedTuple):
@@ -63,6 +65,31 @@ class TaskGraph:
     def choose(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         """The best choice of each component, int64 (S, components), or the path, float32 (S, 20, 3)."""
         raise NotImplementedError
+
+    def apart(self, found: Mapping[str, np.ndarray], expected: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """How ``outputs`` of a decision differ from those of the net, float64, an array each; here, as of choices.
+
+        ``expected`` are the net's logits of each component, or its mean and log scale.
+        """
+        return [choices_apart(logits, theirs) for logits, theirs in zip(found.values(), expected, strict=True)]
+
+
+def choices_apart(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Differences of the log-probabilities of choices, float64, for logits (S, choices).
+
+    ``found`` may have room for more choices, infinitely far apart if one of these can be made.
+    """
+    width = expected.shape[1]
+    if not (found[:, width:] == MASKED).all():
+        return np.full(expected.shape, np.inf)
+    return _log_probabilities(found[:, :width]) - _log_probabilities(expected)
+
+
+def _log_probabilities(logits: np.ndarray) -> np.ndarray:
+    """Of choices, float64; those that are never made are all alike."""
+    found = logits.astype(np.float64)
+    found -= found.max(axis=1, keepdims=True)
+    return np.maximum(found - np.log(np.exp(found).sum(axis=1, keepdims=True)), LEAST_LOG)
 
 
 def graph_for(net: TaskNet) -> TaskGraph:

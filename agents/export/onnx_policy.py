@@ -46,7 +46,8 @@ class OnnxPolicy(BatchPolicy):
         """What the file says of itself."""
         with torch.device("meta"):  # no weights: it only knows what to make of observations
             self._net = net_of(saved["task"], saved["d_model"], saved["net"])
-        self._graph = graph_for(self._net)
+        self.graph = graph_for(self._net)
+        """What is known of the task's outputs."""
         self.bytes = Path(file).stat().st_size
         self.parameters = saved["parameters"]
         self.assumption, self.observation_options = self._net.assumption, self._net.observation_options
@@ -79,7 +80,7 @@ class OnnxPolicy(BatchPolicy):
                 f"this file has room for {room} decisions of an episode: export it with a larger --capacity"
             )
         steps = net.observe(observations, infos)
-        inputs = self._graph.arrays(steps, self._previous[rows])
+        inputs = self.graph.arrays(steps, self._previous[rows])
         if net.returns:
             self._collected[rows] = net.collected(observations, infos, self._collected[rows])
             left = self.saved["target"] - self._collected[rows] / self.saved["scale"][1]
@@ -99,7 +100,7 @@ class OnnxPolicy(BatchPolicy):
             else:
                 _by_row(self._state[port["name"]], port)[rows] = _by_row(new, port)
         self.outputs = found
-        actions = net.to_env(self._graph.choose(found), steps)
+        actions = net.to_env(self.graph.choose(found), steps)
         self._steps[rows] += 1
         self.carried_out(rows, actions)
         return actions

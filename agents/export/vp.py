@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,3 +65,9 @@ class VPGraph(TaskGraph):
 
     def choose(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         return found["path_mean"]
+
+    def apart(self, found: Mapping[str, np.ndarray], expected: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Of angles, in radians, and of log scales; see ``TaskGraph``."""
+        names = ("path_mean", "path_log_scale")
+        mean, log_scale = (found[name].astype(np.float64) - net for name, net in zip(names, expected, strict=True))
+        return [np.deg2rad((mean + 180) % 360 - 180), log_scale]

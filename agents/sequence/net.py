@@ -43,6 +43,8 @@ class TaskNet(nn.Module):
     """Of an action."""
     continuous: bool = False
     """Whether it has ``path`` instead of ``logits``."""
+    path_unit: float = 1.0
+    """Of paths: an error of this size counts 1 in a squared error."""
     assumption: str | None = None
     """See ``Policy``: of policies that play it."""
 
@@ -78,8 +80,15 @@ class TaskNet(nn.Module):
         raise NotImplementedError
 
     def path(self, hidden: Tensor, memory: Any) -> tuple[Tensor, Tensor]:
-        """(mean, log_scale), float32 (S, ...) each, of a task with continuous actions."""
+        """(mean, log_scale), float32 (S, ...) each, of a task with continuous actions.
+
+        The scale is that of a Laplace distribution, the mean absolute error that the network expects.
+        """
         raise NotImplementedError
+
+    def apart(self, one: Tensor, other: Tensor) -> Tensor:
+        """Difference of two paths, (S, ...), in the unit of paths."""
+        return one - other
 
     def follow(self, component: int, memory: Any, actions: Tensor) -> Tokens | None:
         """Tokens that follow the choice of a component, one a step; None: there are none."""

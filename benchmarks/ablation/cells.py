@@ -1,5 +1,7 @@
 """Cells of ``python -m benchmarks.ablation``: what is trained and measured in each, on bitrate adaptation.
 
+By design it studies one task: that task's name comes from its record (``TASK``), loss and expert from its recipe.
+
 A cell is a dataclass whose fields, with the ``Material``, determine all that it finds but times. Students learn from
 the shipped ``netllm``: by a plain loop on a fixed set of sessions (``Imitation``), or on sessions that are gathered on
 the way (``Gathering``). Seconds are processor time of one core.

@@ -9,7 +9,7 @@ import json
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +23,6 @@ from agents.export.graph import Port
 from agents.export.onnx_policy import METADATA, OnnxPolicy
 from agents.policy import Policy, load_policy
 from agents.registry import agent_task, part_of, tasks_with
-from agents.sequence.net import MASKED
 from agents.sequence.policy import SequencePolicy
 from distill.commands.task_option import one_of
 from distill.commands.wrong_arguments import WrongArguments, checking
@@ -31,9 +30,7 @@ from netenvs import tasks
 from netenvs.files import write_atomically
 
 TOLERANCE = 1e-4
-"""Largest difference of outputs: of log-probabilities of choices, of paths in radians, of their log scales."""
-LEAST_LOG = -20.0
-"""Choices with a smaller log-probability are never made: how much smaller it is does not count."""
+"""Largest difference of outputs, as the task compares them (``TaskGraph.apart``)."""
 DECISIONS_CHECKED = 48
 """At least; of whole episodes."""
 OPSET = 20
@@ -187,7 +184,7 @@ def check(policy: SequencePolicy, exported: OnnxPolicy, task: str) -> Checked:
             with _recorded(greedy) as expected:
                 action = _timed(greedy, observation, info, torch_s)
             _timed(exported, observation, info, onnx_s)
-            difference = _difference(exported.outputs, expected)
+            difference = _largest(exported.graph.apart(exported.outputs, expected))
             if not difference <= TOLERANCE:
                 raise ValueError(
                     f"decision {len(torch_s)}: outputs of the graph differ from PyTorch's by {difference:.1e}, more "
@@ -208,33 +205,12 @@ def check(policy: SequencePolicy, exported: OnnxPolicy, task: str) -> Checked:
     return Checked(len(torch_s), largest, onnx_ms, graph_ms, torch_ms)
 
 
-def _difference(found: dict[str, np.ndarray], expected: list[np.ndarray]) -> float:
-    """Largest difference between outputs and those of PyTorch; see ``TOLERANCE``.
-
-    Where the two like another stage best, by less than that, executors are those of different stages.
-    """
-    largest = 0.0
-    for (name, ours), theirs in zip(found.items(), expected, strict=True):
-        if name == "executor_logits" and found["stage_logits"].argmax() != expected[0].argmax():
-            continue
-        width = theirs.shape[1]  # the graph has room for choices that no row has
-        if not (ours[:, width:] == MASKED).all():
-            return np.inf
-        if name.endswith("logits"):
-            away = _log_probabilities(ours[:, :width]) - _log_probabilities(theirs)
-        else:
-            away = ours.astype(np.float64) - theirs
-        if name == "path_mean":
-            away = np.deg2rad((away + 180) % 360 - 180)
-        largest = float(np.maximum(largest, np.abs(away).max()))  # which a NaN makes NaN
-    return largest
-
-
-def _log_probabilities(logits: np.ndarray) -> np.ndarray:
-    """Of choices, float64; those that are never made are all alike."""
-    found = logits.astype(np.float64)
-    found -= found.max(axis=1, keepdims=True)
-    return np.maximum(found - np.log(np.exp(found).sum(axis=1, keepdims=True)), LEAST_LOG)
+def _largest(differences: Sequence[np.ndarray]) -> float:
+    """Size of the largest difference; NaN if one of them is."""
+    found = 0.0
+    for apart in differences:
+        found = float(np.maximum(found, np.abs(apart).max()))
+    return found
 
 
 @contextlib.contextmanager

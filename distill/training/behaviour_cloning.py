@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy
 
 from agents.sequence.net import TaskNet
 from agents.sequence.policy import SequencePolicy
-from agents.vp.angles import wrap
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
+from distill.recipe import training_recipe
 from distill.training.labelled_sequences import Labelled
 from distill.training.phase import Phase
 from distill.training.pool_sequences import labelled, quantiles
@@ -24,7 +24,6 @@ WARMUP = 2000  # optimiser steps (--warmup-steps)
 EPOCHS = 80  # (--num-epochs)
 TARGETS = (0.5, 0.75, 0.9, 1.0)
 """Quantiles of the returns of a pool's episodes that a policy may begin with; the paper takes the highest."""
-PATH_UNIT_DEG = 10.0
 
 
 def phases(pools: Sequence[Pool]) -> tuple[Phase, ...]:
@@ -35,7 +34,7 @@ def phases(pools: Sequence[Pool]) -> tuple[Phase, ...]:
 
 
 class Cloning:
-    """A ``Source`` that learns the logged actions of pools: cross-entropy; for paths the wrapped squared error.
+    """A ``Source`` that learns the logged actions of pools: cross-entropy; of paths the squared error.
 
     Arguments:
         pools: of the net's task.
@@ -43,6 +42,8 @@ class Cloning:
         scale: (mean, spread) of returns.
         context: steps of a window; windows lie within episodes.
         validate: figures of a policy on validation data.
+
+    ``ValueError``, one line, for a net with paths whose task has no ``TrainingRecipe.path_label``.
     """
 
     def __init__(
@@ -55,21 +56,24 @@ class Cloning:
     ):
         self._pools, self._net, self._scale, self._context = pools, net, scale, context
         self.validate = validate
+        self._path_label = training_recipe(net.task).path_label if net.continuous else ""
+        if net.continuous and not self._path_label:
+            raise ValueError(f"{net.task}: its recipe names no path_label, so there are no paths to imitate")
 
     def gather(self, phase: Phase, iteration: int, policy: SequencePolicy) -> Labelled | None:
         """All that is in the pools, in the first iteration."""
         if iteration:
             return None
         data = labelled(self._pools, self._net, self._scale)
-        if self._net.continuous and "actual_path" not in data.targets:
-            raise PoolError(f"{self._pools[0].folder}: no column actual_path to learn from; collect it anew")
+        if self._net.continuous and self._path_label not in data.targets:
+            raise PoolError(f"{self._pools[0].folder}: no column {self._path_label} to learn from; collect it anew")
         return data.windows(self._context)
 
     def loss(self, phase: Phase, outputs: list[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """float32 (S,)."""
         if self._net.continuous:
-            away = wrap(outputs[0] - targets["actual_path"]) / PATH_UNIT_DEG
-            return away.square().mean(dim=(1, 2))
+            away = self._net.apart(outputs[0], targets[self._path_label]) / self._net.path_unit
+            return away.square().mean(dim=tuple(range(1, away.dim())))
         losses = [
             cross_entropy(logits, targets["action"][:, component], reduction="none")
             for component, logits in enumerate(outputs)

@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from agents.sequence.net import MASKED
-from agents.vp.angles import wrap
 
 
 def divergence(student: Tensor, teacher: Tensor, temperature: float = 1.0) -> Tensor:
@@ -51,17 +50,15 @@ def decision_divergence(
     return (parts if counts is None else torch.where(counts, parts, 0.0)).sum(dim=1)
 
 
-def path_divergence(
-    student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], distribution: str = "gaussian"
-) -> Tensor:
-    """KL(teacher || student) of paths in degrees, (S,): mean over steps and axes, differences of means wrapped.
+def location_scale_divergence(apart: Tensor, student: Tensor, teacher: Tensor, distribution: str) -> Tensor:
+    """KL(teacher || student) of predictions with a mean and a scale each, (S,): mean over what is predicted.
 
     Arguments:
-        student, teacher: (mean, log of the scale), (S, steps, axes) each.
+        apart: the student's mean less the teacher's, (S, ...); of angles, the short way round.
+        student, teacher: logs of the scales, (S, ...).
         distribution: ``gaussian``, scale the standard deviation, or ``laplace``, scale the mean absolute deviation.
     """
-    apart = wrap(student[0] - teacher[0])
-    ours, theirs = student[1], teacher[1]
+    ours, theirs = student, teacher
     if distribution == "gaussian":
         ratio = 2 * (theirs - ours)
         found = ours - theirs + (ratio.exp() + apart.square() * torch.exp(-2 * ours) - 1) / 2

@@ -84,8 +84,10 @@ class Following:
         theirs = [targets[f"{TEACHER}{number}"] for number in range(len(outputs)) if f"{TEACHER}{number}" in targets]
         if not theirs:
             return own
-        if self.teacher.model.task.continuous:
-            apart = losses.path_divergence((outputs[0], outputs[1]), (theirs[0], theirs[1]), "laplace")
+        net = self.teacher.model.task
+        if net.continuous:
+            far = net.apart(outputs[0], theirs[0])
+            apart = losses.location_scale_divergence(far, outputs[1], theirs[1], "laplace")
         else:
             apart = losses.decision_divergence(outputs, theirs, self.temperature)
         return losses.supervised(own, apart, targets[WEIGHT])

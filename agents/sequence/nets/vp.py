@@ -96,6 +96,7 @@ class VPNet(TaskNet):
 
     task = "vp"
     continuous = True
+    path_unit = 10.0  # degrees
 
     def __init__(
         self,
@@ -272,6 +273,10 @@ class VPNet(TaskNet):
             log_scale = self.log_scale(state).view(-1, HORIZON, 3) + math.log(SCALE_DEG)
             # turned over twice is as it was
             return wrap((memory.last[:, None] + moved) * memory.turn[:, None]), log_scale
+
+    def apart(self, one: Tensor, other: Tensor) -> Tensor:
+        """Degrees the short way round, in [-180, 180)."""
+        return wrap(one - other)
 
     def to_env(self, actions: np.ndarray, steps: Steps) -> np.ndarray:
         """Paths of the horizon asked for, float32 (S, horizon, 3): cut off, or with the last sample repeated."""

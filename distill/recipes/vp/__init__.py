@@ -11,6 +11,9 @@ from distill.pools.recorder import ExtraColumn
 from distill.recipe import Recipe
 from netenvs.vp.task import TASK
 
+PATH_LABEL = "actual_path"
+"""Column of where the head went."""
+
 
 def _actual_path(env_id: str, options: Mapping[str, Any]) -> ExtraColumn:
     """Where the head went, float32 (steps, horizon, 3)."""
@@ -20,11 +23,11 @@ def _actual_path(env_id: str, options: Mapping[str, Any]) -> ExtraColumn:
         path: np.ndarray = playback.stretches(playback.position[rows], playback.horizon)
         return path
 
-    return ExtraColumn(compute, TASK.units["actual_path"])
+    return ExtraColumn(compute, TASK.units[PATH_LABEL])
 
 
 RECIPE = Recipe(
     episodes_per_shard=20_000,
-    labels={"actual_path": _actual_path},
+    labels={PATH_LABEL: _actual_path},
     training="distill.recipes.vp.training:TRAINING",
 )

@@ -20,6 +20,7 @@ from agents.vp.learned import fit_scale
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
 from distill.recipe import StudentRecipe, TrainingRecipe
+from distill.recipes.vp import PATH_LABEL
 from distill.training.labelled_sequences import Labelled
 from distill.training.phase import ON_POLICY, Phase
 from distill.training.pool_sequences import labelled
@@ -151,7 +152,7 @@ class VPSource:
     def loss(self, phase: Phase, outputs: list[Tensor], targets: dict[str, Tensor]) -> Tensor:
         """float32 (S,): mean absolute error in degrees, differences wrapped, for the mean; the scale learns from it."""
         mean, log_scale = outputs
-        error = wrap(targets["actual_path"] - mean).abs()
+        error = wrap(targets[PATH_LABEL] - mean).abs()
         surprise = error.detach() * torch.exp(-log_scale) + log_scale  # -log of Laplace's density, but for a constant
         return (error + surprise).mean(dim=(1, 2))
 
@@ -181,8 +182,8 @@ class VPSource:
     def _all_windows(self) -> Labelled:
         if self._pools:
             data = labelled(self._pools, self._net)
-            if "actual_path" not in data.targets:
-                raise PoolError(f"{self._pools[0].folder}: no column actual_path to learn from; collect it anew")
+            if PATH_LABEL not in data.targets:
+                raise PoolError(f"{self._pools[0].folder}: no column {PATH_LABEL} to learn from; collect it anew")
             return data
         cut = _whole(windows(self._recordings, "train", step=self._options.step, trim_head=HISTORY))
         if not len(cut.user):
@@ -194,7 +195,7 @@ class VPSource:
         count = len(cut.user)
         one = np.ones(count, dtype=np.int64)
         sequences = Sequences(steps, one, np.full((count, 0), -1), np.zeros(count, dtype=np.int64))
-        return Labelled(sequences, {"actual_path": cut.future.astype(np.float32)})
+        return Labelled(sequences, {PATH_LABEL: cut.future.astype(np.float32)})
 
     def _predicted(self, policy: SequencePolicy, sees: bool) -> np.ndarray:
         """float32 (windows, 20, 3): paths in the validation windows."""
@@ -275,6 +276,7 @@ TRAINING = TrainingRecipe(
     initialise=initialise,
     share=share,
     looked_up=looked_up,
+    path_label=PATH_LABEL,
     variants={"viewers=false": {"viewers": False}},
     student=StudentRecipe(
         phases=(Phase(ON_POLICY, iterations=10, steps=283, keep=1, learning_rate=1e-3, warmup=100),),

@@ -13,6 +13,7 @@ from agents.sequence.policy import SequencePolicy
 from agents.training import CURVE, Run
 from agents.vp.angles import MIRROR, UPSIDE_DOWN, wrap
 from agents.vp.irls import least_absolute
+from distill import losses
 from distill.__main__ import main
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
@@ -90,6 +91,13 @@ def test_errors_are_counted_across_the_seam():
     loss.sum().backward()
     expected = torch.tensor([-1.0, -1.0, 1.0]) / (3 * HORIZON)  # on over the seam, the short way; of the error alone
     torch.testing.assert_close(mean.grad[0, 0], expected)
+
+
+def test_paths_are_compared_across_the_seam():
+    one, other = torch.full((1, 2, 3), 179.0), torch.full((1, 2, 3), -179.0)
+    scale = torch.zeros(1, 2, 3)
+    assert losses.path_divergence((one, scale), (other, scale)).item() == pytest.approx(2.0)
+    np.testing.assert_allclose(VPNet(16).apart(one, other), -2.0)
 
 
 def test_the_scale_is_the_error_that_is_expected():
