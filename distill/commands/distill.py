@@ -32,6 +32,7 @@ from distill.training.student import make_student
 from distill.training.teacher_cache import digest_of_model, outputs_by_pool
 from distill.training.teacher_source import Following, Weights
 from netenvs import tasks
+from netenvs.spec import parse_settings
 
 INITS = {"random": "random", "cwr": "principled", "cwr-literal": "literal"}
 """Arms of ``distill.reuse.weight_reuse`` by the name of an option."""
@@ -163,9 +164,6 @@ class Distill(TrainingCommand):
         self._students()
         if min(self.alpha, self.beta or 0.0) < 0 or not self.temperature > 0:
             raise ValueError("alpha and beta must be 0 or more, temperature above 0")
-        given = {word.partition("=")[0].strip() for word in self.options}
-        if unused := sorted(given & set(self.training_recipe().phase_options)):
-            raise ValueError(f"--set {unused[0]}: says how a teacher is trained; see --iterations and --no-improve")
         paths, imitates = part_of(self.task, "net").continuous, self.recipe == "paper"
         if (paths or imitates) and not self.improve:
             raise ValueError(f"--no-improve: {self.task if paths else 'recipe paper'} has no such phase")
@@ -177,6 +175,12 @@ class Distill(TrainingCommand):
             raise ValueError("cache-teacher: in recipe on-policy all episodes are new to the teacher; --recipe paper")
         if self.cache_teacher and not self.alpha:
             raise ValueError("cache-teacher: with alpha 0 the teacher says nothing that could be kept")
+
+    def recipe_options(self) -> Any:
+        """As of every training, but for those that say what phases a teacher's has."""
+        if unused := sorted(set(parse_settings(self.options)) & set(self.training_recipe().phase_options)):
+            raise ValueError(f"--set {unused[0]}: says how a teacher is trained; see --iterations and --no-improve")
+        return super().recipe_options()
 
     def _students(self) -> StudentRecipe:
         found = self.training_recipe().student
