@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from agents import pretrained
 from agents.pretrained import CHECKPOINTS, CONFIG, WEIGHTS
 from agents.vp.irls import least_absolute
 from agents.vp.predictor import Predictor, displacements
@@ -106,10 +107,9 @@ def main(args: Args) -> None:
     """Fit, save, and print the error on the validation split."""
     recordings = load_recordings(args.dataset)
     coefficients = fit(recordings, args.lags, args.horizon, args.step)
-    args.folder.mkdir(parents=True, exist_ok=True)
-    save_file({"coefficients": np.ascontiguousarray(coefficients, dtype=np.float32)}, args.folder / WEIGHTS)
+    weights = {"coefficients": np.ascontiguousarray(coefficients, dtype=np.float32)}
     config = {"policy": "lad", "dataset": args.dataset, "lags": args.lags, "horizon": args.horizon, "step": args.step}
-    (args.folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    pretrained.write(args.folder, json.dumps(config, indent=1) + "\n", lambda path: save_file(weights, path))
     steps = min(20, args.horizon)
     cut = windows(recordings, "valid", history=args.lags + 1, horizon=steps)
     if len(cut.user):
