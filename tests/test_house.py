@@ -76,6 +76,11 @@ def test_no_shared_file_calls_a_task_by_its_name():
     assert not found, "what is known of a task stands in its own files, see CONTRIBUTING.md:\n" + "\n".join(found)
 
 
+def test_every_folder_of_modules_is_a_package():
+    bare = {path.parent.as_posix() for path in modules(*FLOORS) if not (ROOT / path).with_name("__init__.py").exists()}
+    assert not bare, f"without __init__.py: {sorted(bare)}"
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_imports_point_down(floor):
     above = FLOORS[FLOORS.index(floor) + 1 :]

@@ -1,0 +1,1 @@
+"""Scheduling rules, a module each."""
