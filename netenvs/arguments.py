@@ -42,12 +42,12 @@ def check_reset_mask(mask: Any, rows: int, begun: bool) -> np.ndarray:
     """bool (rows,): the rows that ``reset`` begins anew; None means all, as in the first reset."""
     if mask is None:
         return np.ones(rows, dtype=np.bool_)
-    mask = np.asarray(mask)
-    if mask.shape != (rows,) or mask.dtype != np.bool_ or not mask.any():
+    chosen: np.ndarray = np.asarray(mask)
+    if chosen.shape != (rows,) or chosen.dtype != np.bool_ or not chosen.any():
         raise ValueError(f"options['reset_mask'] must be bool ({rows},) with at least one True")
-    if not begun and not mask.all():
+    if not begun and not chosen.all():
         raise ValueError("the first reset must reset every row")
-    return mask if mask.flags.carray else mask.copy()
+    return chosen if chosen.flags.carray else chosen.copy()
 
 
 def seeds_of_rows(seed: int | Sequence[int | None] | None, rows: int) -> list[int | None]:

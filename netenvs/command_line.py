@@ -33,7 +33,7 @@ from netenvs.loading import named
 from netenvs.spec import unknown_name
 
 Args = TypeVar("Args")
-Positional = tyro.conf.Positional
+Positional: Any = tyro.conf.Positional
 """In ``Annotated``: a field that is given without its name."""
 ALWAYS = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Options of every command."""

@@ -184,7 +184,7 @@ def _compare_rows(env_id: str, env: Any, singles: list[gym.Env], mode: Autoreset
         over = terminated | truncated
 
 
-def _compare_row(env_id: str, row: int, batch: tuple[Any, dict], single: tuple[Any, dict]) -> None:
+def _compare_row(env_id: str, row: int, batch: tuple[Any, dict[str, Any]], single: tuple[Any, dict[str, Any]]) -> None:
     observations, infos = batch
     observation, info = single
     picked = {k: v[row] for k, v in observations.items()} if isinstance(observations, dict) else observations[row]
@@ -221,7 +221,7 @@ def _with_last(action: np.ndarray, value: float) -> np.ndarray:
     return changed
 
 
-def _boxes(space: gym.Space) -> list[gym.spaces.Box]:
+def _boxes(space: gym.Space[Any]) -> list[gym.spaces.Box]:
     if isinstance(space, gym.spaces.Dict):
         return [box for part in space.spaces.values() for box in _boxes(part)]
     return [space] if isinstance(space, gym.spaces.Box) else []

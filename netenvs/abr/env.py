@@ -166,7 +166,8 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
         return float(batch.session["reward"][0]), ended > 0, False
 
     def _observation(self) -> np.ndarray:
-        return self.simulator.batch.observation[0].copy()
+        observation: np.ndarray = self.simulator.batch.observation[0].copy()
+        return observation
 
     def _action_error(self, action: Any) -> str:
         highest = self._num_actions - 1

@@ -279,7 +279,8 @@ class SimpyEngine(_Engine):
 
     def _write_outcome(self, row: int) -> np.ndarray:
         """All of it but what ``step`` and ``fill_observation`` know."""
-        simulator, outcome = self.simulators[row], self.outcomes[row]
+        simulator = self.simulators[row]
+        outcome: np.ndarray = self.outcomes[row]
         source, done = simulator.source, simulator.num_jobs_done
         owner = None if source is None or source.job not in simulator.active_jobs else source.job
         stage = None if source is None or owner is None else source.stage

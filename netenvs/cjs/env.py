@@ -197,7 +197,8 @@ class CJSEnv(SingleEnv[Any, np.ndarray]):
 
     def action_masks(self) -> np.ndarray:
         """bool (max_stages + 1 + num_executors,): the two components of the action, one after the other."""
-        return self.engine.observation.action_mask[0].astype(np.bool_)
+        mask: np.ndarray = self.engine.observation.action_mask[0].astype(np.bool_)
+        return mask
 
     def jobs_done(self, row: int = 0) -> np.ndarray:
         """The jobs done so far: (job, template, arrival_ms, completion_ms), in order of completion."""
@@ -313,7 +314,8 @@ class CJSVectorEnv(BatchVectorEnv):
         return outcomes["reward"].copy(), outcomes["terminated"].copy(), outcomes["truncated"].copy()
 
     def _over(self) -> np.ndarray:
-        return self.engine.outcomes["terminated"] | self.engine.outcomes["truncated"]
+        over: np.ndarray = self.engine.outcomes["terminated"] | self.engine.outcomes["truncated"]
+        return over
 
     def _observations(self) -> Any:
         if self.options.observation == "padded":

@@ -74,7 +74,7 @@ def _read_job(files: Mapping[str, bytes], size: str, query: int) -> Job:
 
 def _read_adjacency(files: Mapping[str, bytes], path: str) -> np.ndarray:
     try:
-        matrix = np.load(io.BytesIO(files[path]), allow_pickle=False)
+        matrix: np.ndarray = np.load(io.BytesIO(files[path]), allow_pickle=False)
     except KeyError:
         raise DatasetError(f"{path} is missing; {_REMEDY}") from None
     except (ValueError, OSError, EOFError):

@@ -55,7 +55,8 @@ class NativeStream:
             job += 1
 
     def level_uniform(self, job: int, stage: int, task: int) -> float:
-        return task_uniform(self.key, self.episode, job, stage, task, LEVEL_NUMBER)
+        chance: float = task_uniform(self.key, self.episode, job, stage, task, LEVEL_NUMBER)
+        return chance
 
     def sample_index(self, job: int, stage: int, task: int, count: int) -> int:
         return int(task_uniform(self.key, self.episode, job, stage, task, SAMPLE_NUMBER) * count)

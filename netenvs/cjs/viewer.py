@@ -304,4 +304,5 @@ def _note(axes: Axes, text: str) -> None:
 def _is_dark(colour: str) -> bool:
     """Is white on it easier to read than ink? By relative luminance (WCAG 2)."""
     linear = [((int(colour[at : at + 2], 16) / 255 + 0.055) / 1.055) ** 2.4 for at in (1, 3, 5)]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] < 0.22
+    luminance: float = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return luminance < 0.22

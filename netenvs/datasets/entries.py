@@ -77,7 +77,8 @@ class Dataset:
         """Return the manifest, key -> sha256 in hexadecimal."""
         if self.manifest is not None:
             return self.manifest
-        return json.loads((files("netenvs.datasets") / f"{self.name}.sha256.json").read_text("utf-8"))
+        read: dict[str, str] = json.loads((files("netenvs.datasets") / f"{self.name}.sha256.json").read_text("utf-8"))
+        return read
 
     def upstream_files(self) -> frozenset[str]:
         """Return the paths, inside the upstream repository, of the files that are read."""

@@ -30,7 +30,8 @@ class FrameFeatures(NamedTuple):
         place = np.searchsorted(self.videos, video)
         # a frame is shown from its time on; sample times are not exact to the last bit
         frame = np.floor(time_s * self.rate_hz + 1e-6).astype(np.int64)
-        return self.values[self.offset[place] + np.clip(frame, 0, np.diff(self.offset)[place] - 1)]
+        shown: np.ndarray = self.values[self.offset[place] + np.clip(frame, 0, np.diff(self.offset)[place] - 1)]
+        return shown
 
 
 def load_features(path: Any, videos: np.ndarray) -> FrameFeatures:

@@ -203,14 +203,16 @@ def _mean(values: np.ndarray | list[float]) -> float:
 
 def _apart_deg(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Angle of unit vectors, by the chord, which is exact for small angles."""
-    return np.degrees(2 * np.arcsin(np.minimum(np.linalg.norm(one - other, axis=-1) / 2, 1.0)))
+    angle: np.ndarray = np.degrees(2 * np.arcsin(np.minimum(np.linalg.norm(one - other, axis=-1) / 2, 1.0)))
+    return angle
 
 
 def _same_recording(recordings: Recordings, lag: int) -> np.ndarray:
     """bool (samples - lag,): sample and sample + lag are of one recording, about lag / RATE_HZ apart."""
     number = np.repeat(np.arange(len(recordings)), np.diff(recordings.offset))
     apart_s = recordings.time_s[lag:] - recordings.time_s[:-lag]
-    return (number[lag:] == number[:-lag]) & (apart_s <= lag / RATE_HZ + MAX_GAP_S - 1 / RATE_HZ)
+    same: np.ndarray = (number[lag:] == number[:-lag]) & (apart_s <= lag / RATE_HZ + MAX_GAP_S - 1 / RATE_HZ)
+    return same
 
 
 def _autocorrelation(recordings: Recordings, velocity: np.ndarray, lag: int) -> float:

@@ -91,17 +91,20 @@ class Playback:
     @property
     def video(self) -> np.ndarray:
         """int32 (rows,)."""
-        return self.recordings.video[self.recording[self.item]]
+        video: np.ndarray = self.recordings.video[self.recording[self.item]]
+        return video
 
     @property
     def user(self) -> np.ndarray:
         """int32 (rows,)."""
-        return self.recordings.user[self.recording[self.item]]
+        user: np.ndarray = self.recordings.user[self.recording[self.item]]
+        return user
 
     @property
     def time_s(self) -> np.ndarray:
         """float64 (rows,): playback time of the last observed sample."""
-        return self.recordings.time_s[self.position - 1]
+        time_s: np.ndarray = self.recordings.time_s[self.position - 1]
+        return time_s
 
     def seed_row(self, row: int, rng: np.random.Generator) -> None:
         """Draw the 64-bit key of a row from its generator; the next episode is its first."""
@@ -185,7 +188,8 @@ class Playback:
         """float32 (k, samples, 3): the recorded angles from sample ``first``, int64 (k,), on."""
         flat = self.recordings.angles_deg.reshape(-1)
         every = np.lib.stride_tricks.sliding_window_view(flat, 3 * samples)[::3]
-        return every[first].reshape(-1, samples, 3)
+        stretches: np.ndarray = every[first].reshape(-1, samples, 3)
+        return stretches
 
     def observations(self) -> dict[str, np.ndarray]:
         """Of all rows: fresh arrays (rows, ...)."""

@@ -180,7 +180,8 @@ def _stretches(angles_deg: np.ndarray, first: np.ndarray, length: int) -> np.nda
     if not len(first):
         return np.empty((0, length, 3), dtype=np.float32)
     every = np.lib.stride_tricks.sliding_window_view(angles_deg.reshape(-1), 3 * length)[::3]
-    return every[first].reshape(-1, length, 3)
+    stretches: np.ndarray = every[first].reshape(-1, length, 3)
+    return stretches
 
 
 def _numbers(recordings: Recordings, video: np.ndarray, user: np.ndarray) -> np.ndarray:
@@ -188,7 +189,8 @@ def _numbers(recordings: Recordings, video: np.ndarray, user: np.ndarray) -> np.
     known = _key(recordings.video, recordings.user)
     wanted = _key(video, user)
     place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
-    return place[known[place] == wanted]
+    numbers: np.ndarray = place[known[place] == wanted]
+    return numbers
 
 
 def _key(video: np.ndarray, user: np.ndarray) -> np.ndarray:

@@ -32,7 +32,8 @@ def great_circle_deg(predicted: Any, actual: Any) -> np.ndarray:
     ``atan2(|u x v|, u . v)``, which unlike the arc cosine is exact for small angles and near 180 degrees, too.
     """
     u, v = view_vectors(predicted), view_vectors(actual)
-    return np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), np.sum(u * v, axis=-1)))
+    angle: np.ndarray = np.degrees(np.arctan2(np.linalg.norm(np.cross(u, v), axis=-1), np.sum(u * v, axis=-1)))
+    return angle
 
 
 def wrap_deg(x: Any) -> np.ndarray:
@@ -53,17 +54,22 @@ def absolute_errors(predicted: Any, actual: Any) -> np.ndarray:
     It wraps once, on all three axes, and takes predictions as they are: 3 x 360 degrees off is an error of 720.
     """
     difference = _angles(actual) - _angles(predicted)
-    return np.minimum(np.abs(difference), np.minimum(np.abs(difference + 360.0), np.abs(difference - 360.0)))
+    error: np.ndarray = np.minimum(
+        np.abs(difference), np.minimum(np.abs(difference + 360.0), np.abs(difference - 360.0))
+    )
+    return error
 
 
 def mae(predicted: Any, actual: Any) -> np.ndarray:
     """NetLLM's mean absolute error of each window in degrees, float64 (...), of paths (..., steps, 3)."""
-    return absolute_errors(predicted, actual).mean(axis=(-2, -1))
+    mean: np.ndarray = absolute_errors(predicted, actual).mean(axis=(-2, -1))
+    return mean
 
 
 def mae_wrapped(predicted: Any, actual: Any) -> np.ndarray:
     """As ``mae``, but wrapped as often as it takes; they differ where a prediction is over 540 degrees off."""
-    return np.abs(wrap_deg(_angles(actual) - _angles(predicted))).mean(axis=(-2, -1))
+    mean: np.ndarray = np.abs(wrap_deg(_angles(actual) - _angles(predicted))).mean(axis=(-2, -1))
+    return mean
 
 
 def rmse(predicted: Any, actual: Any, wrapped: bool = False) -> float:
@@ -91,7 +97,8 @@ def tile_masks(
     row, column = np.arange(rows), np.arange(columns)
     in_rows = (row >= top[..., None]) & (row < (top + height)[..., None])
     in_columns = (column - left[..., None]) % columns < width[..., None]
-    return in_rows[..., :, None] & in_columns[..., None, :]
+    covered: np.ndarray = in_rows[..., :, None] & in_columns[..., None, :]
+    return covered
 
 
 def tile_scores(

@@ -109,7 +109,8 @@ def in_viewport(
     """Which directions, unit vectors (..., 3), the camera of ``viewport_outline`` shows, bool (...)."""
     right, down, ahead = np.moveaxis(vectors @ _turned(np.eye(3), angles_deg).T, -1, 0)
     width, height = (math.tan(math.radians(extent) / 2) for extent in fov_deg)
-    return (np.abs(right) <= width * ahead) & (np.abs(down) <= height * ahead)
+    inside: np.ndarray = (np.abs(right) <= width * ahead) & (np.abs(down) <= height * ahead)
+    return inside
 
 
 def split_at_seam(vectors: np.ndarray) -> list[np.ndarray]:
@@ -141,7 +142,8 @@ def path_on_sphere(angles_deg: np.ndarray) -> np.ndarray:
     points = np.concatenate([between.reshape(-1, 3), vectors[-1:]])
     length = np.linalg.norm(points, axis=-1)
     known = length > 1e-9  # between antipodes there is no shortest way
-    return points[known] / length[known, None]
+    directions: np.ndarray = points[known] / length[known, None]
+    return directions
 
 
 def _turned(vectors: np.ndarray, angles_deg: np.ndarray) -> np.ndarray:

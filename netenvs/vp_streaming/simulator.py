@@ -207,18 +207,21 @@ class Simulator:
     @property
     def video(self) -> np.ndarray:
         """int32 (rows,)."""
-        return self.recordings.video[self.recording[self.batch.session["recording"]]]
+        video: np.ndarray = self.recordings.video[self.recording[self.batch.session["recording"]]]
+        return video
 
     @property
     def user(self) -> np.ndarray:
         """int32 (rows,)."""
-        return self.recordings.user[self.recording[self.batch.session["recording"]]]
+        user: np.ndarray = self.recordings.user[self.recording[self.batch.session["recording"]]]
+        return user
 
     @property
     def lead(self) -> np.ndarray:
         """int64 (rows,): samples from the last one seen to the first of the next chunk, 1 or more."""
         session = self.batch.session
-        return kernel.SAMPLES * session["chunk"] - session["last"]
+        lead: np.ndarray = kernel.SAMPLES * session["chunk"] - session["last"]
+        return lead
 
     @property
     def shared_info(self) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class SB3VecEnv(VecEnv):
         given = [seed for seed in self._seeds if seed is not None]
         names = {name for options in self._options for name in options}
         options = {name: np.array([row.get(name, -1) for row in self._options]) for name in sorted(names)}
+        observations: VecEnvObs
         observations, _ = self.env.reset(
             seed=list(self._seeds) if given else None,  # type: ignore[arg-type]
             options=options or None,

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netenvs.cjs.jobs import FIRST, FRESH, LEVELS, REST, JobSet
-from netenvs.cjs.random_streams import LEVEL_NUMBER, SAMPLE_NUMBER, NativeStream
+from netenvs.cjs.kernel.chance import LEVEL_NUMBER, SAMPLE_NUMBER
+from netenvs.cjs.random_streams import NativeStream
 
 COMMON = (None, None)  # key of the common pool; (job, None) is a job's, (job, stage) a stage's
 
