@@ -77,7 +77,7 @@ METHODS: dict[str, type[TrainedActor]] = {"genet": Genet, "udr": UDR}
 
 @dataclass(frozen=True)
 class Args(Mixture, Settings):
-    """Train Genet or its rival without curriculum, or fill the folder that is shipped from trainings."""
+    """This trains Genet or its rival without curriculum, or fills the folder that is shipped from trainings."""
 
     steps: int = 3_000_000
     """The whole training has so many environment steps (decisions)."""

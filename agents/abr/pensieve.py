@@ -42,7 +42,7 @@ class Pensieve(TrainedActor):
 
 @dataclass(frozen=True)
 class Args(Settings):
-    """Train Pensieve, or fill the folder that is shipped from trainings."""
+    """This trains Pensieve, or fills the folder that is shipped from trainings."""
 
     seed: int = 0
     """The seed determines initial weights, traces, starts and actions."""

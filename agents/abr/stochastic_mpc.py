@@ -138,7 +138,7 @@ class StochasticMPC(BatchPolicy):
 
 @dataclass(frozen=True)
 class Args:
-    """Train the quantiles of stochastic-mpc, or fill the folder that is shipped with the best of several trainings."""
+    """This trains the quantiles of stochastic-mpc, or fills the shipped folder with the best of several trainings."""
 
     seed: int = 0
     """The seed determines the sessions watched, initial weights and batches."""

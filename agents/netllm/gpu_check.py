@@ -143,26 +143,26 @@ def _peak(device: str) -> int:
 
 @dataclass
 class Args:
-    """Adapt a Llama of random weights with LoRA for a few steps and act with it, on a device."""
+    """This adapts a Llama of random weights with LoRA for a few steps, and acts with it, on a device."""
 
     device: str = "cuda"
-    """As torch calls it; memory is measured on cuda only."""
+    """It runs on this device, as torch calls it; memory is measured on cuda only."""
     shape: str = "llama-2-7b"
-    """Of the network: llama-2-7b, small or tiny."""
+    """The network has this shape: llama-2-7b, small or tiny."""
     dtype: str = "bfloat16"
-    """Of the frozen weights: bfloat16, float16 or float32."""
+    """The frozen weights have this type: bfloat16, float16 or float32."""
     rank: int = 128
-    """Of the adapter."""
+    """The adapter has this rank."""
     episodes: int = 1
-    """Bitrate episodes that are learned from at once."""
+    """So many bitrate episodes are learned from at once."""
     steps: int = 3
-    """Of adaptation."""
+    """The adaptation has so many steps."""
     keep_activations: bool = False
-    """Keep all activations for the backward pass instead of computing those within layers twice."""
+    """It keeps all activations for the backward pass instead of computing those within layers twice."""
     merge: bool = False
-    """Act with the adapter merged into the frozen weights."""
+    """It acts with the adapter merged into the frozen weights."""
     limit_gb: float = 40.0
-    """GB (10^9 bytes) that must be enough."""
+    """So many GB (10^9 bytes) must be enough."""
 
 
 def main(args: Args) -> bool:

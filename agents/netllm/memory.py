@@ -148,18 +148,18 @@ def needs(backbone: AdaptedBackbone, net: nn.Module, rows: int, tokens: int) -> 
 
 @dataclass
 class Args:
-    """Memory that adapting a Llama with LoRA takes, computed without allocating it."""
+    """This computes the memory that adapting a Llama with LoRA takes, without allocating it."""
 
     shape: str = "llama-2-7b"
-    """Of the network: llama-2-7b, small or tiny."""
+    """The network has this shape: llama-2-7b, small or tiny."""
     dtype: str = "bfloat16"
-    """Of the frozen weights: bfloat16, float16 or float32."""
+    """The frozen weights have this type: bfloat16, float16 or float32."""
     rank: int = 128
-    """Of the adapter."""
+    """The adapter has this rank."""
     episodes: int = 1
-    """Bitrate episodes of 47 decisions, 8 tokens each, that are learned from at once."""
+    """So many bitrate episodes, of 47 decisions of 8 tokens, are learned from at once."""
     limit_gb: float = 40.0
-    """GB (10^9 bytes) that must be enough for adapting with activations computed twice, and for acting."""
+    """So many GB (10^9 bytes) must be enough for adapting with activations computed twice, and for acting."""
 
 
 def check(shape: str, dtype: str, rank: int, episodes: int) -> None:

@@ -194,7 +194,7 @@ def _read(path: Path) -> dict[str, tuple[str, np.ndarray]]:
 
 @dataclass
 class Args:
-    """Write image features of equirectangular video frames for netenvs/VP-v0, see docs/vp.md."""
+    """This writes image features of equirectangular video frames for netenvs/VP-v0, see docs/vp.md."""
 
     frames: Annotated[Path, Positional]
     """This folder has a folder of images for each video, such as FRAMES/video4/0001.jpg."""

@@ -89,7 +89,7 @@ def _read(folder: Path) -> tuple[np.ndarray, int]:
 
 @dataclass
 class Args:
-    """Fit the predictor ``lad`` on the training split of a data set, which takes a few seconds."""
+    """This fits the predictor ``lad`` on the training split of a data set, which takes a few seconds."""
 
     folder: Path
     """config.json and model.safetensors go to this folder, which then is a policy: ``--policies lad,./my-lad``."""

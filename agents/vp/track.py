@@ -106,7 +106,7 @@ def keep(member: nn.Module, examples: Examples) -> None:
 
 @dataclass(frozen=True)
 class Args:
-    """Train TRACK, or combine trainings into the folder that is shipped."""
+    """This trains TRACK, or combines trainings into the folder that is shipped."""
 
     variant: Literal["paper", "position-only", "recipe"] = "recipe"
     """paper is as published, position-only the same without saliency, recipe has a modern training."""

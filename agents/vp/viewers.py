@@ -85,7 +85,7 @@ def start_linear(member: nn.Module, examples: Examples) -> None:
 
 @dataclass(frozen=True)
 class Args:
-    """Train the attention over previous viewers, or combine trainings into the folder that is shipped."""
+    """This trains the attention over previous viewers, or combines trainings into the folder that is shipped."""
 
     seed: int = 0
     """The seed determines initial weights, order of the windows, mirroring and dropout."""

@@ -35,7 +35,7 @@ CELLS, LOCK = "cells", ".lock"
 
 @dataclass(frozen=True)
 class Args:
-    """Run a grid of small distillations on bitrate adaptation; a stopped grid goes on where it was."""
+    """This runs a grid of small distillations on bitrate adaptation; a stopped grid goes on where it was."""
 
     only: Annotated[Text, option(f"These sections are run: {', '.join(SECTIONS)}.", "all", metavar="A,B")] = None
     seeds: Annotated[FromOneOrNone, option("Every section has so many seeds.", "each has its own number")] = None

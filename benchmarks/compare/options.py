@@ -20,7 +20,7 @@ from netenvs.command_line import datasets_help, listed, option
 
 @dataclass(frozen=True)
 class Options:
-    """Play the same episodes with every policy; print a table, write plots and a report."""
+    """This plays the same episodes with every policy, prints a table, and writes plots and a report."""
 
     task: Annotated[str, option(f"Policies of this task are compared: {listed(tasks.names())}.", metavar="TASK")]
     dataset: Annotated[

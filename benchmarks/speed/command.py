@@ -9,7 +9,6 @@ over the runs are what counts. Everything here runs on one core; seconds are tho
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import os
 import statistics
@@ -32,6 +31,7 @@ from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.record import TaskSpeed
 from netenvs import tasks
 from netenvs.command_line import datasets_help, listed, option, parse, refuse
+from netenvs.loading import named
 from netenvs.spec import unknown_name
 
 PROGRAM = "python -m benchmarks.speed"
@@ -62,7 +62,7 @@ def options() -> type:
     }
     fields = [(name, kind, dataclasses.field(default=default)) for name, (kind, default) in kinds_of.items()]
     made = dataclasses.make_dataclass("Args", fields, frozen=True)
-    made.__doc__ = "Measure the speed of an environment and its policies, or of trainings, on one core."
+    made.__doc__ = "This measures the speed of an environment and its policies, or of trainings, on one core."
     return made
 
 
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 2 for a wrong option, before anything is measured."""
     words = sys.argv[1:] if argv is None else list(argv)
     if "--policy" in words:
-        return int(importlib.import_module("benchmarks.speed.policy.command").main(words))
+        return int(named("benchmarks.speed.policy.command:main")(words))
     try:
         arguments: Any = parse(options(), PROGRAM, words)
         if bool(arguments.env) == arguments.train:

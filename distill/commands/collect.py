@@ -30,7 +30,7 @@ EXPERTS = ", ".join(tasks_with("expert_values"))
 
 @dataclass(frozen=True)
 class Collect:
-    """Have policies play episodes, and keep what they saw, did and got as a pool."""
+    """This has policies play episodes, and keeps what they saw, did and got as a pool."""
 
     task: Annotated[str, one_of(tasks.names(), "This is played")]
     policies: str

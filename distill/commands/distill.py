@@ -66,7 +66,7 @@ class Renamed:
 
 @dataclass(frozen=True)
 class Distill(TrainingCommand):
-    """Train a small hybrid Mamba student that follows a teacher, and score it."""
+    """This trains a small hybrid Mamba student that follows a teacher, and scores it."""
 
     command: ClassVar[str] = "distill"
     policy: ClassVar[str] = "mamba4net"

@@ -53,7 +53,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Export:
-    """Write a small student as one ONNX file: the streaming step, from features and state to logits and state.
+    """This writes a small student as one ONNX file: the streaming step, from features and state to logits and state.
 
     The file is written only if whole episodes of the task's environment give what PyTorch gives, to 1e-4.
     """

@@ -14,7 +14,7 @@ from netenvs.command_line import Positional
 
 @dataclass(frozen=True)
 class Info:
-    """Show what is in a pool: environment, policies with their returns, columns."""
+    """This shows what is in a pool: environment, policies with their returns, columns."""
 
     pool: Annotated[Path, Positional]
     """The pool lies in this folder."""

@@ -11,7 +11,7 @@ from netenvs.command_line import Positional
 
 @dataclass(frozen=True)
 class Merge:
-    """Join pools of one environment into a new one."""
+    """This joins pools of one environment into a new one."""
 
     pools: Annotated[tuple[Path, ...], Positional]
     """The pools lie in these folders."""

@@ -26,7 +26,7 @@ TIMESTEPS = 100  # rows of the table of step numbers in the paper's recipe (NetL
 
 @dataclass(frozen=True)
 class Teach(TrainingCommand):
-    """Adapt a language model to a task, or train the embedded small one, and score it."""
+    """This adapts a language model to a task, or trains the embedded small one, and scores it."""
 
     command: ClassVar[str] = "teach"
     policy: ClassVar[str] = "netllm"

@@ -59,7 +59,7 @@ class TrainingCommand:
 
     task: Annotated[str, one_of(tasks_with("training"), "This is what it is to do")]
     pool: Annotated[tuple[Path, ...], tyro.conf.UseAppendAction] = ()
-    """It learns from this pool of python -m distill collect first; may be repeated."""
+    """It learns from this pool of python -m distill collect first; it may be repeated."""
     options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
     """This sets another option of the task's recipe, see docs/netllm.md; it may be repeated."""
     seed: int = 0

@@ -13,7 +13,7 @@ from netenvs.command_line import Positional
 
 @dataclass(frozen=True)
 class Verify:
-    """Compare pools with their manifests bit by bit, and check that their contents make sense."""
+    """This compares pools with their manifests bit by bit, and checks that their contents make sense."""
 
     pools: Annotated[tuple[Path, ...], Positional]
     """The pools lie in these folders."""

@@ -52,7 +52,7 @@ Runs = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Args:
-    """Measure a student against its teacher, in paired runs."""
+    """This measures a student against its teacher, in paired runs."""
 
     policy: Flag = False
     """It names this benchmark."""
