@@ -73,7 +73,8 @@ def _episodes(pool: Pool, space: gym.Space[Any]) -> Iterator[Any]:
             for name, values in steps.items()
             if not name.startswith(("obs/", "info/")) and not isinstance(values, Ragged)
         }
-        for name in ("obs", "action", "reward", "terminated", "truncated", "returns_to_go", "executor_limit"):
+        observations = pool.observations(i, space)
+        for name in ("action", "reward", "terminated", "truncated", "returns_to_go", *to_columns(observations)):
             further.pop(name, None)  # these have their place, or follow from what has
         further["policy_seed"], further["behaviour"] = scalars["policy_seed"][i : i + 1], scalars["policy"][i : i + 1]
         infos = {
@@ -84,7 +85,7 @@ def _episodes(pool: Pool, space: gym.Space[Any]) -> Iterator[Any]:
         yield EpisodeBuffer(
             seed=int(scalars["seed"][i]),
             options={name: int(values[i]) for name, values in pins.items() if values[i] >= 0},
-            observations=pool.observations(i, space),
+            observations=observations,
             actions=steps["action"],
             rewards=steps["reward"],
             terminations=steps["terminated"],

@@ -68,7 +68,7 @@ def record(
     ``terminated``, ``truncated``, ``info/NAME`` (the scalars that were seen with the observation), and
     ``extra_columns``. Columns of episodes: ``seed``, ``policy_seed``, ``policy`` (int16), ``return`` (float64),
     ``reset/NAME`` (reset options, -1 = not given), ``final_obs...`` and ``final_info/NAME`` (after the last
-    step; of a cluster ``final_action_mask`` and ``final_executor_limit``, too).
+    step; and what else the task's ``Layout`` makes of the last observation).
 
     Arguments:
         number: of the policy.
