@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.speed.measurement import Measurement
 
@@ -31,6 +31,8 @@ class PolicySpeed:
     """Tokens of the 19 steps before a decision, as NetLLM lays them out."""
     chunks: tuple[int, ...]
     """Tokens that are new in a decision, by what is fed at once."""
+    as_of_now: Callable[[dict[str, Any]], dict[str, Any]] = lambda shared: shared
+    """``shared_info`` of the environment -> the same for a policy that is asked when the environment has gone on."""
 
 
 @dataclass(frozen=True, kw_only=True)

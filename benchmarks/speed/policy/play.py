@@ -7,7 +7,6 @@ import contextlib
 import copy
 import itertools
 import os
-import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -74,9 +73,7 @@ def record(task: str, policy: SequencePolicy, rows: int, steps: int = STEPS) -> 
         if begins:
             policy.reset_rows(numbers, [0] * rows)
         columns = {k: v for k, v in infos.items() if not k.startswith("_") and v.dtype != object}
-        shared = dict(env.unwrapped.shared_info)
-        if "clusters" in shared:  # the engine goes on, what it said now stays
-            shared["clusters"] = types.SimpleNamespace(outcomes=shared["clusters"].outcomes.copy())
+        shared = subject.as_of_now(dict(env.unwrapped.shared_info))
         seen, given = copy.deepcopy(observations), {**copy.deepcopy(columns), **shared, "row": numbers}
         actions = policy.act_batch(seen, given)
         found.begins.append(begins)
