@@ -16,7 +16,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import gymnasium as gym
 import numpy as np
 
 from agents.errors import PolicyError, one_line
-from agents.registry import Entry, agent_task, registered
+from agents.registry import Entry, registered
 from netenvs import tasks
 from netenvs.loading import named
 from netenvs.spec import check_option_types, parse_spec, unknown_name
@@ -227,9 +227,10 @@ def _build(cls: type[Policy], name: str, options: dict[str, Any]) -> Policy:
         raise PolicyError(f"policy {name!r}: {one_line(error)}") from error
 
 
-def _class_of_folder(name: str, task: str | None) -> type[Policy]:
-    """The registered class; without one, of a task with a sequence net, whatever plays its sequence models."""
-    if task is not None and name not in registered(task) and agent_task(task).net:
+def _class_of_folder(saved: Mapping[str, Any], task: str | None) -> type[Policy]:
+    """The registered class; of a sequence model whose task registers none, the one that plays any."""
+    name = str(saved["policy"])
+    if task is not None and "backbone" in saved and name not in registered(task):
         made: type[Policy] = named(SHIPPED)(task, name)
         return made
     return _class_from_module(_find(name, task).target)
@@ -255,7 +256,7 @@ def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Pol
     of = [own_task] if own_task else [known for known in tasks.names() if name in registered(known)]
     if task and of and task not in of:
         raise PolicyError(f"policy {str(folder)!r}: weights of {name}, a policy of {', '.join(of)}, not of {task}")
-    load = getattr(_class_of_folder(name, task or own_task), "from_pretrained", None)
+    load = getattr(_class_of_folder(saved, task or own_task), "from_pretrained", None)
     if load is None:
         raise PolicyError(f"policy {str(folder)!r}: {name} is a rule, it has no checkpoints")
     try:
