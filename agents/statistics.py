@@ -67,7 +67,8 @@ def interval(
     """
     sample = np.asarray(values, dtype=np.float64)
     counts = np.ones(len(sample)) if weights is None else np.asarray(weights, dtype=np.float64)
-    return ratio_interval(sample * counts, counts, groups)
+    there, groups = _weighty(counts, groups)
+    return ratio_interval((sample * counts)[there], counts[there], groups)
 
 
 def bounds(values: Values, groups: Sequence[Hashable] | None = None, weights: Values | None = None) -> Interval:
@@ -137,7 +138,8 @@ def difference(
     if not percent or theirs.min() <= 0:
         return found
     counts = np.ones(shared) if weights is None else np.asarray(weights)
-    drawn = ratio_interval(ours * counts, theirs * counts, groups)
+    there, groups = _weighty(counts, groups)
+    drawn = ratio_interval((ours * counts)[there], (theirs * counts)[there], groups)
     return replace(
         found,
         percent=100 * (mean(ours, weights) / mean(theirs, weights) - 1),
@@ -154,6 +156,12 @@ def percentiles(values: Values) -> dict[str, float]:
     """Median and 99th percentile, ``{"p50": ..., "p99": ...}``."""
     p50, p99 = np.percentile(values, [50, 99])
     return {"p50": float(p50), "p99": float(p99)}
+
+
+def _weighty(counts: np.ndarray, groups: Sequence[Hashable] | None) -> tuple[np.ndarray, Sequence[Hashable] | None]:
+    """Which values count anything, bool (n,), and their groups: resamples of none that do would have no mean."""
+    there = counts > 0
+    return there, groups if groups is None else [key for key, count in zip(groups, there, strict=True) if count]
 
 
 def _drawn_sums(values: np.ndarray) -> np.ndarray:

@@ -226,7 +226,15 @@ def test_the_published_rules_do_not_conserve_work():
     job_set = make_job_set("narrow-then-wide", [Job("narrow-then-wide", narrow_then_wide)])
     completion_ms = {}
     for conserving in (False, True):
-        simulator = Watched(job_set, 2, 1, 1.0, 500.0, 0.0, work_conserving=conserving)
+        simulator = Watched(
+            job_set,
+            num_executors=2,
+            num_jobs=1,
+            mean_interarrival_ms=1.0,
+            moving_delay_ms=500.0,
+            warmup_delay_ms=0.0,
+            work_conserving=conserving,
+        )
         simulator.strictly_work_conserving = conserving
         simulator.reset(0)
         simulator.commit(simulator.schedulable()[0], 1)
