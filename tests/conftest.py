@@ -94,6 +94,20 @@ def _require(name: str) -> None:
         pytest.skip(f"data set {name} is not installed (python -m netenvs.datasets install {name})")
 
 
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random Llama with two layers and grouped queries."""
+    import torch
+    from transformers import AutoModel, LlamaConfig
+
+    folder = tmp_path_factory.mktemp("backbone") / "llama"
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    config = LlamaConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, vocab_size=16)
+    AutoModel.from_config(config).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def trace_file(tmp_path: Path) -> Callable[..., str]:
     """Write a trace of (time_s, bandwidth_mbps) rows; returns the path."""

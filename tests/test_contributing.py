@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from fresh import python
 
 from netenvs import tasks
 
@@ -79,12 +77,9 @@ def test_followed(name, tmp_path):
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(found.entry_points)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     script = "import runpy, sys\n" + "".join(f"run({words!r})\n" for words in found.commands)
     (tmp_path / "follow.py").write_text(RUN + script)
-    done = subprocess.run(
-        [sys.executable, "follow.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-    )
+    done = python("follow.py", folder=tmp_path, paths=[ROOT])
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,13 +1,11 @@
 """A task of another installed package: every command takes it, and no shared file knows of it."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fresh import python
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = Path(__file__).parent / "support" / "plugin"
@@ -31,14 +29,7 @@ def run(site, tmp_path):
     """Run ``python -m MODULE ...`` with the package installed; its output, or its one line and exit status."""
 
     def run(*words: str, status: int = 0) -> str:
-        path = os.pathsep.join([str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-        done = subprocess.run(
-            [sys.executable, "-m", *words],
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": path, "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-        )
+        done = python("-m", *words, folder=tmp_path, paths=[site, ROOT], environment={"COLUMNS": "200"})
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout if status == 0 else done.stderr
 
@@ -76,9 +67,9 @@ def test_collected(run):
     assert "intact" in run("distill", "verify", "pool")
 
 
-def test_taught_and_distilled(run, tmp_path):
-    small = ("--iterations", "1", "--steps", "2", "--no-score")
-    run("distill", "teach", "--task", TASK, "--out", "teacher", *small)
+def test_taught_and_distilled(run, tiny_llama, tmp_path):
+    small = ("--iterations", "1", "--steps", "2", "--no-score", "--set", "episodes=1")
+    run("distill", "teach", "--task", TASK, "--out", "teacher", "--backbone", str(tiny_llama), *small)
     run("distill", "distill", "--task", TASK, "--teacher", "teacher", "--init", "random", "--out", "student", *small)
     for folder in ("teacher", "student"):
         assert json.loads((tmp_path / folder / "config.json").read_text())["task"] == TASK

@@ -109,13 +109,22 @@ def write(folder: Path, record: Record) -> None:
 
 
 def read(folder: Path) -> Record:
-    """``training.json`` of a folder; ``ValueError``, one line, if there is none to read."""
+    """``training.json`` of a folder; ``ValueError``, one line, if there is none to read, or one of another schema."""
     try:
         found = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: no {TRAINING} of a finished training; train it first") from error
+    schema = found.get("schema", "older") if isinstance(found, dict) else "unknown"
+    if schema != SCHEMA:
+        raise ValueError(
+            f"{folder}: {TRAINING} has schema {schema!r}, this version reads {SCHEMA}; its weights can be played as "
+            "they are, for a card train it anew"
+        )
+    try:
         trainings = [_made(Training, {**one, "scores": _scores(one["scores"])}) for one in found["trainings"]]
         measure = _made(Measure, found["measure"])
         return _made(Record, {**found, "measure": measure, "trainings": trainings, "scores": _scores(found["scores"])})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{folder}: no {TRAINING} of a finished training; train it first") from error
 
 

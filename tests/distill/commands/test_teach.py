@@ -6,7 +6,6 @@ import pytest
 import torch
 from killed import killed_in
 from safetensors.torch import load_file
-from transformers import AutoModel, LlamaConfig
 
 from agents.abr import scores
 from agents.policy import PolicyError, load_policy
@@ -18,7 +17,7 @@ from distill.recipes.abr import training
 
 SETTINGS = {
     "abr": ["warm_up=1", "traces=2", "sessions=8", "validation=4"],
-    "cjs": ["workload=synthetic", "sizes=4x3,6x3", "episodes=4", "validation=2", "warm_up=3", "improve=1", "judged=1"],
+    "cjs": ["workload=synthetic", "sizes=4x3,6x3", "episodes=2", "validation=2", "warm_up=3", "improve=1", "judged=1", "samples=2"],
     "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
 PLAYED = {
@@ -27,17 +26,6 @@ PLAYED = {
     "vp": ("netenvs/VP-v0", {"dataset": "synthetic"}),
 }
 TASKS = list(SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    """Folder of a random Llama with two layers and grouped queries."""
-    folder = tmp_path_factory.mktemp("backbone") / "llama"
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
-    config = LlamaConfig(**sizes, num_attention_heads=4, num_key_value_heads=2, vocab_size=16)
-    AutoModel.from_config(config).save_pretrained(folder)
-    return folder
 
 
 def command(task, folder, *more, backbone=None, settings=None):
@@ -59,9 +47,9 @@ def same(one, other):
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_each_task_is_taught_on_a_model_from_disk_and_plays(task, backbone, tmp_path):
+def test_each_task_is_taught_on_a_model_from_disk_and_plays(task, tiny_llama, tmp_path):
     folder = tmp_path / "run"
-    assert main(command(task, folder, "--no-score", backbone=backbone)) == 0
+    assert main(command(task, folder, "--no-score", backbone=tiny_llama)) == 0
     config = json.loads((folder / "config.json").read_text())
     assert (config["policy"], config["task"]) == ("netllm", task)
     stored = weights(folder)
@@ -77,19 +65,19 @@ def test_each_task_is_taught_on_a_model_from_disk_and_plays(task, backbone, tmp_
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_killed_training_ends_in_the_same_bits(task, backbone, tmp_path):
+def test_a_killed_training_ends_in_the_same_bits(task, tiny_llama, tmp_path):
     more = ["--no-score", "--iterations", "2"]
-    assert main(command(task, tmp_path / "straight", *more, backbone=backbone)) == 0
+    assert main(command(task, tmp_path / "straight", *more, backbone=tiny_llama)) == 0
     with killed_in(1):
-        assert main(command(task, tmp_path / "killed", *more, backbone=backbone)) == 130
-    assert main(command(task, tmp_path / "killed", *more, backbone=backbone)) == 0
+        assert main(command(task, tmp_path / "killed", *more, backbone=tiny_llama)) == 130
+    assert main(command(task, tmp_path / "killed", *more, backbone=tiny_llama)) == 0
     assert same(tmp_path / "straight", tmp_path / "killed")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_papers_recipe_imitates_a_pool(task, request, backbone, tmp_path):
+def test_the_papers_recipe_imitates_a_pool(task, request, tiny_llama, tmp_path):
     pool = request.getfixturevalue(f"{task}_pool")
-    words = command(task, tmp_path, "--recipe", "netllm", "--pool", str(pool.folder), "--no-score", backbone=backbone)
+    words = command(task, tmp_path, "--recipe", "netllm", "--pool", str(pool.folder), "--no-score", backbone=tiny_llama)
     assert main(words) == 0
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["net"]["tokenisation"] == "netllm"
@@ -101,8 +89,8 @@ def test_the_papers_recipe_imitates_a_pool(task, request, backbone, tmp_path):
     assert len(play(policy, env_id, [EpisodeSpec(0)], options)) == 1
 
 
-def test_a_finished_training_has_scores_and_a_card(backbone, tmp_path):
-    assert main(command("vp", tmp_path, backbone=backbone)) == 0
+def test_a_finished_training_has_scores_and_a_card(tiny_llama, tmp_path):
+    assert main(command("vp", tmp_path, backbone=tiny_llama)) == 0
     found = read(tmp_path)
     assert found.task == "vp"
     assert set(next(iter(found.training.scores.values()))) >= {"netllm", "netllm(viewers=false)", "static"}
@@ -111,9 +99,9 @@ def test_a_finished_training_has_scores_and_a_card(backbone, tmp_path):
     assert str(tmp_path) not in text
 
 
-def test_the_best_of_several_seeds_is_shipped(backbone, tmp_path):
+def test_the_best_of_several_seeds_is_shipped(tiny_llama, tmp_path):
     for seed in ("0", "1"):
-        assert main(command("vp", tmp_path / seed, "--seed", seed, backbone=backbone)) == 0
+        assert main(command("vp", tmp_path / seed, "--seed", seed, backbone=tiny_llama)) == 0
     shipped = tmp_path / "shipped"
     assert (
         main(["teach", "--task", "vp", "--ship", str(tmp_path / "0"), str(tmp_path / "1"), "--out", str(shipped)]) == 0
@@ -150,14 +138,14 @@ def test_impossible_arguments_are_one_line(words, message, tmp_path, capsys):
     assert message in lines[0]
 
 
-def test_a_checkpoint_of_other_arguments_is_refused(backbone, tmp_path, capsys):
-    assert main(command("vp", tmp_path, "--no-score", backbone=backbone)) == 0
-    assert main(command("vp", tmp_path, "--no-score", "--learning-rate", "1", backbone=backbone)) == 1
+def test_a_checkpoint_of_other_arguments_is_refused(tiny_llama, tmp_path, capsys):
+    assert main(command("vp", tmp_path, "--no-score", backbone=tiny_llama)) == 0
+    assert main(command("vp", tmp_path, "--no-score", "--learning-rate", "1", backbone=tiny_llama)) == 1
     assert "made with another phases" in capsys.readouterr().err
 
 
-def test_weights_of_another_task_are_refused(backbone, tmp_path):
-    assert main(command("vp", tmp_path, "--no-score", backbone=backbone)) == 0
+def test_weights_of_another_task_are_refused(tiny_llama, tmp_path):
+    assert main(command("vp", tmp_path, "--no-score", backbone=tiny_llama)) == 0
     with pytest.raises(PolicyError, match="vp"):
         load_policy(str(tmp_path), "abr")
 
@@ -167,10 +155,10 @@ def test_commands_of_cards_do_not_name_folders(monkeypatch):
     assert teach.Teach("vp")._command() == "python -m distill teach --task vp --seed 3"
 
 
-def test_test_traces_choose_nothing(netllm_abr, tmp_path, monkeypatch):
+def test_test_traces_choose_nothing(netllm_abr, tiny_llama, tmp_path, monkeypatch):
     loaded = []
     for module in (training, scores):
         original = module.load_traces
         monkeypatch.setattr(module, "load_traces", lambda spec, load=original: loaded.append(spec) or load(spec))
-    assert main(command("abr", tmp_path, "--no-score")) == 0
+    assert main(command("abr", tmp_path, "--no-score", backbone=tiny_llama)) == 0
     assert {spec for spec in loaded if isinstance(spec, str)} == {"fcc-train-clean", "fcc-valid-clean"}
