@@ -7,12 +7,13 @@ import torch
 from killed import killed_in
 from safetensors.torch import load_file
 
+from agents.pretrained import CHECKPOINTS, WEIGHTS
 from agents.sequence.checkpoint import load_policy_model
 from distill.__main__ import main
 
 SETTINGS = {
     "abr": ["sessions=8", "traces=2", "validation=4"],
-    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=4", "validation=2", "judged=2", "samples=2"],
+    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=2", "validation=2", "judged=2", "samples=2"],
     "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
 OF_TEACHERS = {"abr": ["warm_up=0", "improve=0"], "cjs": ["warm_up=0", "improve=0"], "vp": []}
@@ -38,11 +39,16 @@ def words(kind, task, folder, *more):
     return [*found, *more]
 
 
+def teach(task, folder, backbone):
+    """Make a teacher that has hardly learned anything."""
+    assert main(words("teach", task, folder, "--backbone", str(backbone))) == 0
+
+
 @pytest.fixture(scope="module", params=SETTINGS)
-def taught(request, tmp_path_factory):
-    """A task, and the folder of a teacher that has hardly learned anything."""
+def taught(request, tiny_llama, tmp_path_factory):
+    """A task, and the folder of its teacher."""
     folder = tmp_path_factory.mktemp("teacher") / "run"
-    assert main(words("teach", request.param, folder)) == 0
+    teach(request.param, folder, tiny_llama)
     return request.param, folder
 
 
@@ -54,14 +60,14 @@ def test_a_student_follows_a_teacher_from_its_weights(taught, tmp_path):
     assert (config["policy"], config["task"], config["backbone"]["kind"]) == ("mamba4net", task, "hybrid")
     model, _, size = load_policy_model(tmp_path / "cwr", "mamba4net")
     assert sum(value.numel() for value in model.parameters()) < 2_000_000
-    assert size < (teacher / "model.safetensors").stat().st_size / 2
+    assert size < (CHECKPOINTS / f"{task}-netllm" / WEIGHTS).stat().st_size / 2
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("cwr", "random"))
     assert any(not torch.equal(value, other[name]) for name, value in one.items())
 
 
 @pytest.mark.slow
-def test_the_papers_student_learns_on_a_processor(tmp_path):
-    assert main(words("teach", "abr", tmp_path / "teacher")) == 0
+def test_the_papers_student_learns_on_a_processor(tiny_llama, tmp_path):
+    teach("abr", tmp_path / "teacher", tiny_llama)
     more = ["--teacher", str(tmp_path / "teacher"), "--size", "paper", "--no-improve"]
     found = words("distill", "abr", tmp_path / "student", *more)
     found[found.index("--steps") + 1] = "20"
@@ -73,8 +79,8 @@ def test_the_papers_student_learns_on_a_processor(tmp_path):
 @pytest.mark.parametrize(
     ("task", "init"), [("vp", "random"), ("abr", "cwr"), pytest.param("cjs", "cwr", marks=pytest.mark.slow)]
 )
-def test_a_killed_distillation_ends_in_the_same_bits(task, init, tmp_path):
-    assert main(words("teach", task, tmp_path / "teacher")) == 0
+def test_a_killed_distillation_ends_in_the_same_bits(task, init, tiny_llama, tmp_path):
+    teach(task, tmp_path / "teacher", tiny_llama)
     more = ["--teacher", str(tmp_path / "teacher"), "--iterations", "2", "--init", init]
     assert main(words("distill", task, tmp_path / "straight", *more)) == 0
     with killed_in(1):

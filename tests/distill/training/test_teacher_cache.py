@@ -272,10 +272,10 @@ def passes(monkeypatch):
     return seen
 
 
-def test_a_second_student_does_without_the_teacher(tmp_path, passes, capsys):
+def test_a_second_student_does_without_the_teacher(tiny_llama, tmp_path, passes, capsys):
     collected = ["collect", "--task", "abr", "--policies", "bba", "--episodes", "3", "--out", str(tmp_path / "pool")]
     assert main(collected) == 0
-    assert main([*TEACH, *SMALL, "--out", str(tmp_path / "teacher")]) == 0
+    assert main([*TEACH, *SMALL, "--backbone", str(tiny_llama), "--out", str(tmp_path / "teacher")]) == 0
     common = [*DISTILL, *SMALL, "--teacher", str(tmp_path / "teacher"), "--pool", str(tmp_path / "pool")]
 
     def run(name, *more):
