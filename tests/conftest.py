@@ -108,6 +108,15 @@ def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def short_video(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Path of a video of eight chunks, in six levels."""
+    path, rates = tmp_path_factory.mktemp("video") / "short.json", [300, 750, 1200, 1850, 2850, 4300]
+    sizes = [[500 * rate] * 8 for rate in rates]
+    path.write_text(json.dumps({"bitrates_kbps": rates, "chunk_duration_s": 4.0, "chunk_sizes_bytes": sizes}))
+    return str(path)
+
+
 @pytest.fixture
 def trace_file(tmp_path: Path) -> Callable[..., str]:
     """Write a trace of (time_s, bandwidth_mbps) rows; returns the path."""

@@ -4,7 +4,14 @@ import json
 
 import pytest
 
+from benchmarks import drawing
 from benchmarks.compare import command as compare
+
+
+@pytest.fixture(autouse=True)
+def _coarse_pictures(monkeypatch):
+    """Their look is judged by people, not here."""
+    monkeypatch.setitem(drawing.STYLE, "savefig.dpi", 50)
 
 
 @pytest.fixture

@@ -17,9 +17,12 @@ TRAINING = Training(steps=2, batch=2, every=1)
 
 
 @pytest.fixture(autouse=True)
-def _generated(tmp_path, monkeypatch):
-    """No data set is installed."""
+def _generated(short_video, tmp_path, monkeypatch):
+    """No data set is installed, and videos are short."""
     monkeypatch.setenv("NETENVS_DATA", str(tmp_path / "none"))
+    tests = {name: (traces, short_video) for name, (traces, _) in ablation_cells.tests().items()}
+    monkeypatch.setattr(ablation_cells, "tests", lambda: tests)
+    monkeypatch.setattr(ablation_cells.bitrates, "_known", lambda: short_video)
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from distill.recipes.abr import training
 
 
 @pytest.fixture(autouse=True)
-def _small_worlds(monkeypatch):
-    """What the commands have no option for: sessions of a warm-up, videos of a validation, data of a card."""
-    monkeypatch.setattr(training, "WARM_ROWS", 8)
+def _small_worlds(short_video, monkeypatch):
+    """What the commands have no option for: length and number of videos, sessions of a warm-up, data of a card."""
+    monkeypatch.setattr(training, "_known", lambda: short_video)
     monkeypatch.setattr(training, "VALIDATION_VIDEOS", 1)
+    monkeypatch.setattr(training, "WARM_ROWS", 8)
     monkeypatch.setattr(scores, "SPLITS", [])

@@ -12,7 +12,7 @@ from agents.sequence.checkpoint import load_policy_model
 from distill.__main__ import main
 
 SETTINGS = {
-    "abr": ["sessions=8", "traces=2", "validation=4"],
+    "abr": ["sessions=8", "traces=2", "validation=4", "known=1"],
     "cjs": ["workload=synthetic", "sizes=4x3", "episodes=2", "validation=2", "judged=2", "samples=2"],
     "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
