@@ -13,7 +13,7 @@ from distill.__main__ import main
 
 SETTINGS = {
     "abr": ["sessions=8", "traces=2", "validation=4", "known=1"],
-    "cjs": ["workload=synthetic", "sizes=4x3", "episodes=2", "validation=2", "judged=2", "samples=2"],
+    "cjs": ["workload=synthetic", "sizes=4x2", "episodes=2", "validation=2", "judged=2", "samples=2"],
     "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
 OF_TEACHERS = {"abr": ["warm_up=0", "improve=0"], "cjs": ["warm_up=0", "improve=0"], "vp": []}
