@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents.abr.throughput_quantiles import PAST
 from netenvs.abr.qoe import make_qoe
 from netenvs.abr.workload import Video
 
@@ -38,3 +39,17 @@ def decide(make_video) -> Callable[..., Any]:
         return policy.act(np.zeros((6, 6), dtype=np.float32), info)
 
     return act
+
+
+@pytest.fixture
+def past() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    """Throughputs and times of ``known`` downloads, in a window of PAST, oldest first, float64 (1, PAST)."""
+
+    def make(known):
+        rng = np.random.default_rng(0)
+        throughput, delay = np.zeros((1, PAST)), np.zeros((1, PAST))
+        throughput[0, PAST - known :] = rng.uniform(0.2, 8.0, known)
+        delay[0, PAST - known :] = rng.uniform(0.1, 9.0, known)
+        return throughput, delay
+
+    return make

@@ -1,7 +1,6 @@
-"""The planner against brute force, features and examples against plain loops, and the training of the quantiles."""
+"""The policy that plans over quantiles of the throughput: what it decides, its options, its training."""
 
 import dataclasses
-import itertools
 import json
 import math
 import shutil
@@ -10,281 +9,20 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from agents.abr import stochastic_mpc
-from agents.abr.bandwidth_examples import collect, mean_bandwidth
-from agents.abr.scenario_planner import Chunks, Objective, Scenarios, best_plan, download_s, first_levels
 from agents.abr.scores import SETTINGS, score
 from agents.abr.stochastic_mpc import SHIPPED, Args, StochasticMPC, compare_planners, fit, main
-from agents.abr.throughput_quantiles import FEATURES, PAST, QUANTILES, QuantileNet, features, pinball, reference
+from agents.abr.throughput_quantiles import QUANTILES, QuantileNet
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from agents.statistics import mean
 from agents.testing import check_policy
 from agents.training import Run
 from agents.training.card import read
-from netenvs.abr import kernel
-from netenvs.abr.qoe import make_qoe
 from netenvs.abr.task import TASK as ABR
-from netenvs.abr.workload import load_traces
 
 ABR = ABR.env_id
-
-# --- planner ---
-
-
-def arrival(size, start, near_s, near, far):
-    """When a chunk asked for at ``start`` has arrived, read off the curve of the bytes delivered by then."""
-    times = np.array([0.0, near_s, near_s + 1e5]) if near_s else np.array([0.0, 1e5])
-    delivered = np.cumsum([0.0, *np.diff(times) * ([near, far] if near_s else [far])])
-    return float(np.interp(np.interp(start, times, delivered) + size, delivered, times))
-
-
-def planned(planner, case):
-    """What ``best_plan`` or ``first_levels`` gives; ``case`` has the fields of what they take by name."""
-
-    def part(kind, **more):
-        return kind(**{name: {**case, **more}[name] for name in kind._fields})
-
-    chunks = part(
-        Chunks, sizes=case["chunk_sizes"], number=case.get("num_chunks", 0), duration_s=case["chunk_duration_s"]
-    )
-    names = ("first", "chunk", "horizon", "buffer_s", "cap_s", "last_level")
-    return planner(*(case[name] for name in names if name in case), chunks, part(Scenarios), part(Objective))
-
-
-def plan_value(plan, case):
-    """Value of a plan, scenario by scenario, in plain Python."""
-    total = 0.0
-    for near, far in zip(case["near_rate"], case["far_rate"], strict=True):
-        clock, buffer, last, value = 0.0, case["buffer_s"], case["last_level"], 0.0
-        for position, level in enumerate(plan):
-            size = float(case["chunk_sizes"][case["first"] + position][level])
-            download = arrival(size, clock, case["near_s"], near, far) - clock + case["rtt_s"]
-            clock += download
-            value += case["utility"][level] - case["switch_cost"][level][last]
-            value -= case["rebuffer_penalty"] * max(download - buffer, 0.0)
-            buffer = max(buffer - download, 0.0) + case["chunk_duration_s"]
-            clock += max(buffer - case["cap_s"], 0.0)
-            buffer = min(buffer, case["cap_s"])
-            last = level
-        total += value + case["buffer_value"] * min(buffer, case["enough_s"])
-    return total / len(case["near_rate"])
-
-
-@st.composite
-def cases(draw):
-    levels, horizon = draw(st.sampled_from([(2, 5), (3, 1), (3, 4), (4, 3), (5, 2), (6, 1)]))
-    scenarios = draw(st.integers(1, 4))
-    ladder = np.array([300, 750, 1200, 1850, 2850, 4300][:levels], dtype=np.int32)
-    factors = draw(st.lists(st.floats(0.6, 1.6), min_size=horizon + 1, max_size=horizon + 1))
-    duration_s = draw(st.sampled_from([1.0, 4.0]))
-    rates = st.lists(st.floats(1e4, 1e6), min_size=scenarios, max_size=scenarios)
-    qoe = make_qoe(draw(st.sampled_from(["lin", "log"])), ladder, draw(st.sampled_from([0.5, 4.3, 10.0])))
-    return {
-        "chunk_sizes": np.array([[kbps * 125 * duration_s * f for kbps in ladder] for f in factors], dtype=np.int32),
-        "first": draw(st.integers(0, 1)),
-        "horizon": horizon,
-        "buffer_s": draw(st.sampled_from([0.0, 4.0, 60.0]) | st.floats(0, 30)),
-        "cap_s": draw(st.sampled_from([60.0, math.inf, 9.0])),
-        "last_level": draw(st.integers(0, levels - 1)),
-        "near_s": draw(st.sampled_from([0.0, 6.0])),
-        "near_rate": np.array(draw(rates)),
-        "far_rate": np.array(draw(rates)),
-        "rtt_s": draw(st.sampled_from([0.0, 0.08])),
-        "utility": qoe.utility,
-        "switch_cost": qoe.switch_cost,
-        "rebuffer_penalty": qoe.rebuffer_penalty,
-        "chunk_duration_s": duration_s,
-        "buffer_value": draw(st.sampled_from([0.0, 0.05, 0.8])),
-        "enough_s": draw(st.sampled_from([5.0, 20.0])),
-    }
-
-
-@settings(max_examples=100, deadline=None)
-@given(cases())
-def test_planner_equals_brute_force(case):
-    level, value, _ = planned(best_plan, case)
-    values = {}
-    for plan in itertools.product(range(len(case["utility"])), repeat=case["horizon"]):
-        values[plan[0]] = max(values.get(plan[0], -math.inf), plan_value(plan, case))
-    assert value == pytest.approx(max(values.values()), abs=1e-6)
-    assert values[level] == pytest.approx(max(values.values()), abs=1e-6)
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.floats(1, 1e7), st.floats(0, 20), st.floats(1e3, 1e7), st.floats(1e3, 1e7))
-def test_download_time_inverts_the_bytes_delivered(size, start, near, far):
-    expected = arrival(size, start, 6.0, near, far) - start + 0.08
-    assert download_s(size, start, 6.0, near, far, 0.08) == pytest.approx(expected, rel=1e-6)
-
-
-def session(**changes):
-    """A video at constant bitrate and a scenario of 1 Mbit/s, four seconds in the buffer."""
-    ladder = np.array([300, 750, 1200, 1850, 2850, 4300], dtype=np.int32)
-    qoe = make_qoe("lin", ladder, 4.3)
-    case = {
-        "chunk_sizes": np.tile(ladder * 500, (49, 1)).astype(np.int32),
-        "first": 1,
-        "horizon": 7,
-        "buffer_s": 4.0,
-        "cap_s": math.inf,
-        "last_level": 0,
-        "near_s": 6.0,
-        "near_rate": np.full(7, 125_000.0),
-        "far_rate": np.full(7, 125_000.0),
-        "rtt_s": 0.0,
-        "utility": qoe.utility,
-        "switch_cost": qoe.switch_cost,
-        "rebuffer_penalty": 4.3,
-        "chunk_duration_s": 4.0,
-        "buffer_value": 0.2,
-        "enough_s": 20.0,
-    }
-    return {**case, **changes}
-
-
-def test_planner_visits_a_small_share_of_the_plans():
-    rates = np.geomspace(60_000.0, 500_000.0, 7)
-    _, _, nodes = planned(best_plan, session(buffer_s=15.0, near_rate=rates, far_rate=rates))
-    assert nodes < sum(6**depth for depth in range(1, 8)) / 20
-
-
-def test_one_bad_scenario_makes_the_plan_careful():
-    """In the mean of the rates 1200 kbit/s are safe; one scenario of seven that stalls is worth a level."""
-    good = np.full(7, 200_000.0)
-    bad = np.array([20_000.0, *np.full(6, 230_000.0)])
-    levels = [planned(best_plan, session(buffer_s=6.0, near_rate=rate, far_rate=rate))[0] for rate in (good, bad)]
-    assert levels[0] > levels[1]
-
-
-def test_a_better_future_is_planned_for():
-    """The same first six seconds; what comes after them decides how much of the buffer is spent."""
-    near = np.full(7, 100_000.0)
-    levels = [
-        planned(best_plan, session(buffer_s=8.0, near_rate=near, far_rate=np.full(7, far)))[0]
-        for far in (20_000.0, 500_000.0)
-    ]
-    assert levels[0] < levels[1]
-
-
-def test_plans_end_with_the_video():
-    """Before the last chunk there is nothing to save the buffer for; after it there is nothing to decide."""
-    case = session()
-    rows = 3
-    arguments = {
-        "chunk": np.array([20, 47, 48]),
-        "horizon": 1,
-        "buffer_s": np.full(rows, 12.0),
-        "cap_s": np.full(rows, 60.0),
-        "last_level": np.full(rows, 3),
-        "near_s": 6.0,
-        "near_rate": np.full((rows, 7), 240_000.0),
-        "far_rate": np.full((rows, 7), 240_000.0),
-        "rtt_s": 0.0,
-        "chunk_sizes": case["chunk_sizes"],
-        "num_chunks": 48,
-        **{name: case[name] for name in ("utility", "switch_cost", "rebuffer_penalty", "chunk_duration_s")},
-        "buffer_value": 5.0,
-        "enough_s": 20.0,
-    }
-    assert planned(first_levels, arguments).tolist() == [0, 3, 0]
-    worthless = planned(first_levels, {**arguments, "buffer_value": 0.0})
-    assert worthless.tolist() == [3, 3, 0]
-
-
-def test_pauses_of_a_full_buffer_take_time():
-    """A chunk enters a buffer that is full; while it drains the good seconds pass, and the next chunk is late."""
-    rates = {"near_rate": np.full(1, 1e7), "far_rate": np.full(1, 30_000.0)}
-    case = session(horizon=3, buffer_s=8.0, cap_s=8.0, near_s=6.0, last_level=2, buffer_value=0.0, **rates)
-    _, value, _ = planned(best_plan, case)
-    plans = itertools.product(range(6), repeat=3)
-    assert value == pytest.approx(max(plan_value(plan, case) for plan in plans), abs=1e-6)
-    assert value < planned(best_plan, {**case, "cap_s": math.inf})[1]
-
-
-# --- features, quantiles, examples ---
-
-
-def past(known, seed=0):
-    """Throughputs and times of ``known`` downloads, in a window of PAST, oldest first."""
-    rng = np.random.default_rng(seed)
-    throughput, delay = np.zeros((1, PAST)), np.zeros((1, PAST))
-    throughput[0, PAST - known :] = rng.uniform(0.2, 8.0, known)
-    delay[0, PAST - known :] = rng.uniform(0.1, 9.0, known)
-    return throughput, delay
-
-
-@pytest.mark.parametrize("known", [1, 4, 9, PAST])
-def test_features_equal_their_description(known):
-    throughput, delay = past(known)
-    values, times = throughput[0, PAST - known :].tolist(), delay[0, PAST - known :].tolist()
-    weights = [0.7 ** (known - 1 - i) for i in range(known)]
-    scale = sum(w * v for w, v in zip(weights, values, strict=True)) / sum(weights)
-    assert reference(throughput) == pytest.approx([scale])
-    harmonic = lambda some: len(some) / sum(1 / v for v in some)  # noqa: E731
-    errors = [0.0]
-    for at in range(max(known - 5, 1), known):
-        errors.append(abs(harmonic(values[max(at - 5, 0) : at]) - values[at]) / values[at])
-    logarithms = [math.log(v / scale) for v in values]
-    expected = [
-        *[0.0] * (PAST - known),
-        *logarithms,
-        *[0.0] * (PAST - known),
-        *map(math.log, times),
-        math.log(harmonic(values[-5:]) / scale),
-        math.log(harmonic(values) / scale),
-        min([*logarithms, *[0.0] * (known < PAST)]),
-        math.sqrt(sum(x * x for x in logarithms) / known),
-        math.log1p(max(errors)),
-        known / PAST,
-    ]
-    assert features(throughput, delay)[0] == pytest.approx(expected, abs=1e-9)
-    assert len(expected) == FEATURES
-
-
-def test_features_are_free_of_the_unit_of_throughput():
-    throughput, delay = past(12)
-    assert features(1000 * throughput, delay) == pytest.approx(features(throughput, delay), abs=1e-9)
-
-
-def test_pinball_is_least_at_the_quantiles():
-    sample = torch.linspace(0, 1, 1001, dtype=torch.float64)
-    target = torch.stack([sample, sample], dim=1)
-    quantiles = torch.tensor(QUANTILES, dtype=torch.float64).expand(2, -1)
-    at = pinball(quantiles.expand(1001, -1, -1), target)
-    plain = [max(q * (y - q), (q - 1) * (y - q)) for y in sample.tolist() for q in QUANTILES]
-    assert float(at) == pytest.approx(sum(plain) / len(plain))
-    for column, step in itertools.product(range(len(QUANTILES)), (-0.02, 0.02)):
-        moved = quantiles.clone()
-        moved[1, column] += step
-        assert pinball(moved.expand(1001, -1, -1), target) > at
-
-
-def test_mean_bandwidth_is_what_the_simulator_delivers():
-    """A download that takes a whole window, wraps of the trace included, carries its mean bandwidth."""
-    traces = load_traces("genet(count=3,seed=4)")
-    for number, clock_s, window_s in itertools.product(range(3), (0.5, 100.0, 325.0), (6.0, 20.0, 700.0)):
-        time_s, bandwidth = traces.trace(number)
-        (found,) = mean_bandwidth(traces, np.array([number]), np.array([clock_s]), window_s)
-        segment = int(np.searchsorted(time_s, clock_s))
-        size = found * window_s * 1e6 / 8 * kernel.PAYLOAD_PORTION
-        arguments = (time_s, bandwidth, 0, len(time_s), max(segment, 1), clock_s, 0.0, size, 0.0, 1e9, 4000.0, 1.0)
-        assert kernel.play_chunk(*arguments)[0] == pytest.approx(1000 * window_s, abs=2.0)
-
-
-def test_examples_are_the_same_for_a_seed_and_have_the_right_scale():
-    first, again, other = (collect("synthetic(count=4)", None, 10, seed) for seed in (0, 0, 1))
-    assert len(first) == 10 * 47 and first.features.shape == (470, FEATURES)
-    assert torch.equal(first.features, again.features) and torch.equal(first.target, again.target)
-    assert not torch.equal(first.target, other.target)
-    steady = collect("genet(count=3,min_bw_mbps=2,max_bw_mbps=2,rtt_ms=0)", None, 10, 0)
-    assert steady.target.numpy() == pytest.approx(-math.log(kernel.PAYLOAD_PORTION), abs=1e-5)
-    with pytest.raises(ValueError, match="sessions must be 5 or more, not 4"):
-        collect("synthetic", None, 4, 0)
-
 
 # --- policy ---
 
@@ -350,7 +88,7 @@ def test_options_reach_the_planner():
             load_policy(f"stochastic-mpc({option})")
 
 
-def test_scenarios_are_ordered_and_scale_with_the_throughput():
+def test_scenarios_are_ordered_and_scale_with_the_throughput(past):
     policy = StochasticMPC()
     throughput, delay = past(10)
     near, far = policy.scenarios(throughput, delay)
@@ -363,7 +101,7 @@ def test_scenarios_are_ordered_and_scale_with_the_throughput():
     assert (6 * near + 14 * far)[0] == pytest.approx(20 * both[0])
 
 
-def test_quantiles_that_cross_are_sorted():
+def test_quantiles_that_cross_are_sorted(past):
     policy = StochasticMPC(constant=True)
     with torch.no_grad():
         policy.model.layers[-1].bias += torch.linspace(3, -3, len(QUANTILES)).repeat(2)

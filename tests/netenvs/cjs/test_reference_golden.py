@@ -172,7 +172,7 @@ def test_published_means(executors, jobs, name, tpch, scheduling):
     jct_s, mean_jct_s, makespan_s, decisions = REFERENCE[executors, jobs, name]
     episodes = []
     for seed in range(5):
-        simulator = ReferenceSimulator(tpch, num_executors=executors, num_jobs=jobs, rng="netllm")
+        simulator = ReferenceSimulator(tpch, num_executors=executors, num_jobs=jobs, rng="netllm", record=False)
         simulator.reset(seed)
         rewards = scheduling.play(simulator, scheduling.schedulers[name](seed))
         makespan = max(job.completion_ms for job in simulator.jobs) / 1000
