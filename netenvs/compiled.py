@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from numba import njit
+from numba import njit, types
 from numba.core.registry import CPUDispatcher
 
 IMPORT = re.compile(r"^(?:from|import)\s+([\w.]+)", re.MULTILINE)
@@ -26,10 +26,20 @@ def kernel(function: Callable[..., Any]) -> Any:
     """
     _packages.add(function.__module__.partition(".")[0])
     compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled.get_call_template = partial(_call_template, compiled.get_call_template)
     cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
     if cache_file is not None:
         cache_file._source_stamp = (cache_file._source_stamp, kernel_stamps(function.__module__))
     return compiled
+
+
+def _call_template(
+    template_of: Callable[..., Any], arguments: Sequence[types.Type], named: dict[str, types.Type]
+) -> Any:
+    """What another kernel calls: one machine code for a type, where numba would make one for each constant, too."""
+    return template_of(
+        tuple(map(types.unliteral, arguments)), {name: types.unliteral(one) for name, one in named.items()}
+    )
 
 
 @cache

@@ -164,7 +164,8 @@ class FastClusters:
         """One value a row; the kernels do not check."""
         if isinstance(values, np.ndarray) and values.dtype == dtype and values.shape == (len(self),):
             return np.ascontiguousarray(values)
-        column: np.ndarray = np.ascontiguousarray(np.broadcast_to(values, len(self)), dtype=dtype)
+        column: np.ndarray = np.empty(len(self), dtype)  # that can be written to: numba compiles again for each kind
+        column[:] = values
         return column
 
     def _make_room(self) -> None:

@@ -60,3 +60,14 @@ def test_stamps_of_what_only_drives_kernels_are_few():
     assert not {"netenvs.cjs.env", "netenvs.cjs.fast", "netenvs.tasks"} & {
         module for module, _, _ in kernel_stamps("netenvs.cjs.kernel.observation")
     }
+
+
+def test_constants_are_compiled_as_their_types(tmp_path, monkeypatch):
+    """Not once for each, and the result is the same."""
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = KERNEL.format(imports="", name="inner", value="x + 1")
+    outer = KERNEL.format(imports="", name="outer", value="inner(x) + 10 * inner(2) + 100 * inner(x=3)")
+    (tmp_path / "constants_of_kernels.py").write_text(inner + outer)
+    module = import_module("constants_of_kernels")
+    assert module.outer(1) == 432
+    assert [str(types) for types in module.inner.signatures] == ["(int64,)"]

@@ -59,8 +59,8 @@ def job_arrived(workload, options, cluster):
 
 @kernel
 def executor_arrived(workload, options, cluster, executor):
-    stage = cluster.executors[executor].stage
-    slot = cluster.pools[stage].job
+    stage = np.int64(cluster.executors[executor].stage)
+    slot = np.int64(cluster.pools[stage].job)
     cluster.pools[stage].moving -= 1
     cluster.executors[executor].job = slot
     cluster.jobs[slot].local_executors += 1
@@ -71,7 +71,7 @@ def executor_arrived(workload, options, cluster, executor):
 @kernel
 def task_completed(workload, options, cluster, executor):
     """The end of a task where the stage has no task left to start; ``advance`` handles all other ends."""
-    number = cluster.executors[executor].stage
+    number = np.int64(cluster.executors[executor].stage)
     stage = cluster.pools[number]
     stage.completed += 1
     frontier_changed = False
@@ -126,7 +126,7 @@ def complete_job(options, cluster, slot):
 def release(workload, options, cluster, executor, stage, frontier_changed):
     state = cluster.state[0]
     cluster.executors[executor].busy = False
-    commitment = cluster.pools[stage].first
+    commitment = np.int64(cluster.pools[stage].first)
     if commitment != NONE:
         keep_commitment(workload, options, cluster, executor, commitment, NONE)
     else:
@@ -134,7 +134,7 @@ def release(workload, options, cluster, executor, stage, frontier_changed):
         if frontier_changed:
             park(options, cluster, stage, executor)
     if frontier_changed:
-        state.source = job_pool(options, cluster.pools[stage].job)
+        state.source = job_pool(options, np.int64(cluster.pools[stage].job))
     elif commitment == NONE:
         state.source = stage
 
@@ -172,7 +172,7 @@ def add_commitment(cluster, destination, executors):
 def keep_commitment(workload, options, cluster, executor, commitment, previous):
     """``previous`` stands before ``commitment`` in the list of the executor's pool; NONE = it is the first."""
     state, pools, commitments = cluster.state[0], cluster.pools, cluster.commitments
-    pool = cluster.executors[executor].pool
+    pool = np.int64(cluster.executors[executor].pool)
     source = pools[pool]
     destination = np.int64(commitments[commitment].destination)
     commitments[commitment].executors -= 1
@@ -205,13 +205,13 @@ def place(workload, options, cluster, executor, stage):
     if pools[stage].remaining == 0:
         stage = backup_stage(workload, options, cluster, executor)
         if stage == NONE:
-            park(options, cluster, who.pool, executor)
+            park(options, cluster, np.int64(who.pool), executor)
             return
     if who.job != pools[stage].job:
         send(options, cluster, executor, stage)
     elif not is_frontier(workload.parent_offset, workload.parents, pools, stage):
         who.last_stage = NONE
-        enter(cluster, executor, job_pool(options, pools[stage].job))
+        enter(cluster, executor, job_pool(options, np.int64(pools[stage].job)))
     else:
         enter(cluster, executor, stage)
         start_task(workload, options, cluster, executor, stage)
@@ -257,7 +257,7 @@ def park(options, cluster, pool, executor):
     """Park one executor of a pool."""
     if stays_when_parked(cluster, pool):
         return
-    slot = cluster.pools[pool].job
+    slot = np.int64(cluster.pools[pool].job)
     if cluster.jobs[slot].remaining > 0:
         enter(cluster, executor, job_pool(options, slot))
     else:

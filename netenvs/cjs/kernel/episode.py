@@ -97,7 +97,7 @@ def offer_idle_executors(workload, options, cluster):
 def frontier_is_schedulable(workload, options, cluster):
     """Can a task of a schedulable stage start now?"""
     for position in range(cluster.state[0].num_active):
-        slot = cluster.slots[ACTIVE, position]
+        slot = np.int64(cluster.slots[ACTIVE, position])
         if first_schedulable(workload, options, cluster, slot, True) != NONE:
             return True
     return False
@@ -181,7 +181,7 @@ def advance(workload, options, cluster):
             state.status = PAUSED
             return False
         executor = events[0].executor
-        stage = executors[executor].stage
+        stage = np.int64(executors[executor].stage)
         if time_ms < state.next_arrival_ms and executors[executor].busy and pools[stage].remaining > 0:
             # The executor takes the stage's next task: nine of ten events, and none of them changes a pool.
             state.now_ms = time_ms

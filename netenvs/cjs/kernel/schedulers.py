@@ -46,7 +46,7 @@ def decide_by_arrival(workload, options, cluster, rule):
             return stage, offered
     cap = most_executors(workload, options, cluster, rule, own, 0.0)
     for position in range(visible):
-        slot = active[position]
+        slot = np.int64(active[position])
         if slot != own and jobs[slot].supply < cap:
             stage = find_stage(workload, options, cluster, slot)
             if stage != NONE:

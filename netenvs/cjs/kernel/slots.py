@@ -31,7 +31,7 @@ def free_slots(options, cluster):
     state, slots = cluster.state[0], cluster.slots
     kept = 0
     for position in range(state.num_ghosts):
-        slot = slots[GHOSTS, position]
+        slot = np.int64(slots[GHOSTS, position])
         if cluster.jobs[slot].rewarded and not is_referred_to(options, cluster, slot):
             slots[FREE, state.num_free] = slot
             state.num_free += 1

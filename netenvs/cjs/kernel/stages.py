@@ -75,7 +75,7 @@ def find_schedulable(workload, options, cluster):
     exempt = NONE if state.source == NONE else pools[state.source].job
     found = 0
     for position in range(state.num_active):
-        slot = active[position]
+        slot = np.int64(active[position])
         first = job_pool(options, slot) + 1
         open_to_more = slot == exempt or jobs[slot].supply < options.num_executors
         for stage in range(first, first + jobs[slot].num_stages):
