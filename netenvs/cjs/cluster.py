@@ -5,6 +5,7 @@ Every rule is one method; ``netenvs.cjs.reference`` adds episodes, decision roun
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -311,10 +312,11 @@ class Cluster:
         if local > LEVELS[-1]:
             # the published table ends one entry early
             return 0 if local == self.num_executors else LEVELS[-1]
-        right = next(level for level in LEVELS if local <= level)
-        if local == right or right == LEVELS[0]:
+        index = bisect_left(LEVELS, local)
+        right = LEVELS[index]
+        if local == right or index == 0:
             return right
-        left = LEVELS[LEVELS.index(right) - 1]
+        left = LEVELS[index - 1]
         point = 1 + int(self.stream.level_uniform(stage.job.id, stage.id, task) * (right - left))
         return left if point <= local - left else right
 
