@@ -189,10 +189,10 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
             )
             best = max(best, value_next[i])
 
-        table = _best_of_cells(
+        table, used = _best_of_cells(
             elapsed_next, buffer_next, value_next, best - margin, buffer_cell_ms, buffer_cells, levels
         )
-        kept = _undominated(table, buffer_next, value_next, switch_cost, penalty, count)
+        kept = _undominated(table, used, buffer_next, value_next, switch_cost, penalty, count)
         chosen.append(kept)
         at, clock, elapsed = at_next[kept], clock_next[kept], elapsed_next[kept]
         buffer, value, last = buffer_next[kept], value_next[kept], kept % levels
@@ -209,14 +209,19 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
 
 @compiled.kernel
 def _best_of_cells(elapsed_s, buffer_ms, value, least, buffer_cell_ms, buffer_cells, levels):
-    """Best candidate, worth ``least`` or more, of each cell, int64 (clock cells, buffer cells, levels); -1: none."""
+    """Best candidate, worth ``least`` or more, of each cell, int32 (clock cells, buffer cells, levels); -1: none.
+
+    And int64 (clock cells, 2): the buffer cells of a clock cell that have candidates are in [first, end).
+    """
     earliest, latest = np.inf, -np.inf
     for i in range(len(value)):
         if value[i] >= least:
             earliest, latest = min(earliest, elapsed_s[i]), max(latest, elapsed_s[i])
     clock_cell = max(CLOCK_CELL_S, (latest - earliest) * buffer_cells * levels / MAX_CELLS)
     clock_cells = int((latest - earliest) / clock_cell) + 1
-    table = np.full((clock_cells, buffer_cells, levels), -1)
+    table = np.full((clock_cells, buffer_cells, levels), -1, dtype=np.int32)
+    used = np.zeros((clock_cells, 2), dtype=np.int64)
+    used[:, 0] = buffer_cells
     for i in range(len(value)):
         if value[i] >= least:
             x = int((elapsed_s[i] - earliest) / clock_cell)
@@ -224,19 +229,20 @@ def _best_of_cells(elapsed_s, buffer_ms, value, least, buffer_cell_ms, buffer_ce
             other = table[x, y, i % levels]
             if other < 0 or value[other] < value[i]:
                 table[x, y, i % levels] = i
-    return table
+                used[x, 0], used[x, 1] = min(used[x, 0], y), max(used[x, 1], y + 1)
+    return table, used
 
 
 @compiled.kernel
-def _undominated(table, buffer_ms, value, switch_cost, penalty, count):
+def _undominated(table, used, buffer_ms, value, switch_cost, penalty, count):
     """Candidates of ``table`` (clock cells, buffer cells, levels) that no other of their clock cell dominates."""
-    clock_cells, buffer_cells, levels = table.shape
+    clock_cells, _, levels = table.shape
     kept = np.empty(count, dtype=np.int64)
     size = 0
     ahead = np.empty(levels)
     for x in range(clock_cells):
         ahead[:] = -np.inf  # best value with this much buffer or more, by level
-        for y in range(buffer_cells - 1, -1, -1):
+        for y in range(used[x, 1] - 1, used[x, 0] - 1, -1):
             for level in range(levels):
                 i = table[x, y, level]
                 if i < 0:
@@ -248,7 +254,7 @@ def _undominated(table, buffer_ms, value, switch_cost, penalty, count):
                 else:
                     ahead[level] = max(ahead[level], value[i])
         ahead[:] = -np.inf  # best value + penalty * buffer with this much buffer or less, by level
-        for y in range(buffer_cells):
+        for y in range(used[x, 0], used[x, 1]):
             for level in range(levels):
                 i = table[x, y, level]
                 if i < 0:
