@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from cjs_means import mean_jct_s
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -185,12 +186,6 @@ def test_published_decisions(netllm_tpch, artifacts, name):
     assert episode.rewards * 1000 == pytest.approx([logged["reward"] for logged in log["decisions"]], rel=1e-9)
     completion_ms = dict(episode.collected[["job", "completion_ms"]].tolist())
     assert [completion_ms[job] for job in range(10)] == log["result"]["t_completed"]
-
-
-def mean_jct_s(name, num_executors, num_jobs, workload="tpch", seeds=range(40)):
-    options = {"workload": workload, "num_executors": num_executors, "num_jobs": num_jobs}
-    episodes = play(load_policy(name, "cjs"), ENV_ID, [EpisodeSpec(seed) for seed in seeds], options)
-    return np.mean([episode.columns["mean_jct_s"][-1] for episode in episodes])
 
 
 def test_order_of_the_schedulers_under_overload():

@@ -1,17 +1,13 @@
 """``capped-srpt``: its constants, its caps, and that it is the strongest rule."""
 
-import numpy as np
 import pytest
+from cjs_means import mean_jct_s
 from hand_made_clusters import BLOCKED, DONE, WAITING, decided, make_view
 
 from agents.cjs.rules.capped_srpt import FEW_EXECUTORS, MANY_EXECUTORS, CappedSRPT
-from agents.policy import load_policy
-from agents.rollout import EpisodeSpec, play
 from netenvs import datasets
 from netenvs.cjs.fast import FastClusters
 from netenvs.cjs.workload import load_workload
-
-ENV_ID = "netenvs/CJS-v0"
 
 
 class Fixed(CappedSRPT):
@@ -84,12 +80,6 @@ def test_constants_follow_the_number_of_executors():
     middle = constants(22)  # about the geometric mean
     for name, few in FEW_EXECUTORS.items():
         assert middle[name] == pytest.approx((few + MANY_EXECUTORS[name]) / 2, abs=0.01)
-
-
-def mean_jct_s(name, num_executors, num_jobs, workload="tpch", seeds=range(40)):
-    options = {"workload": workload, "num_executors": num_executors, "num_jobs": num_jobs}
-    episodes = play(load_policy(name, "cjs"), ENV_ID, [EpisodeSpec(seed) for seed in seeds], options)
-    return np.mean([episode.columns["mean_jct_s"][-1] for episode in episodes])
 
 
 @pytest.mark.parametrize(("num_executors", "num_jobs", "gain"), [(10, 20, 0.37), (50, 50, 0.16)])
