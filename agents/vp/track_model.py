@@ -139,11 +139,12 @@ def centred(maps: Tensor, yaw_deg: Tensor) -> Tensor:
     shift = yaw_deg / CELL_DEG
     whole = shift.floor()
     part = (shift - whole)[:, None, None, None]
-    columns = torch.arange(COLUMNS, device=maps.device) + whole.long()[:, None]
-    left = _columns(maps, columns)
-    return left + part * (_columns(maps, columns + 1) - left)
+    columns = torch.arange(COLUMNS + 1, device=maps.device) + whole.long()[:, None]
+    turned = _columns(maps, columns)
+    left, right = turned[..., :-1], turned[..., 1:]
+    return left + part * (right - left)
 
 
 def _columns(maps: Tensor, columns: Tensor) -> Tensor:
-    index = torch.remainder(columns, COLUMNS)[:, None, None, :].expand(maps.shape)
+    index = torch.remainder(columns, COLUMNS)[:, None, None, :].expand(*maps.shape[:-1], -1)
     return maps.gather(-1, index)
