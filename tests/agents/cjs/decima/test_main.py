@@ -16,19 +16,19 @@ from agents.training.card import read
 
 
 def arguments(**changes):
-    options = {"initial": "scratch", "workload": "synthetic", "executors": (3,), "jobs": (6,), "iterations": 1}
+    options = {"initial": "scratch", "workload": "synthetic", "executors": (3,), "jobs": (3,), "iterations": 1}
     return Args(**{**options, "sequences": 2, "rollouts": 2, "validation": 2, "test": 1, **changes})
 
 
 def test_folders_of_trainings(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scores, "TESTED", (Setting(3, 6),))
-    monkeypatch.setattr(scores, "TESTED_ELSEWHERE", (Setting(3, 6),))
+    monkeypatch.setattr(scores, "TESTED", (Setting(3, 3),))
+    monkeypatch.setattr(scores, "TESTED_ELSEWHERE", (Setting(3, 3),))
     for seed in (0, 1):
         main(arguments(seed=seed, out=tmp_path / f"seed{seed}"))
     capsys.readouterr()
     main(Args(choose=(tmp_path / "seed0", tmp_path / "seed1"), out=tmp_path / "shipped", test=2))
     said = capsys.readouterr().out
-    assert "scoring synthetic: 3 executors, 6 jobs, 2 episodes of fair, capped-srpt, decima" in said
+    assert "scoring synthetic: 3 executors, 3 jobs, 2 episodes of fair, capped-srpt, decima" in said
     card = (tmp_path / "shipped" / pretrained.CARD).read_text()
     assert "seeds from 100 up (2 episodes, 1 of those with 200 jobs)" in card and card.count(" --test 2\n") == 1
     assert [line.split(" | ")[-3] for line in card.splitlines() if " iterations | " in line] == ["1", "1"]
@@ -50,7 +50,7 @@ def test_folders_of_trainings(tmp_path, monkeypatch, capsys):
 
 
 def test_card_of_one_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(scores, "TESTED", (Setting(3, 6),))
+    monkeypatch.setattr(scores, "TESTED", (Setting(3, 3),))
     monkeypatch.setattr(scores, "TESTED_ELSEWHERE", ())
     main(arguments(out=tmp_path / "scored", test=3))
     card = (tmp_path / "scored" / pretrained.CARD).read_text()
