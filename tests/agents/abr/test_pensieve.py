@@ -1,13 +1,12 @@
 """Pensieve's network and its training: what it reads, that it learns, that it resumes, what bad input says."""
 
 import json
-import subprocess
-import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from fresh import python
 from safetensors.torch import load_file, save_file
 
 import netenvs  # noqa: F401
@@ -220,9 +219,8 @@ def test_bad_arguments_are_one_line(tmp_path, options, message):
 
 
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
-    words = [sys.executable, "-m", "agents.abr.pensieve", "--traces", "synthetic", "--out", str(tmp_path / "run")]
-    done = subprocess.run([*words, "--steps", "0"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: steps must be positive, not 0\n")
+    words = ["-m", "agents.abr.pensieve", "--traces", "synthetic", "--out", str(tmp_path / "run"), "--steps", "0"]
+    assert python(*words, folder=tmp_path) == (1, "", "error: steps must be positive, not 0\n")
 
 
 def test_shipping_is_refused_before_anything_is_written(tmp_path, monkeypatch):

@@ -1,10 +1,8 @@
 """The command line that trains Decima, and the folders that it writes."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from fresh import python
 
 from agents import pretrained
 from agents.cjs import scores
@@ -83,8 +81,6 @@ def test_bad_arguments(options, message, tmp_path):
 
 
 def test_command_line(tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-m", "agents.cjs.decima", "--choose", str(tmp_path)], capture_output=True, text=True
-    )
+    result = python("-m", "agents.cjs.decima", "--choose", str(tmp_path), folder=tmp_path)
     assert result.returncode == 1
     assert result.stderr.strip() == f"error: {tmp_path}: no training.json of a finished training; train it first"
