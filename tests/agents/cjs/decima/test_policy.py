@@ -1,13 +1,12 @@
 """The weights that come with the project, and folders of one's own: they schedule well, or say what is wrong."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from cjs_means import mean_jct_s
+from fresh import python
 
 from agents import pretrained
 from agents.cjs.clusters import Setting, start
@@ -131,12 +130,13 @@ def test_another_task(folder):
         Decima(folder=str(folder)).act(np.zeros((6, 6), np.float32), {})
 
 
-def test_playing_needs_no_torch_geometric(folder):
+def test_playing_needs_no_torch_geometric(folder, tmp_path):
     code = (
         "import sys; from agents.cjs.decima.policy import Decima; "
         f"Decima(folder={str(folder)!r}); assert 'torch_geometric' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    (tmp_path / "script.py").write_text(code)
+    assert python("script.py", folder=tmp_path) == (0, "", "")
 
 
 def test_policy_error_for_a_bad_folder(tmp_path):

@@ -1,11 +1,8 @@
 """Message passing by torch-geometric, which trainings use, is the plain sum."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
+from fresh import python
 
 from agents.cjs.decima.graph import collate
 from agents.cjs.decima.network import sum_by_parent
@@ -24,8 +21,10 @@ def test_message_passing_equals_plain_sums(network, engine, packed):
 
 
 def test_message_passing_leaves_no_files(tmp_path):
+    temporary, script = tmp_path / "temporary", tmp_path / "script.py"
+    temporary.mkdir()
     code = "from agents.cjs.decima.ppo import SumOfMessages; print(SumOfMessages().propagate.__module__)"
-    env = {**os.environ, "TMPDIR": str(tmp_path)}
-    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "agents.cjs.decima.ppo_SumOfMessages_propagate"  # code made by torch-geometric
-    assert not list(tmp_path.glob("*.py"))
+    script.write_text(f"import tempfile; tempfile.tempdir = {str(temporary)!r}\n{code}\n")
+    run = python(str(script), folder=tmp_path)
+    assert run == (0, "agents.cjs.decima.ppo_SumOfMessages_propagate\n", "")  # code made by torch-geometric
+    assert not list(temporary.glob("*.py"))
