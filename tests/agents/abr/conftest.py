@@ -13,15 +13,22 @@ from netenvs.abr.workload import Video
 LADDER = (300, 750, 1200, 1850, 2850, 4300)
 
 
+def frozen(values) -> np.ndarray:
+    """int32, read-only as the arrays of a video that was read: numba compiles again for another kind."""
+    array = np.array(values, dtype=np.int32)
+    array.flags.writeable = False
+    return array
+
+
 @pytest.fixture
 def make_video() -> Callable[..., Video]:
     """A video of constant bitrate, or of the given sizes (chunks, levels)."""
 
     def make(ladder=LADDER, sizes=None, num_chunks=48, chunk_duration_s=4.0) -> Video:
-        bitrates = np.array(ladder, dtype=np.int32)
+        bitrates = frozen(ladder)
         if sizes is None:
             sizes = np.tile(bitrates * int(125 * chunk_duration_s), (num_chunks + 1, 1))
-        return Video("made", chunk_duration_s, num_chunks, bitrates, np.array(sizes, dtype=np.int32))
+        return Video("made", chunk_duration_s, num_chunks, bitrates, frozen(sizes))
 
     return make
 

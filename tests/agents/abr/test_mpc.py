@@ -56,6 +56,7 @@ def states(draw, levels=6):
 def searched(sizes, first, horizon, buffer_s, bandwidth, last, ladder, penalty, max_jump):
     qoe = make_qoe("lin", np.array(ladder), penalty)
     tables = np.round(qoe.utility * 1000, 9), np.round(qoe.switch_cost * 1000, 9)
+    sizes.flags.writeable = False  # as those of a video: numba compiles again for another kind
     return best_first_level(sizes, first, horizon, buffer_s, bandwidth, last, *tables, penalty, 4.0, max_jump)
 
 

@@ -22,6 +22,8 @@ def arrival(size, start, near_s, near, far):
 def planned(planner, case):
     """What ``best_plan`` or ``first_levels`` gives; ``case`` has the fields of what they take by name."""
 
+    case["chunk_sizes"].flags.writeable = False  # as those of a video: numba compiles again for another kind
+
     def part(kind, **more):
         return kind(**{name: {**case, **more}[name] for name in kind._fields})
 
