@@ -90,7 +90,7 @@ def test_what_cannot_be_shipped(trained, tmp_path):
     ship(trained, tmp_path / "all", "made-up")
     with pytest.raises(ValueError, match=r"all is not the folder of a single training"):
         ship([tmp_path / "all"], out, "made-up")
-    (trained[0] / "training.json").write_text('{"trainings": [{"seed": 0}]}')
+    (trained[0] / "training.json").write_text('{"schema": 1, "trainings": [{"seed": 0}]}')
     with pytest.raises(ValueError, match="train it first"):
         ship(trained, out, "made-up")
     write_card(trained[0], "made-up", "It.", [make_training(0, [0.1], scores={"synthetic": [1.0]})])

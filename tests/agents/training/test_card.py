@@ -113,7 +113,9 @@ def test_what_is_no_folder_of_a_training(tmp_path):
     with pytest.raises(ValueError, match="train it first"):
         read(tmp_path)
     (tmp_path / TRAINING).write_text('{"policy": "decima", "trainings": []}')
-    with pytest.raises(ValueError, match=r"schema 'older', this version reads 1; its weights can be played as they are"):
+    with pytest.raises(
+        ValueError, match=r"schema 'older', this version reads 1; its weights can be played as they are"
+    ):
         read(tmp_path)
     with pytest.raises(ValueError, match="no folders of trainings are given"):
         read_single([])
