@@ -160,6 +160,7 @@ TESTED_IN = {
     "benchmarks.speed.abr": "benchmarks/speed/test_command.py",
     "benchmarks.speed.cjs": "benchmarks/speed/test_command.py",
     "benchmarks.speed.default": "benchmarks/speed/test_command.py",
+    "benchmarks.speed.decisions": "benchmarks/speed/test_command.py",
     "benchmarks.speed.measurement": "benchmarks/speed/test_command.py",
     "benchmarks.speed.policy.backbones": "benchmarks/speed/policy/test_command.py",
     "benchmarks.speed.policy.play": "benchmarks/speed/policy/test_command.py",

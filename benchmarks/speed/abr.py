@@ -19,7 +19,7 @@ BATCH = 256  # sessions that a batched policy decides for
 def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
     """All that one run measures, the plain loop first. Raises ``ValueError`` for an impossible data set."""
     from agents.abr.oracle import best_plan, session_state
-    from agents.policy import load_policy
+    from benchmarks.speed.decisions import batched_decisions, single_decisions
     from benchmarks.speed.yardsticks.abr import PlainLoop
 
     rng = np.random.default_rng(0)
@@ -53,35 +53,6 @@ def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
 
         return steps
 
-    def batched_decisions(policy_name: str) -> Callable[[], tuple[int]]:
-        policy: Any = load_policy(policy_name, "abr")
-        env: Any = gym.make_vec(ENV_ID, num_envs=BATCH, traces=dataset)
-        rows = np.arange(BATCH)
-        observation, infos = env.reset(seed=0)
-        policy.reset_rows(rows, [None] * BATCH)
-
-        def decisions() -> tuple[int]:
-            """Decide and step; rows whose video ended are reset by the environment and decided for, too."""
-            nonlocal observation, infos
-            for _ in range(8):
-                actions = policy.act_batch(observation, {**infos, **env.unwrapped.shared_info, "row": rows})
-                observation, _, _, _, infos = env.step(actions)
-            return (8 * BATCH,)
-
-        return decisions
-
-    def single_decisions(policy_name: str) -> Callable[[], tuple[int]]:
-        policy = load_policy(policy_name, "abr")
-        observation, info = single.reset(seed=0, options={"trace": 0})
-        policy.reset(seed=0)
-
-        def decisions() -> tuple[int]:
-            for _ in range(200):
-                policy.act(observation, info)
-            return (200,)
-
-        return decisions
-
     def oracle_traces() -> tuple[int]:
         count = min(10, len(traces))
         for trace in range(count):
@@ -96,8 +67,9 @@ def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
     ]
     for name in ("bba", "robust-mpc"):
         batched = f"{name} act_batch x {BATCH} with environment"
-        found.append(Measurement(batched, ("decisions",), batched_decisions(name)))
-        found.append(Measurement(f"{name} act", ("decisions",), single_decisions(name)))
+        env: Any = gym.make_vec(ENV_ID, num_envs=BATCH, traces=dataset)
+        found.append(Measurement(batched, ("decisions",), batched_decisions(name, "abr", env)))
+        found.append(Measurement(f"{name} act", ("decisions",), single_decisions(name, "abr", single, {"trace": 0})))
     return [*found, Measurement("oracle", ("trace",), oracle_traces, inverse=True)]
 
 

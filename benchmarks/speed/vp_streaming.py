@@ -19,6 +19,7 @@ BATCH = 64  # sessions that a batched policy decides for
 
 def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
     """All that one run measures, the plain loop first. Raises ``ValueError`` for an impossible data set."""
+    from benchmarks.speed.decisions import batched_decisions, single_decisions
     from benchmarks.speed.yardsticks.vp_streaming import PlainTiles
 
     rng = np.random.default_rng(0)
@@ -29,12 +30,15 @@ def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
         loop.run(200, rng)
         return (200,)
 
+    batch: Any = gym.make_vec(ENV_ID, num_envs=BATCH, dataset=dataset)
+    batched = batched_decisions(POLICY, "vp-streaming", batch)
+    alone = single_decisions(POLICY, "vp-streaming", single, {"recording": 0, "trace": 0})
     return [
         Measurement("plain loop", ("steps",), loop_steps),
         Measurement("gym.make", ("steps",), single_steps(single, rng)),
         *(Measurement(f"make_vec x {rows}", ("steps",), vector_steps(dataset, rows, rng)) for rows in num_envs),
-        Measurement(f"{POLICY} act_batch x {BATCH} with environment", ("decisions",), batched_decisions(dataset)),
-        Measurement(f"{POLICY} act", ("decisions",), single_decisions(single)),
+        Measurement(f"{POLICY} act_batch x {BATCH} with environment", ("decisions",), batched),
+        Measurement(f"{POLICY} act", ("decisions",), alone),
     ]
 
 
@@ -64,42 +68,6 @@ def vector_steps(dataset: str, rows: int, rng: np.random.Generator) -> Callable[
         return (16 * rows,)
 
     return steps
-
-
-def batched_decisions(dataset: str) -> Callable[[], tuple[int]]:
-    """Decide and step; rows whose video ended are reset by the environment and decided for, too."""
-    from agents.policy import load_policy
-
-    policy: Any = load_policy(POLICY, "vp-streaming")
-    env: Any = gym.make_vec(ENV_ID, num_envs=BATCH, dataset=dataset)
-    rows = np.arange(BATCH)
-    observation, infos = env.reset(seed=0)
-    policy.reset_rows(rows, [None] * BATCH)
-
-    def decisions() -> tuple[int]:
-        nonlocal observation, infos
-        for _ in range(8):
-            actions = policy.act_batch(observation, {**infos, **env.unwrapped.shared_info, "row": rows})
-            observation, _, _, _, infos = env.step(actions)
-        return (8 * BATCH,)
-
-    return decisions
-
-
-def single_decisions(env: Any) -> Callable[[], tuple[int]]:
-    """On the first observation of an episode."""
-    from agents.policy import load_policy
-
-    policy = load_policy(POLICY, "vp-streaming")
-    observation, info = env.reset(seed=0, options={"recording": 0, "trace": 0})
-    policy.reset(seed=0)
-
-    def decisions() -> tuple[int]:
-        for _ in range(200):
-            policy.act(observation, info)
-        return (200,)
-
-    return decisions
 
 
 SPEED = TaskSpeed(measurements=measurements, num_envs=(64, 1024), yardsticks=("plain loop",))

@@ -26,9 +26,7 @@ class Done(NamedTuple):
     stderr: str
 
 
-def python(
-    *words: str, folder: Path, paths: Sequence[Path] = (), environment: Mapping[str, str] | None = None
-) -> Done:
+def python(*words: str, folder: Path, paths: Sequence[Path] = (), environment: Mapping[str, str] | None = None) -> Done:
     """Run ``python -m MODULE ...`` or ``python FILE.py ...`` in ``folder``.
 
     Arguments:
@@ -49,9 +47,7 @@ def python(
         return Done(process.exitcode, out.read_text(), err.read_text())
 
 
-def _run(
-    words: list[str], folder: str, paths: list[str], environment: dict[str, str], out: Path, err: Path
-) -> None:
+def _run(words: list[str], folder: str, paths: list[str], environment: dict[str, str], out: Path, err: Path) -> None:
     for descriptor, file in ((1, out), (2, err)):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), descriptor)
     os.chdir(folder)

@@ -17,7 +17,16 @@ from distill.recipes.abr import training
 
 SETTINGS = {
     "abr": ["warm_up=1", "traces=2", "sessions=8", "validation=4", "known=1"],
-    "cjs": ["workload=synthetic", "sizes=4x2,6x2", "episodes=2", "validation=2", "warm_up=3", "improve=1", "judged=1", "samples=2"],
+    "cjs": [
+        "workload=synthetic",
+        "sizes=4x2,6x2",
+        "episodes=2",
+        "validation=2",
+        "warm_up=3",
+        "improve=1",
+        "judged=1",
+        "samples=2",
+    ],
     "vp": ["dataset=synthetic(videos=8,users=12)", "step=20"],
 }
 PLAYED = {
