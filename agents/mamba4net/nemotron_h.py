@@ -106,17 +106,18 @@ def to_nemotron_h(backbone: HybridBackbone) -> NemotronHModel:
     return model.eval()
 
 
-def save_nemotron_h(backbone: HybridBackbone, folder: Path) -> None:
+def save_nemotron_h(backbone: HybridBackbone, folder: str | Path) -> None:
     """Write ``config.json`` and ``model.safetensors`` as transformers reads them."""
     with quiet():
         to_nemotron_h(backbone).save_pretrained(folder)
 
 
-def from_nemotron_h(folder: Path) -> HybridBackbone:
+def from_nemotron_h(folder: str | Path) -> HybridBackbone:
     """The hybrid of a folder that holds a NemotronH model, with or without its language head, in evaluation mode.
 
     Weights are read from safetensors only, in float32. ``ValueError``, one line, for a folder that cannot be used.
     """
+    folder = Path(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     remedy = "give a folder with config.json and model.safetensors of a NemotronH, whole"
     if not (folder / "config.json").is_file():

@@ -20,6 +20,8 @@ class Verify:
 
     def run(self) -> int:
         """One line about each; 1 if something is wrong."""
+        if not self.pools:
+            raise ValueError("verify needs at least one pool")
         wrong = 0
         for folder in self.pools:
             try:

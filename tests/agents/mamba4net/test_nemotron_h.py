@@ -95,7 +95,7 @@ def test_half_precision_survives(make_hybrid, tmp_path):
     backbone = make_hybrid().to(torch.bfloat16)
     save_nemotron_h(backbone, tmp_path)
     assert AutoModel.from_pretrained(tmp_path).dtype == torch.bfloat16
-    assert same(backbone.float(), from_nemotron_h(tmp_path))
+    assert same(backbone.float(), from_nemotron_h(str(tmp_path)))
 
 
 def config_entry(**entries):

@@ -155,6 +155,8 @@ def test_wrong_pools_are_one_line(tmp_path, capsys):
         assert main([command, str(tmp_path / "nowhere")]) == 1
     said = capsys.readouterr()
     assert (said.out + said.err).count("error: ") == 2 and (said.out + said.err).count("\n") == 2
+    assert main(["verify"]) == 1 and main(["merge", "--out", str(tmp_path / "all")]) == 1
+    assert capsys.readouterr().err == "error: verify needs at least one pool\nerror: merge needs at least one pool\n"
 
 
 def test_commands_are_listed(capsys):
