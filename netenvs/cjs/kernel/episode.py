@@ -109,7 +109,8 @@ def begin_interval(cluster):
     state = cluster.state[0]
     state.begin_ms = state.now_ms
     state.num_interval = state.num_active
-    cluster.slots[INTERVAL, : state.num_active] = cluster.slots[ACTIVE, : state.num_active]
+    for position in range(state.num_active):  # one by one: of slices, numba compiles messages about their shapes, too
+        cluster.slots[INTERVAL, position] = cluster.slots[ACTIVE, position]
 
 
 @kernel
