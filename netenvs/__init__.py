@@ -4,6 +4,8 @@ Importing this package registers the ``netenvs/*`` ids with Gymnasium and nothin
 numba and data are loaded when an environment is made.
 """
 
+import gymnasium  # noqa: F401  (first: what else is needed of the standard library it has loaded beside numpy's threads)
+
 from netenvs.tasks import BUILT_IN, find
 
 __version__ = "0.1.0"
