@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,12 +43,24 @@ SumByParent = Callable[[Tensor, Tensor, int], Tensor]
 """(messages (n, 16), edges int64 (2, e) from stages to parents, number of parents p) -> their sums (p, 16)."""
 
 
-def perceptron(network: str, activation: Callable[[], nn.Module]) -> nn.Sequential:
+class Perceptron(nn.Sequential):
+    """Dense layers and activations, without what torch does around each call and each look-up of a weight: for one
+    decision that would be a fifth of the time."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """What the last layer gives."""
+        for layer in self:
+            own: Any = layer._parameters
+            values = nn.functional.linear(values, own["weight"], own["bias"]) if own else layer.forward(values)
+        return values
+
+
+def perceptron(network: str, activation: Callable[[], nn.Module]) -> Perceptron:
     """One of ``NETWORKS``; its dense layers get the numbers 0, 2 and 4, as in the released state dict."""
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(NETWORKS[network]):
         layers += [nn.Linear(inputs, outputs), activation()]
-    return nn.Sequential(*layers[:-1])
+    return Perceptron(*layers[:-1])
 
 
 def _leaky_relu() -> nn.Module:
