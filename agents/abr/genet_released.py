@@ -8,6 +8,7 @@ import numpy as np
 
 from agents.policy import BatchPolicy
 from netenvs import compiled, datasets
+from netenvs.arrays import named_arrays
 from netenvs.spec import unknown_name
 
 DATASET = "genet-weights"
@@ -59,10 +60,7 @@ class GenetReleased(BatchPolicy):
         self.mode = mode
         self.sequential = mode == "sampled"
         prefix = f"{model}__nn_model_ep_{checkpoint}|actor/"
-        with (
-            datasets.reading(DATASET) as folder,
-            np.load(folder / "genet_weights.npz", allow_pickle=False) as arrays,
-        ):
+        with datasets.reading(DATASET) as folder, named_arrays(folder / "genet_weights.npz") as arrays:
             self._weights = {
                 name.removeprefix(prefix): arrays[name] for name in arrays.files if name.startswith(prefix)
             }

@@ -31,6 +31,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 
 from agents.vp.frames import Video, check_recordings, find_videos, one_line, open_frame
+from netenvs.arrays import named_arrays
 from netenvs.command_line import Positional, parse
 from netenvs.files import write_atomically
 from netenvs.vp.recordings import RATE_HZ
@@ -186,7 +187,7 @@ def _read(path: Path) -> dict[str, tuple[str, np.ndarray]]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with named_arrays(path) as file:
             return {name: (source, file[name]) for name, source in json.loads(str(file[MADE_FROM])).items()}
     except Exception as error:
         raise ValueError(f"{path}: no features made by this command; give another --out, or remove it") from error

@@ -15,6 +15,7 @@ import numpy as np
 
 from netenvs import datasets
 from netenvs.abr import generators
+from netenvs.arrays import named_arrays
 from netenvs.records import ArrayRecord
 from netenvs.spec import parse_spec, unknown_name
 
@@ -238,7 +239,7 @@ def _read_installed(split: str) -> TraceSet:
     with datasets.reading(DATASET) as folder:
         derived = json.loads((folder / "splits.json").read_text())
         stored = derived[split]["from"] if split in derived else split
-        with np.load(folder / f"{stored}.npz", allow_pickle=False) as arrays:
+        with named_arrays(folder / f"{stored}.npz") as arrays:
             offset, names = arrays["offset"], arrays["names"]
             time_s, bandwidth_mbps = arrays["time_s"], arrays["bandwidth_mbps"]
             start_pointer = arrays["start_pointer"]

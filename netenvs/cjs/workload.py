@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from netenvs import datasets
+from netenvs.arrays import named_arrays
 from netenvs.cjs import alibaba, generators, json_jobs, netllm_tpch, spark_eventlog
 from netenvs.cjs.jobs import (
     COLUMNS,
@@ -134,7 +133,7 @@ def _generate(spec: str) -> JobSet:
 
 @functools.lru_cache(maxsize=2)
 def _read_tpch(path: Path) -> JobSet:
-    with np.load(path, allow_pickle=False) as npz:
+    with named_arrays(path) as npz:
         arrays = {key: frozen(npz[key], npz[key].dtype) for key in npz.files if key != "names"}
         return JobSet(name="tpch", names=tuple(npz["names"].tolist()), **arrays)
 

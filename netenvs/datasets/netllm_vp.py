@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from netenvs.arrays import named_arrays
 from netenvs.datasets.errors import DatasetError
 
 RECORDINGS, SPLITS = "recordings.npz", "splits.json"
@@ -100,7 +101,7 @@ def pack(video: np.ndarray, user: np.ndarray, offset: np.ndarray, time_s: np.nda
 
 def unpack(file: Any) -> dict[str, np.ndarray]:
     """Return the arguments of :func:`pack` from the path of its npz."""
-    with np.load(file, allow_pickle=False) as npz:
+    with named_arrays(file) as npz:
         arrays = {key: npz[key] for key in ("video", "user", "offset", "angles_deg")}
         return {**arrays, "time_s": npz["time_us"] / _MICROSECONDS}
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from netenvs.arrays import named_arrays
 from netenvs.errors import flat
 
 
@@ -65,10 +66,7 @@ def load_features(path: Any, videos: np.ndarray) -> FrameFeatures:
 
 
 def _read(path: Any, names: list[str]) -> list[np.ndarray]:
-    file = np.load(path, allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise ValueError("it holds one array and no names")
-    with file:
+    with named_arrays(path) as file:
         for name in names:
             if name not in file:
                 raise ValueError(f"there is no array {name!r} in it")

@@ -23,6 +23,7 @@ from agents.cjs.decima.network import TIE, DecimaNet
 from agents.cjs.scheduler import Decision, Scheduler
 from agents.pretrained import one_thread
 from netenvs import datasets
+from netenvs.arrays import named_arrays
 from netenvs.cjs.cluster_view import ClusterView
 from netenvs.cjs.jobs import JobSet
 from netenvs.datasets.decima_weights import PACKED
@@ -97,5 +98,5 @@ class DecimaReleased(DecimaScheduler):
 
 def released_network() -> DecimaNet:
     """With the released weights, in double precision; ``DatasetError``, one line, where they cannot be read."""
-    with datasets.reading(DATASET) as folder, np.load(folder / PACKED, allow_pickle=False) as weights:
+    with datasets.reading(DATASET) as folder, named_arrays(folder / PACKED) as weights:
         return DecimaNet(weights)
