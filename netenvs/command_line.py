@@ -21,8 +21,10 @@ import io
 import re
 import sys
 import typing
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import tyro
@@ -49,6 +51,20 @@ _OUR_WORDS = {
     r"^Unrecognized options:": "not understood:",
 }
 """What tyro says, as regular expressions, and what is said instead."""
+
+
+_FOLDER = Path(__file__).parents[1]
+_format = warnings.formatwarning
+
+
+def _in_one_line(message: Warning | str, category: type[Warning], filename: str, *more: Any) -> str:
+    """Warnings of this project, as commands print them, are for people who do not look for lines of code."""
+    if category is UserWarning and Path(filename).is_relative_to(_FOLDER) and "site-packages" not in filename:
+        return f"warning: {flat(message)}\n"
+    return _format(message, category, filename, *more)
+
+
+warnings.formatwarning = _in_one_line
 
 
 def parse(options: type[Args], program: str, words: Sequence[str] | None = None) -> Args:

@@ -14,5 +14,7 @@ def typed(error: BaseException) -> str:
 
 
 def reason(error: BaseException, most: int | None = None) -> str:
-    """The message of an exception as one line; its type if it has none."""
+    """The message of an exception as one line; its type if it has none, and before one that is a bare key."""
+    if isinstance(error, KeyError):
+        return flat(typed(error), most)
     return flat(error, most) or type(error).__name__

@@ -222,10 +222,12 @@ def _foreign() -> dict[str, Task | str]:
         try:
             task = point.load()
             if not isinstance(task, Task) or task.name != point.name:
-                raise TypeError(f"it must be a netenvs.tasks.Task named {point.name!r}")
+                what = f"the one there is named {task.name!r}" if isinstance(task, Task) else "it is none"
+                raise TypeError(f"it must be a netenvs.tasks.Task named {point.name!r}, as its entry point is; {what}")
             task.register()
             found[point.name] = task
         except Exception as error:
-            found[point.name] = f"task {point.name!r}: cannot load {point.value}: {typed(error)}"
+            package = f"; mend or uninstall {point.dist.name}" if point.dist else ""
+            found[point.name] = f"task {point.name!r}: cannot load {point.value}: {typed(error)}{package}"
             warnings.warn(str(found[point.name]), stacklevel=2)
     return found

@@ -1,6 +1,7 @@
 """The house: which package may import which, and where the name of a task may stand."""
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from netenvs import tasks
 ROOT = Path(__file__).parents[1]
 FLOORS = ("netenvs", "agents", "distill", "benchmarks")  # each may import those before it
 TABLE = Path("netenvs/tasks.py")
+
+
+HELPED = ("netenvs.command_line", "distill.commands.training_command", "distill.commands.wrong_arguments")
+"""Modules whose importers have options of command lines."""
 
 
 def own_places(task: str) -> set[str]:
@@ -157,3 +162,14 @@ def _reaches(start: str, goal: str, ahead: dict[str, set[str]]) -> bool:
             seen.add(name)
             left += ahead[name]
     return False
+
+
+def test_help_of_an_option_is_a_line():
+    """Where its docstring has a break, tyro prints one."""
+    broken = []
+    for path in [path for path in MODULES.values() if imports_of(path) & {*HELPED}]:
+        for node in [node for node in ast.walk(tree(path)) if isinstance(node, ast.ClassDef)]:
+            for field, said in pairwise(node.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(said, ast.Expr) and said.end_lineno > said.lineno:
+                    broken.append(f"{path}: {ast.unparse(field.target)}")
+    assert broken == []

@@ -38,7 +38,6 @@ TESTED_IN = {
     "netenvs.datasets.store": "netenvs/test_datasets.py",
     "netenvs.datasets.tensorbundle": "netenvs/test_datasets_tensorbundle.py",
     "netenvs.datasets.torch_state": "netenvs/test_datasets_cjs.py",
-    "netenvs.errors": "netenvs/test_datasets.py",
     "netenvs.loading": "agents/test_policy.py",
     "netenvs.random": "netenvs/cjs/test_generators.py netenvs/abr/test_kernel.py",
     "netenvs.records": "netenvs/abr/test_workload.py netenvs/cjs/test_workload.py",

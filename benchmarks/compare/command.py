@@ -104,6 +104,7 @@ def prepare(options: Options) -> Plan:
 
     Raises ``ValueError`` or ``PolicyError``, one line.
     """
+    from agents.registry import registered
     from benchmarks.compare.evaluate import default_policies, episodes_of, load_contenders
     from benchmarks.files import writable_folder
     from benchmarks.tasks.registry import task_comparison
@@ -119,7 +120,8 @@ def prepare(options: Options) -> Plan:
     specs = default_policies(task) if options.policies is None else split_specs(options.policies)
     specs = [*specs, *options.policy]
     if not specs:
-        raise ValueError("--policies names no policy; see --list")
+        known = "see --list" if registered(task.name) else f"{task.name} has none of its own"
+        raise ValueError(f"no policy is named; {known}, or give --policy FILE.py:CLASS")
     contenders = load_contenders(task, specs, env_options)
     if options.json is not None:
         if options.json.is_dir():

@@ -38,15 +38,13 @@ class Collect:
     out: Path
     """The pool lies in this folder: a new one, or one of the same environment, which the episodes are added to."""
     episodes: int | None = None
-    """Each policy plays so many; by default each trace, window or recording of the split once, or 10 seeds where there
-    is nothing of the kind."""
+    """Each policy plays so many; by default each trace, window or recording once, where there are none 10 seeds."""
     dataset: Annotated[
         str | None,
         tyro.conf.arg(help=f"This names {datasets_help()}, or is a file or folder of it; else it is synthetic."),
     ] = None
     options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
-    """This sets another option of the environment, such as qoe=log or num_executors=50; it may be repeated. Where the
-    environment has splits, that of training is played unless split is set."""
+    """This sets another option of the environment, such as qoe=log; it may be repeated. Unset, split is training."""
     seed: int = 0
     """Episodes have the seeds S, S + 1, ...; the noise is drawn with S."""
     noise: float = 0.0

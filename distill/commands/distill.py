@@ -88,8 +88,7 @@ class Distill(TrainingCommand):
     temperature: float = 1.0
     """The divergence between choices is taken at this temperature."""
     cache_teacher: bool = False
-    """It keeps what the teacher says of a pool in the pool's folder, for the next student (recipe paper). It does not
-    without being asked: pools are inputs, which a training leaves as they are, and may be shared or read-only."""
+    """It keeps what the teacher says of a pool in the pool's folder, for the next student (recipe paper)."""
     precision: Literal["bf16", "fp32"] = "fp32"
     """Matrix products are computed in it; in those of the small student bf16 saves nothing on a CPU."""
 

@@ -64,8 +64,7 @@ class Export:
     out: Path
     """The file is written here, NAME.onnx."""
     capacity: int | None = None
-    """There is room for so many decisions of an episode, where attention sees whole episodes; by default for as many as
-    the task's episodes have, where that is known."""
+    """There is room for so many decisions of an episode, if attention sees it whole; by default, the task's number."""
     force: bool = False
     """It replaces a file that is there."""
 

@@ -34,8 +34,7 @@ class Teach(TrainingCommand):
     recipe: Literal["expert", "netllm"] = "expert"
     """With expert it acts, and an expert labels; netllm is the paper's imitation of a pool."""
     backbone: str = ""
-    """This pretrained model is adapted, a folder or a name on the Hugging Face hub; by default a small Llama learns
-    from scratch."""
+    """This pretrained model is adapted, a folder or a name on the Hugging Face hub; else a small one learns."""
     lora_rank: int = 128
     """The adapter of a pretrained backbone has this rank; with 0 only encoders and heads are trained."""
     lora_alpha: float = 32.0

@@ -81,11 +81,9 @@ class TrainingCommand:
     threads: int = 1
     """The processor works with so many. The same number gives the same weights."""
     out: Path | None = None
-    """Checkpoint, curve and weights are written to this folder: by default runs/TASK-POLICY-SEED, or with --ship the
-    shipped one."""
+    """All is written to this folder: by default runs/TASK-POLICY-SEED, or with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
-    """These are folders of trainings: instead of training, it ships the best of them with the card of all. With --set
-    their weights are validated once more with these options, such as validation=1000."""
+    """It trains nothing, but ships the best of these folders; with --set it validates them anew with these options."""
     score: bool = True
     """In the end it scores the weights, on test data too, and writes the card."""
 
@@ -191,7 +189,8 @@ class TrainingCommand:
     def _limited(self, phase: Phase) -> Phase:
         """With what the arguments say instead of the recipe."""
         rate = phase.learning_rate if self.learning_rate is None else self.learning_rate
-        if min(self.iterations or 1, self.steps or 1) < 1 or rate <= 0:
+        given = [number for number in (self.iterations, self.steps) if number is not None]
+        if min([1, *given]) < 1 or rate <= 0:
             raise ValueError("iterations, steps and learning-rate must be positive")
         iterations = phase.iterations if self.iterations is None else min(self.iterations, phase.iterations)
         steps = phase.steps if self.steps is None else self.steps

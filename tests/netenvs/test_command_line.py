@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 import pytest
 import tyro
 
+from netenvs import tasks
 from netenvs.command_line import listed, parse, parse_command
 
 ROOT = Path(__file__).parents[2]
@@ -139,3 +141,10 @@ def test_commands_are_listed_without_being_imported(monkeypatch, capsys):
 @pytest.mark.parametrize(("names", "text"), [("", ""), ("a", "a"), ("a b", "a or b"), ("a b c", "a, b or c")])
 def test_names_are_listed(names, text):
     assert listed(names.split()) == text
+
+
+def test_warnings_of_ours_are_a_line_without_code():
+    one = warnings.formatwarning("it is\nbroken", UserWarning, tasks.__file__, 1)
+    assert one == "warning: it is broken\n"
+    other = warnings.formatwarning("theirs", UserWarning, pytest.__file__, 1)
+    assert "UserWarning: theirs" in other and pytest.__file__ in other

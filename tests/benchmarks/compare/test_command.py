@@ -289,7 +289,7 @@ def test_wrong_names_stop_before_anything_runs(run, own, tmp_path, monkeypatch):
         (["--policies", "constant(q=1)"], "options: quality"),
         (["--policies", "bba(1"], "the closing bracket is missing"),
         (["--policies", "bba,bba"], "two policies are called 'bba'"),
-        (["--policies", ","], "names no policy"),
+        (["--policies", ","], "no policy is named; see --list, or give --policy FILE.py:CLASS"),
         (["--policy", f"{own}:Nobody"], "policies in it: Careful, Level, Raises"),
         (["--policy", "missing.py:X"], "there is no file or checkpoint folder missing.py"),
         (["--policies", f"{own}:Greedy"], "observation_options may not set qoe"),

@@ -137,6 +137,7 @@ def test_the_best_of_several_seeds_is_shipped(tiny_llama, tmp_path):
         (["--backbone", "nobody/nothing-7b"], "hf download nobody/nothing-7b"),
         (["--pool", "nowhere"], "nowhere: no pool"),
         (["--learning-rate", "-1"], "must be positive"),
+        (["--iterations", "0"], "must be positive"),
         (["--accumulate", "8"], "batch 4 is too small for 8 parts"),
     ],
 )
