@@ -24,7 +24,7 @@ import gymnasium as gym
 import numpy as np
 
 from agents.errors import PolicyError, one_line
-from agents.registry import Entry, registered
+from agents.registry import Entry, registered, registered_by_task
 from netenvs import tasks
 from netenvs.loading import named
 from netenvs.spec import check_option_types, parse_spec, unknown_name
@@ -157,11 +157,11 @@ def _split_file(target: str) -> tuple[str, str]:
 
 def _is_registered(name: str, task: str | None) -> bool:
     """A registered name wins over a folder of that name; ``./bba`` is the folder."""
-    return any(name in registered(candidate) for candidate in ([task] if task else tasks.names()))
+    return any(name in entries for entries in registered_by_task(task).values())
 
 
 def _find(name: str, task: str | None) -> Entry:
-    found = {candidate: registered(candidate) for candidate in ([task] if task else tasks.names())}
+    found = registered_by_task(task)
     matches = [candidate for candidate, entries in found.items() if name in entries]
     if not matches:
         known = {entry for entries in found.values() for entry in entries}
@@ -253,7 +253,7 @@ def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Pol
     name, own_task = str(saved["policy"]), saved.get("task")
     if own_task is not None and own_task not in tasks.names():
         raise PolicyError(f"{config}: {unknown_name('task', str(own_task), tasks.names())}")
-    of = [own_task] if own_task else [known for known in tasks.names() if name in registered(known)]
+    of = [own_task] if own_task else [known for known, entries in registered_by_task().items() if name in entries]
     if task and of and task not in of:
         raise PolicyError(f"policy {str(folder)!r}: weights of {name}, a policy of {', '.join(of)}, not of {task}")
     load = getattr(_class_of_folder(saved, task or own_task), "from_pretrained", None)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 from agents.errors import PolicyError, one_line
 from netenvs import tasks
-from netenvs.loading import named
+from netenvs.loading import entry_points, named
 
 ENTRY_POINT_GROUP = "netenvs.policies"
 PARTS = {
@@ -61,7 +60,7 @@ class AgentTask:
 def agent_task(task: str) -> AgentTask:
     """Of a task; ``PolicyError``, one line, for an unknown one."""
     try:
-        found = tasks.part(task, "agents", "agents.{}.task:TASK")
+        found = tasks.part(task, "agents", "agents.{}.task:TASK", AgentTask)
     except ValueError as error:
         raise PolicyError(str(error)) from error
     return AgentTask(policies={}) if found is None else found
@@ -97,7 +96,7 @@ def observation_options() -> frozenset[str]:
     found: frozenset[str] = frozenset()
     for name in tasks.names():
         with contextlib.suppress(PolicyError):
-            found |= agent_task(name).observation_options
+            found |= frozenset(agent_task(name).observation_options)
     return found
 
 
@@ -107,8 +106,19 @@ def registered(task: str) -> dict[str, Entry]:
     An installed package adds one with an entry point named ``task.name`` that points to ``module:Class``.
     """
     found = dict(agent_task(task).policies)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
+    for point in entry_points(ENTRY_POINT_GROUP):
         point_task, _, name = point.name.partition(".")
         if point_task == task and name and name not in found:
             found[name] = Entry(point.value)
+    return found
+
+
+def registered_by_task(task: str | None = None) -> dict[str, dict[str, Entry]]:
+    """Policies of a task, or of all tasks that can be loaded, by task and name."""
+    if task is not None:
+        return {task: registered(task)}
+    found = {}
+    for name in tasks.names():
+        with contextlib.suppress(PolicyError):
+            found[name] = registered(name)
     return found

@@ -97,7 +97,7 @@ class TrainingRecipe:
 
 def recipe(task: str) -> Recipe:
     """Of a task; one that is like any other's for a task without. ``ValueError``, one line, for an unknown task."""
-    found: Recipe | None = tasks.part(task, "distill", "distill.recipes.{}:RECIPE")
+    found = tasks.part(task, "distill", "distill.recipes.{}:RECIPE", Recipe)
     return Recipe() if found is None else found
 
 

@@ -57,11 +57,13 @@ _FOLDER = Path(__file__).parents[1]
 _format = warnings.formatwarning
 
 
-def _in_one_line(message: Warning | str, category: type[Warning], filename: str, *more: Any) -> str:
+def _in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
     """Warnings of this project, as commands print them, are for people who do not look for lines of code."""
     if category is UserWarning and Path(filename).is_relative_to(_FOLDER) and "site-packages" not in filename:
         return f"warning: {flat(message)}\n"
-    return _format(message, category, filename, *more)
+    return _format(message, category, filename, lineno, line)
 
 
 warnings.formatwarning = _in_one_line

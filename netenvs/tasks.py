@@ -16,19 +16,21 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from gymnasium.envs.registration import load_env_creator, register, registry
 
 from netenvs.errors import typed
-from netenvs.loading import named
+from netenvs.loading import entry_points, named
 
 BUILT_IN = ("abr", "cjs", "vp", "vp-streaming")
 """The table of tasks, in the order of lists and help texts."""
+Part = TypeVar("Part")
 GROUP = "netenvs.tasks"
 """Entry points of tasks in other installed packages."""
 
@@ -124,8 +126,12 @@ class Task:
         from netenvs.spec import parse_settings, unknown_name
 
         options, refused = parse_settings(pairs), refused or {}
-        creator = load_env_creator(self.entry_point)
-        parameters = inspect.signature(creator).parameters
+        try:
+            parameters = inspect.signature(load_env_creator(self.entry_point)).parameters
+        except (Exception, SystemExit) as error:
+            if self.name in BUILT_IN:
+                raise
+            raise ValueError(f"task {self.name!r}: cannot load {self.entry_point}: {typed(error)}") from error
         for name in options:
             if name == self.dataset_option:
                 twice = "given twice; " if dataset is not None else ""
@@ -178,13 +184,15 @@ def task_of(env_id: str) -> Task | None:
     return None
 
 
-def part(task: str, package: str, built_in: str) -> Any:
+def part(task: str, package: str, built_in: str, kind: type[Part]) -> Part | None:
     """What ``package`` knows of a task; None if it knows nothing.
 
     Arguments:
-        task: its name; ``ValueError``, one line, for an unknown one, and for a part that cannot be loaded.
+        task: its name; ``ValueError``, one line, for an unknown one, and for a part that cannot be loaded or is of
+            another kind.
         package: key of ``Task.parts``.
         built_in: ``module:NAME`` for tasks that are built in, with ``{}`` in place of the task's ``module_name``.
+        kind: class of the part.
     """
     record = find(task)
     target = built_in.format(module_name(task)) if task in BUILT_IN else record.parts.get(package, "")
@@ -192,8 +200,11 @@ def part(task: str, package: str, built_in: str) -> Any:
     if not module or (task in BUILT_IN and importlib.util.find_spec(module) is None):
         return None
     try:
-        return named(target)
-    except Exception as error:
+        found = named(target)
+        if not isinstance(found, kind):
+            raise TypeError(f"it must be a {kind.__module__}.{kind.__qualname__}")
+        return found
+    except (Exception, SystemExit) as error:
         if task in BUILT_IN:
             raise
         raise ValueError(f"task {task!r}: cannot load {target}: {typed(error)}") from error
@@ -212,10 +223,9 @@ def _built_in(name: str) -> Task:
 @cache
 def _foreign() -> dict[str, Task | str]:
     """Tasks of other packages by name; a line in place of one that cannot be loaded, which is also a warning."""
-    from importlib.metadata import entry_points
-
     found: dict[str, Task | str] = {}
-    for point in entry_points(group=GROUP):
+    taken = {env_id: name for name in BUILT_IN for env_id in _built_in(name).ids}
+    for point in entry_points(GROUP):
         if point.name in BUILT_IN or point.name in found:
             warnings.warn(f"task {point.name!r} of {point.value} is left out: there is one of that name", stacklevel=2)
             continue
@@ -224,9 +234,15 @@ def _foreign() -> dict[str, Task | str]:
             if not isinstance(task, Task) or task.name != point.name:
                 what = f"the one there is named {task.name!r}" if isinstance(task, Task) else "it is none"
                 raise TypeError(f"it must be a netenvs.tasks.Task named {point.name!r}, as its entry point is; {what}")
+            if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", point.name):
+                raise ValueError("its name must be in lower case with hyphens, such as load-balancing")
+            for env_id in task.ids:
+                if env_id in taken:
+                    raise ValueError(f"environment {env_id} is that of task {taken[env_id]!r}")
             task.register()
+            taken.update(dict.fromkeys(task.ids, task.name))
             found[point.name] = task
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             package = f"; mend or uninstall {point.dist.name}" if point.dist else ""
             found[point.name] = f"task {point.name!r}: cannot load {point.value}: {typed(error)}{package}"
             warnings.warn(str(found[point.name]), stacklevel=2)

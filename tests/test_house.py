@@ -1,6 +1,7 @@
 """The house: which package may import which, and where the name of a task may stand."""
 
 import ast
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def own_places(task: str) -> set[str]:
 
 
 OWN = set().union(*(own_places(task) for task in tasks.BUILT_IN))
+IDS = {env_id for task in tasks.BUILT_IN for env_id in tasks.find(task).ids}
 NAMES = {spelled for task in tasks.BUILT_IN for spelled in (task, tasks.module_name(task), *tasks.find(task).ids)}
 
 
@@ -70,14 +72,31 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+def names_a_task(node: ast.AST) -> bool:
+    """As a text, alone or as a part of a dotted path or of an environment id; or as the key of an argument."""
+    if isinstance(node, ast.keyword):
+        return node.arg in NAMES
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        return False
+    dotted = DOTTED.fullmatch(node.value) and NAMES & {*re.split(r"[.:]", node.value)}
+    return bool(node.value in NAMES or dotted or ENV_ID.search(node.value))
+
+
+DOTTED = re.compile(r"\w+(\.\w+)+(:\w+)?")
+ENV_ID = re.compile("|".join(re.escape(env_id.rpartition("-v")[0]) + r"-v\d" for env_id in sorted(IDS)))
+
+
 def test_no_shared_file_calls_a_task_by_its_name():
-    found = [
-        f"{path}:{node.lineno}: {node.value!r}"
-        for path in modules(*FLOORS)
-        if not is_own(path) and path != TABLE
-        for node in ast.walk(tree(path))
-        if isinstance(node, ast.Constant) and node.value in NAMES
-    ]
+    found = []
+    for path in modules(*FLOORS):
+        if not is_own(path) and path != TABLE and path.as_posix() not in KNOW_A_TASK:
+            nodes = list(ast.walk(tree(path)))
+            alone = {node.value for node in nodes if isinstance(node, ast.Expr)}  # docstrings have examples
+            found += [
+                f"{path}:{node.lineno}: {ast.unparse(node)}"
+                for node in nodes
+                if names_a_task(node) and node not in alone
+            ]
     assert not found, "what is known of a task stands in its own files, see CONTRIBUTING.md:\n" + "\n".join(found)
 
 
@@ -86,11 +105,17 @@ def test_every_folder_of_modules_is_a_package():
     assert not bare, f"without __init__.py: {sorted(bare)}"
 
 
+def named_in(path: Path) -> set[str]:
+    """Modules that are loaded by a name in a text, such as ``importlib.import_module("agents.policy")``."""
+    texts = [node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant) and path != TABLE]
+    return {text for text in texts if isinstance(text, str) and (text in FLOORS or DOTTED.fullmatch(text))}
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_imports_point_down(floor):
     above = FLOORS[FLOORS.index(floor) + 1 :]
     for path in modules(floor):
-        tops = {name.partition(".")[0] for name in imports_of(path)}
+        tops = {name.partition(".")[0] for name in imports_of(path) | named_in(path)}
         assert not tops & set(above), f"{path} imports {tops & set(above)}"
 
 
@@ -120,6 +145,7 @@ def test_shared_sequence_code_knows_no_backbone_and_no_task():
 
 
 KNOW_A_TASK = {
+    "netenvs/datasets/entries.py": "names the modules that read data sets",
     "agents/netllm/gpu_check.py": "measures a backbone on one task",
     "agents/netllm/memory.py": "measures a backbone on one task",
     "distill/losses.py": "a promised name, whose loss of paths is that of viewports",
@@ -127,7 +153,7 @@ KNOW_A_TASK = {
     "benchmarks/ablation/command.py": "studies one task",
     "benchmarks/speed/yardsticks/link.py": "a link over bandwidth traces, which two tasks have",
 }
-"""Files outside a task's own that may import of them, and why."""
+"""Files outside a task's own that may import of them, or call one by its name, and why."""
 
 
 def test_what_all_tasks_share_imports_nothing_of_one():

@@ -124,7 +124,7 @@ def read(folder: Path) -> Record:
         trainings = [_made(Training, {**one, "scores": _scores(one["scores"])}) for one in found["trainings"]]
         measure = _made(Measure, found["measure"])
         return _made(Record, {**found, "measure": measure, "trainings": trainings, "scores": _scores(found["scores"])})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder}: no {TRAINING} of a finished training; train it first") from error
 
 

@@ -13,7 +13,7 @@ def task_speed(name: str) -> TaskSpeed:
     It stands in ``benchmarks/speed/<task>.py`` or where a task of another package says; without one, random actions
     are measured.
     """
-    found: TaskSpeed | None = tasks.part(name, "speed", "benchmarks.speed.{}:SPEED")
+    found = tasks.part(name, "speed", "benchmarks.speed.{}:SPEED", TaskSpeed)
     if found is None:
         return default_speed(tasks.find(name))
     return found

@@ -13,5 +13,5 @@ def task_comparison(name: str) -> TaskComparison:
     It stands in ``benchmarks/tasks/<task>.py`` or where a task of another package says; without one, policies are
     compared by the rewards of their episodes.
     """
-    found: TaskComparison | None = tasks.part(name, "benchmarks", "benchmarks.tasks.{}:TASK")
+    found = tasks.part(name, "benchmarks", "benchmarks.tasks.{}:TASK", TaskComparison)
     return default_comparison(tasks.find(name)) if found is None else found

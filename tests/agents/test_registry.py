@@ -6,7 +6,17 @@ import pytest
 
 from agents.observations import Layout, from_columns, to_columns
 from agents.policy import Policy, PolicyError, load_policy
-from agents.registry import AgentTask, Entry, agent_task, observation_options, part_of, registered, tasks_with
+from agents.pretrained import CHECKPOINTS
+from agents.registry import (
+    AgentTask,
+    Entry,
+    agent_task,
+    observation_options,
+    part_of,
+    registered,
+    registered_by_task,
+    tasks_with,
+)
 from agents.rollout import environment_options
 from agents.sequence.net import TaskNet
 from netenvs import tasks
@@ -85,6 +95,12 @@ def test_parts_that_are_not_there_are_one_line(toys, task, part, message):
     with pytest.raises(PolicyError, match=f"^{message}$") as error:
         part_of(task, part)
     assert "\n" not in str(error.value)
+
+
+def test_policies_are_found_whatever_is_wrong_with_other_tasks(toys):
+    assert load_policy("bba").name == "bba"
+    assert load_policy(str(CHECKPOINTS / "abr-pensieve")).name == "abr-pensieve"
+    assert "lost" not in registered_by_task() and list(registered_by_task("abr")) == ["abr"]
 
 
 def test_parts_of_the_tasks_that_are_built_in():
