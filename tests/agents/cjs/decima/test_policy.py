@@ -142,3 +142,11 @@ def test_playing_needs_no_torch_geometric(folder, tmp_path):
 def test_policy_error_for_a_bad_folder(tmp_path):
     with pytest.raises(PolicyError, match="no folder of trained weights"):
         load_policy(f"decima(folder={tmp_path})", "cjs")
+
+
+def test_it_can_be_imported_from_the_package():
+    from agents.cjs.decima import Decima as imported
+
+    assert imported is Decima
+    with pytest.raises(ImportError):
+        from agents.cjs.decima import Dezima  # noqa: F401
