@@ -146,7 +146,7 @@ def load_traces(spec: str | TraceSet) -> TraceSet:
       five parameters), ``pensieve-markov`` (``count``, ``seed``, ``t_l``, ``t_s``, ``cov``, ``duration_s``):
       generated, see ``netenvs.abr.generators``; options in brackets, ``genet(space=udr2,seed=3)``;
     * ``fcc-test`` and the other splits of the data set ``netllm-abr``, once installed;
-    * a file, or a folder of files, of "time_s bandwidth_mbps" lines, or Mahimahi files (one
+    * a file, or a folder of files, of "time_s bandwidth_mbps" lines (the first line is time 0), or Mahimahi files (one
       packet-delivery time in ms per line); a name above wins over a file of that name, ``./genet`` is the file.
 
     Raises ``ValueError`` (one line: file, line, remedy) for bad files and unknown names.
@@ -260,7 +260,11 @@ def _read_path(path: Path) -> TraceSet:
 
 
 def _read_trace_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of a text trace, or a Mahimahi file binned to Mbit/s."""
+    """Rows of a text trace, its times counted from its first row, or a Mahimahi file binned to Mbit/s.
+
+    Traces that are cut out of a log begin later than at 0. A lap is as long as the last time, so that on the second one
+    the first bandwidth would last from 0 to the second row (github.com/hongzimao/pensieve/issues/39).
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -289,7 +293,7 @@ def _read_trace_file(path: Path) -> tuple[np.ndarray, np.ndarray]:
     table = np.array(rows)
     _check_lines(path, table, numbers)
     if table.shape[1] == 2:
-        return table[:, 0], table[:, 1]
+        return table[:, 0] - table[0, 0], table[:, 1]
     return _bin_mahimahi(path, table[:, 0])
 
 

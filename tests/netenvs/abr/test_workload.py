@@ -26,9 +26,22 @@ def test_text_trace(tmp_path):
     path.write_text("# time_s Mbit/s\n0.5 1.25\n\n  1.5\t2e0\n3 0\n")
     traces = load_traces(str(path))
     time_s, bandwidth = traces.trace(0)
-    assert time_s.tolist() == [0.5, 1.5, 3.0] and bandwidth.tolist() == [1.25, 2.0, 0.0]
+    assert time_s.tolist() == [0.0, 1.0, 2.5] and bandwidth.tolist() == [1.25, 2.0, 0.0]
     assert traces.names == (str(path),) and traces.start_pointer.tolist() == [1]
     assert not (traces.installed or time_s.flags.writeable or bandwidth.flags.writeable)
+
+
+def test_what_is_cut_out_of_a_log_plays_like_its_copy_from_zero(tmp_path):
+    """For several laps."""
+    rows = [(118.25, 3.0), (118.75, 0.5), (119.75, 2.0), (121.25, 1.0)]
+    for name, begin in (("cut.txt", 0.0), ("zero.txt", 118.25)):
+        (tmp_path / name).write_text("".join(f"{time_s - begin} {mbps}\n" for time_s, mbps in rows))
+    env = gym.make("netenvs/ABR-v0", traces=str(tmp_path))
+    rewards = []
+    for trace in (0, 1):
+        env.reset(seed=0, options={"trace": trace})
+        rewards.append([env.step(chunk % 3)[1] for chunk in range(20)])
+    assert rewards[0] == rewards[1]
 
 
 def test_folder_in_file_name_order(tmp_path):
