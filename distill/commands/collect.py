@@ -44,7 +44,7 @@ class Collect:
         tyro.conf.arg(help=f"This names {datasets_help()}, or is a file or folder of it; else it is synthetic."),
     ] = None
     options: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="KEY=VALUE"), tyro.conf.UseAppendAction] = ()
-    """This sets another option of the environment, such as qoe=log; it may be repeated. Unset, split is training."""
+    """This sets another option of the environment, such as qoe=log; it may be repeated. A split not set is train."""
     seed: int = 0
     """Episodes have the seeds S, S + 1, ...; the noise is drawn with S."""
     noise: float = 0.0
