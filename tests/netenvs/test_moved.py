@@ -8,29 +8,32 @@ import pytest
 import agents
 import benchmarks
 import distill
+from netenvs.loading import named
 
-FINDERS = [finder for finder in sys.meta_path if type(finder).__module__ == "netenvs.moved"]
-NAMES = {old: new for finder in FINDERS for old, new in finder._names.items()}
+MOVED = {
+    old: now
+    for finder in sys.meta_path
+    if type(finder).__module__ == "netenvs.moved"
+    for old, now in finder.modules.items()
+}
 
 
 def test_packages_have_said_what_moved():
-    assert {old.partition(".")[0] for old in NAMES} == {agents.__name__, benchmarks.__name__, distill.__name__}
+    assert {old.partition(".")[0] for old in MOVED} == {agents.__name__, benchmarks.__name__, distill.__name__}
 
 
-@pytest.mark.parametrize("old", sorted(NAMES))
+@pytest.mark.parametrize("old", sorted(MOVED))
 def test_what_was_there_is_there(old, monkeypatch):
-    module, name = (old, "") if old.rpartition(".")[2].islower() else old.rsplit(".", 1)
-    monkeypatch.delitem(sys.modules, module, raising=False)
-    with pytest.warns(DeprecationWarning, match=f"^{module} has moved to "):
-        found = importlib.import_module(module)
-    monkeypatch.delitem(sys.modules, module)
-    if name:
-        place, _, called = NAMES[old].rpartition(".")
-        assert getattr(found, name) is getattr(importlib.import_module(place), called)
+    monkeypatch.delitem(sys.modules, old, raising=False)
+    with pytest.warns(DeprecationWarning, match=f"^{old} has moved to "):
+        found = importlib.import_module(old)
+    monkeypatch.delitem(sys.modules, old)
+    if isinstance(MOVED[old], str):
+        now = importlib.import_module(MOVED[old])
+        own = {name: value for name, value in vars(now).items() if getattr(value, "__module__", "") == now.__name__}
     else:
-        now = importlib.import_module(NAMES[old])
-        own = [one for one, value in vars(now).items() if getattr(value, "__module__", "") == now.__name__]
-        assert own and all(getattr(found, one) is getattr(now, one) for one in own)
+        own = {name: named(target) for name, target in MOVED[old].items()}
+    assert own and all(getattr(found, name) is value for name, value in own.items())
 
 
 def test_what_was_never_there_is_not_found():
