@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -16,8 +16,8 @@ def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
     """Split ``name(key=value,...)`` into the name and its options.
 
     Values are read as JSON where they are JSON (``3``, ``0.5``, ``true``, ``null``, ``[1, 2]``) and as
-    plain strings otherwise. Raises ``ValueError`` for unbalanced brackets, an option without a value, or
-    an option given twice.
+    plain strings otherwise; a string in double quotes may hold brackets and commas. Raises ``ValueError`` for
+    unbalanced brackets, an option without a value, or an option given twice.
     """
     text = text.strip()
     if "(" not in text:
@@ -25,12 +25,8 @@ def parse_spec(text: str) -> tuple[str, dict[str, Any]]:
     name, _, rest = text.partition("(")
     if not rest.endswith(")"):
         raise ValueError(f"{text!r}: the closing bracket is missing; write name(key=value,...)")
-    depth = 1
-    for character in rest[:-1]:
-        depth += (character in "([") - (character in ")]")
-        if depth == 0:
-            break
-    if depth != 1:
+    depths = [depth for _, depth in _depths(rest[:-1])]
+    if min(depths, default=0) < 0 or (depths and depths[-1] != 0):
         raise ValueError(f"{text!r}: brackets do not match; write name(key=value,...)")
     options: dict[str, Any] = {}
     for part in split_specs(rest[:-1]):
@@ -65,17 +61,25 @@ def check_option_types(target: Callable[..., Any], options: dict[str, Any]) -> N
 
 def split_specs(text: str) -> list[str]:
     """Split a comma-separated list, leaving commas inside brackets alone; empty parts are dropped."""
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        if character in "([":
-            depth += 1
-        elif character in ")]":
-            depth -= 1
-        elif character == "," and depth == 0:
+    parts, start = [], 0
+    for position, (character, depth) in enumerate(_depths(text)):
+        if character == "," and depth == 0:
             parts.append(text[start:position])
             start = position + 1
     parts.append(text[start:])
     return [part.strip() for part in parts if part.strip()]
+
+
+def _depths(text: str) -> Iterator[tuple[str, int]]:
+    """Each character, those in double quotes blanked, and how many brackets are open after it."""
+    depth, quoted, before = 0, False, "="
+    for character in text:
+        if character == '"' and (quoted or before in "=,(["):  # elsewhere it is a character of a name
+            quoted = not quoted
+        elif not quoted:
+            depth += (character in "([") - (character in ")]")
+        yield ('"' if quoted else character), depth
+        before = character if not character.isspace() else before
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,149 @@
+"""Units in names of columns, and clocks of whatever unit or notation."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from netenvs.readers.fields import numbers
+
+SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0}
+SECONDS |= {
+    "seconds": 1.0,
+    "msec": 1e-3,
+    "millis": 1e-3,
+    "milliseconds": 1e-3,
+    "min": 60.0,
+    "minutes": 60.0,
+    "h": 3600.0,
+}
+"""Unit of time -> s."""
+MBPS = {
+    f"{prefix}{unit}": factor * size
+    for prefix, factor in {"": 1e-6, "k": 1e-3, "K": 1e-3, "M": 1.0, "m": 1.0, "G": 1e3, "g": 1e3}.items()
+    for unit, size in {
+        **dict.fromkeys(("bps", "bit/s", "bits/s", "b/s", "bitps"), 1.0),
+        **dict.fromkeys(("Bps", "B/s", "byte/s", "bytes/s", "Byte/s", "Bytes/s"), 8.0),
+    }.items()
+}
+"""Unit of bandwidth -> Mbit/s. A capital B is a byte, a small one a bit; m is taken for M, as people write mbps."""
+
+
+class Named(NamedTuple):
+    """A column's name taken apart."""
+
+    name: str
+    """Lower case, without its unit, with underscores."""
+    unit: str | None
+    """As it stands there."""
+
+
+def split_unit(column: str, units: dict[str, float]) -> Named:
+    """``DL_bitrate [kbit/s]``, ``bandwidth(Mbps)``, ``bandwidth_kbps``, ``time/ms`` -> name and unit.
+
+    ``units`` are those that may stand behind an underscore; what stands in brackets is a unit in any case.
+    """
+    column = column.strip()
+    bracket = re.fullmatch(r"(.*?)[\s_]*[\[(]\s*(.*?)\s*[\])]\s*", column)
+    if bracket and bracket[1]:
+        return Named(_plain(bracket[1]), known_unit(bracket[2], units) or bracket[2])
+    for separator in ("_", "/", " ", "."):
+        name, found, unit = column.rpartition(separator)
+        if found and name and (known := known_unit(unit, units)):
+            return Named(_plain(name), known)
+    return Named(_plain(column), None)
+
+
+def known_unit(text: str, units: dict[str, float]) -> str | None:
+    """The key of ``units`` for a unit as people write it; None for another. MBPS, all in capitals, is Mbps."""
+    text = text.strip()
+    bare = text.lower() if text.isupper() and len(text) > 1 else text
+    return (
+        bare
+        if bare in units
+        else next((unit for unit in units if unit.lower() == bare.lower() and "B" not in bare), None)
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
+
+
+_NOTATIONS = (
+    "%Y.%m.%d_%H.%M.%S",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M:%S.%f",
+    "%d/%m/%Y %H:%M:%S",
+    "%H:%M:%S.%f",
+    "%H:%M:%S",
+)
+"""Besides those of ISO 8601; the first is of G-NetTrack Pro (github.com/uccmisl/5Gdataset)."""
+_EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
+"""Times after 1973 in ns, us and ms since 1970 are larger than these; (bound, unit in s)."""
+
+
+def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
+    """Times in s as they stand in a column, float64 (rows,), NaN where one is none.
+
+    Arguments:
+        fields: numbers of ``unit``, or dates and times of day.
+        unit: key of ``SECONDS``; None: seconds, and times since 1970 by their size.
+    """
+    found = numbers(fields)
+    if np.isfinite(found).sum() * 2 < len(found):
+        return np.array([_date_s(field) for field in fields])
+    if unit is not None:
+        return found * SECONDS[unit]
+    largest = float(np.nanmedian(found))
+    return found * next((factor for bound, factor in _EPOCHS if largest > bound), 1.0)
+
+
+def _date_s(field: str) -> float:
+    field = field.strip().strip('"')
+    try:
+        moment = datetime.fromisoformat(field)
+    except ValueError:
+        for notation in _NOTATIONS:
+            try:
+                moment = datetime.strptime(field, notation)
+                break
+            except ValueError:
+                continue
+        else:
+            return float("nan")
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+
+
+def increasing(values: np.ndarray) -> np.ndarray:
+    """Which values to keep so that they increase strictly and as many as can be stay; bool (values,).
+
+    All are, in most files. It is a longest increasing subsequence (Fredman 1975), so that one value that is far off
+    costs itself, not all behind it. NaN are not kept.
+    """
+    keep: np.ndarray = np.isfinite(values)
+    chosen = np.flatnonzero(keep)
+    if (np.diff(values[chosen]) > 0).all():
+        return keep
+    ends: list[float] = []  # smallest last value of an increasing run of each length
+    last: list[int] = []  # its position
+    before = np.full(len(values), -1)
+    for position in chosen.tolist():
+        length = bisect.bisect_left(ends, values[position])
+        before[position] = last[length - 1] if length else -1
+        ends[length:], last[length:] = (
+            ([values[position], *ends[length + 1 :]], [position, *last[length + 1 :]])
+            if length < len(ends)
+            else ([values[position]], [position])
+        )
+    keep[:] = False
+    position = last[-1] if last else -1
+    while position >= 0:
+        keep[position] = True
+        position = int(before[position])
+    return keep

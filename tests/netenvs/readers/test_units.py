@@ -1,0 +1,65 @@
+"""Units of columns, clocks, and rows that go back in time."""
+
+import numpy as np
+import pytest
+
+from netenvs.readers.units import MBPS, SECONDS, clock_s, increasing, split_unit
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "mbps"),
+    [
+        ("DL_bitrate [kbit/s]", "dl_bitrate", 1e-3),
+        ("Throughput(Mbps)", "throughput", 1.0),
+        ("bandwidth_kbps", "bandwidth", 1e-3),
+        ("DL_MBPS", "dl", 1.0),
+        ("throughput_MBps", "throughput", 8.0),
+        ("throughput (KB/s)", "throughput", 8e-3),
+        ("bytes/s", "bytes_s", None),
+        ("bandwidth", "bandwidth", None),
+        ("app_throughput", "app_throughput", None),
+    ],
+)
+def test_units_of_bandwidth(column, name, mbps):
+    found = split_unit(column, MBPS)
+    assert found.name == name
+    assert (None if found.unit is None else MBPS[found.unit]) == (None if mbps is None else pytest.approx(mbps))
+
+
+def test_units_of_time():
+    assert split_unit("time_ms", SECONDS) == ("time", "ms")
+    assert split_unit("Time (s)", SECONDS) == ("time", "s")
+    assert split_unit("TIMESTAMP", SECONDS) == ("timestamp", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "unit", "seconds"),
+    [
+        (["0.5", "1"], None, [0.5, 1]),
+        (["500", "1000"], "ms", [0.5, 1]),
+        (["1510000000500", "1510000001000"], None, [1510000000.5, 1510000001]),
+        (["1510000000500000"], None, [1510000000.5]),
+        (["2019.12.14_10.16.30", "2019.12.14_10.16.31"], None, [1576318590, 1576318591]),
+        (["2017-01-01 10:00:00.250", "x"], None, [1483264800.25, np.nan]),
+        (["00:00:01.5", "00:00:02"], None, None),
+    ],
+)
+def test_clocks(fields, unit, seconds):
+    found = clock_s(fields, unit)
+    if seconds is None:
+        assert np.diff(found) == pytest.approx([0.5])
+    else:
+        assert np.allclose(found, seconds, equal_nan=True, rtol=0, atol=1e-4)
+
+
+def test_as_many_increasing_values_as_can_be_are_kept():
+    for values, kept in [
+        ([1, 2, 3], [1, 2, 3]),
+        ([1, 1, 2], [1, 2]),
+        ([1, 1e9, 2, 3], [1, 2, 3]),
+        ([5, 6, 7, 1, 8], [5, 6, 7, 8]),
+        ([1, np.nan, 2], [1, 2]),
+        ([], []),
+        ([3, 2, 1], [1]),
+    ]:
+        assert np.array(values, float)[increasing(np.array(values, float))].tolist() == kept
