@@ -16,7 +16,7 @@ import numpy as np
 from netenvs import datasets
 from netenvs.abr import generators
 from netenvs.arrays import named_arrays
-from netenvs.records import ArrayRecord
+from netenvs.records import ArrayRecord, put_array, put_offsets, refuse_field
 from netenvs.spec import parse_spec, unknown_name
 
 INSTALLED_SPLITS = (
@@ -61,6 +61,28 @@ class TraceSet(ArrayRecord):
     installed: bool = field(default=False, compare=False)
     """True for splits of an installed data set: their default video is ``video1``."""
 
+    def __post_init__(self) -> None:
+        """Raises ``ValueError``, one line: kernels read what is here without a look, and wait for a chunk to arrive."""
+        count, rows = len(self.names), len(np.atleast_1d(self.time_s))
+        time_s = put_array(self, "time_s", np.float64, (rows,), 0, MAX_TRACE_VALUE)
+        bandwidth_mbps = put_array(self, "bandwidth_mbps", np.float64, (rows,), 0, MAX_TRACE_VALUE)
+        offset = put_offsets(self, "offset", count, rows, least=2)
+        pointer = put_array(self, "start_pointer", np.int32, (count,), 1)
+        for name in ("rtt_ms", "buffer_cap_s"):
+            if getattr(self, name) is not None:
+                put_array(self, name, np.float64, (count,), 0)
+        if np.any(pointer >= np.diff(offset)):
+            refuse_field(self, "start_pointer", "each must lie inside its trace")
+        step_s = np.diff(time_s, prepend=time_s[:1])
+        step_s[offset[:-1]] = 1.0
+        if np.any(step_s <= 0):
+            refuse_field(self, "time_s", f"value [{np.flatnonzero(step_s <= 0)[0]}] does not come after the one before")
+        step_s[offset[:-1]] = 0.0
+        carried = np.add.reduceat(step_s * bandwidth_mbps, offset[:-1]) * 1e6 / 8
+        if np.any(carried < MIN_LAP_BYTES / 2):  # half: sums in another order end in other digits
+            empty = int(np.argmin(carried))
+            refuse_field(self, "bandwidth_mbps", f"trace {empty} carries {carried[empty]:.0f} bytes in all")
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -82,6 +104,18 @@ class Video(ArrayRecord):
     """int32 (levels,), ascending."""
     chunk_sizes: np.ndarray
     """int32 (chunks listed, levels), bytes."""
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError``, one line: kernels read what is here without a look."""
+        bitrates = put_array(self, "bitrates_kbps", np.int32, (None,), 1)
+        if len(bitrates) < 1 or np.any(np.diff(bitrates) <= 0):
+            refuse_field(self, "bitrates_kbps", "they must be in ascending order, one at least")
+        sizes = put_array(self, "chunk_sizes", np.int32, (None, len(bitrates)), 1)
+        whole = isinstance(self.num_chunks, int | np.integer) and not isinstance(self.num_chunks, bool)
+        if not whole or not 2 <= self.num_chunks <= len(sizes):
+            refuse_field(self, "num_chunks", f"it must be a whole number from 2 to {len(sizes)}, the chunks listed")
+        if not (0 < self.chunk_duration_s < np.inf):
+            refuse_field(self, "chunk_duration_s", f"it must be above 0, not {self.chunk_duration_s!r}")
 
     @property
     def num_levels(self) -> int:
@@ -212,6 +246,8 @@ def _frozen(values: Any, dtype: type) -> np.ndarray:
 
 
 def _check_trace(name: str, time_s: np.ndarray, bandwidth_mbps: np.ndarray) -> None:
+    if len(bandwidth_mbps) != len(time_s):
+        raise ValueError(f"{name}: {len(time_s)} times and {len(bandwidth_mbps)} bandwidths; give one of each a row")
     if len(time_s) < 2:
         raise ValueError(f"{name}: a trace needs at least two lines, it has {len(time_s)}")
     for what, values in (("time", time_s), ("bandwidth", bandwidth_mbps)):
@@ -240,13 +276,13 @@ def _read_installed(split: str) -> TraceSet:
         derived = json.loads((folder / "splits.json").read_text())
         stored = derived[split]["from"] if split in derived else split
         with named_arrays(folder / f"{stored}.npz") as arrays:
-            offset, names = arrays["offset"], arrays["names"]
-            time_s, bandwidth_mbps = arrays["time_s"], arrays["bandwidth_mbps"]
-            start_pointer = arrays["start_pointer"]
-        indices = derived[split]["indices"] if split in derived else range(len(names))
-        bounds = [(str(names[i]), slice(offset[i], offset[i + 1])) for i in indices]
-        traces = [(name, time_s[part], bandwidth_mbps[part]) for name, part in bounds]
-        return replace(make_trace_set(split, traces, start_pointer[list(indices)]), installed=True)
+            flat = {key: arrays[key] for key in ("time_s", "bandwidth_mbps", "offset", "start_pointer")}
+            whole = TraceSet(split, tuple(map(str, arrays["names"])), **flat, installed=True)
+        if split not in derived:
+            return whole
+        indices = derived[split]["indices"]
+        traces = [(whole.names[i], *whole.trace(i)) for i in indices]
+        return replace(make_trace_set(split, traces, whole.start_pointer[indices]), installed=True)
 
 
 def _read_path(path: Path) -> TraceSet:

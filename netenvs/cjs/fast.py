@@ -205,6 +205,8 @@ class FastClusters:
 
 def make_kernel_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | None = None) -> Workload:
     """The kernel's argument of that name."""
+    if not len(jobs.durations_ms):
+        raise ValueError(f"{jobs.name}: there are no durations in it, so that no task could run")
     given = [] if arrivals is None else list(arrivals)
     times_ms = np.array([time_ms for time_ms, _ in given], np.float64)
     templates = np.array([template for _, template in given], np.int64)

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netenvs.records import put_array, put_offsets, refuse_field
+
 if TYPE_CHECKING:
     import networkx as nx
 
@@ -97,6 +99,39 @@ class JobSet:
     """
     cell_count: np.ndarray
     """int32 (stages, 3 waves, 9 columns): length of that list, 0 where there are no samples."""
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError``, one line: kernels read what is here without a look."""
+        stages, edges = len(np.atleast_1d(self.num_tasks)), len(np.atleast_1d(self.parents))
+        offset = put_offsets(self, "stage_offset", len(self.names), stages)
+        put_array(self, "num_tasks", np.int32, (stages,), 1)
+        put_array(self, "rough_ms", np.float64, (stages,), 0)
+        child, parent = self._edges("parent_offset", "parents", edges)
+        if np.any((parent >= child) | (parent < np.repeat(offset[:-1], np.diff(offset))[child])):
+            refuse_field(self, "parents", "they must come before their children, in the same template")
+        above, below = self._edges("child_offset", "children", edges)
+        if not np.array_equal(np.sort(below * stages + above), child * stages + parent):
+            refuse_field(self, "children", "they must be those that have the stage among their parents")
+        self._check_samples(stages)
+
+    def _edges(self, offset: str, ends: str, edges: int) -> tuple[np.ndarray, np.ndarray]:
+        """int64 (edges,) each: the stage that an entry of ``parents`` or ``children`` is of, and the entry."""
+        stages = len(self.num_tasks)
+        own = np.repeat(np.arange(stages), np.diff(put_offsets(self, offset, stages, edges, least=0)))
+        others = put_array(self, ends, np.int32, (edges,), 0, stages - 1).astype(np.int64)
+        if np.any(np.diff(own * stages + others) <= 0):
+            refuse_field(self, ends, "they must be ascending for each stage")
+        return own, others
+
+    def _check_samples(self, stages: int) -> None:
+        samples = put_array(self, "durations_ms", np.int32, (None,), 0)
+        shape = (stages, len(WAVES), COLUMNS) if len(samples) else (0,)  # without_samples
+        start = put_array(self, "cell_start", np.int64, shape, 0, len(samples))
+        count = put_array(self, "cell_count", np.int32, shape, 0)
+        if np.any(start + count > len(samples)):
+            refuse_field(self, "cell_count", f"a list reaches beyond the {len(samples)} durations")
+        if len(samples) and not np.all((count[:, FRESH] > 0) | (count[:, FIRST] > 0)):
+            refuse_field(self, "cell_count", "a stage has neither fresh nor first durations in one of its columns")
 
     def __len__(self) -> int:
         """Number of templates."""

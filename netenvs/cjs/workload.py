@@ -133,7 +133,7 @@ def _generate(spec: str) -> JobSet:
 
 @functools.lru_cache(maxsize=2)
 def _read_tpch(path: Path) -> JobSet:
-    with named_arrays(path) as npz:
+    with datasets.reading(DATASET), named_arrays(path) as npz:
         arrays = {key: frozen(npz[key], npz[key].dtype) for key in npz.files if key != "names"}
         return JobSet(name="tpch", names=tuple(npz["names"].tolist()), **arrays)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from netenvs.records import ArrayRecord
+from netenvs.records import ArrayRecord, put_array, put_offsets, refuse_field
 from netenvs.spec import unknown_name
 
 RATE_HZ = 5.0
@@ -20,6 +20,8 @@ TRIM_HEAD, TRIM_TAIL, STEP = 30, 60, 15
 """Samples left out at either end of a recording, and between windows: constants of NetLLM's protocol."""
 MAX_GAP_S = 0.6
 """Longer pauses between samples are gaps in a recording."""
+LARGEST_DEG = np.array([180.0, 90.0, 180.0])
+"""Of roll, pitch and yaw; those of two ends of a turn are the same."""
 TIME_SLACK_S = 1e-6
 """Times are given to a microsecond: 0.6 s apart may come out as a little more."""
 
@@ -48,6 +50,16 @@ class Recordings(ArrayRecord):
     """int32 (recordings,)."""
     splits: Mapping[str, Split] = field(compare=False)
     """``train``, ``valid``, ``test``."""
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError``, one line: a kernel reads what is here without a look."""
+        count, samples = len(np.atleast_1d(self.video)), len(np.atleast_1d(self.time_s))
+        put_offsets(self, "offset", count, samples)
+        put_array(self, "angles_deg", np.float32, (samples, 3), -LARGEST_DEG, LARGEST_DEG)
+        put_array(self, "time_s", np.float64, (samples,))
+        video, user = (put_array(self, name, np.int32, (count,)) for name in ("video", "user"))
+        if np.any(np.diff(_key(video, user)) <= 0):
+            refuse_field(self, "video", "recordings must be in order of (video, user), each pair once")
 
     def __len__(self) -> int:
         """Number of recordings."""

@@ -68,7 +68,7 @@ def _read_installed(name: str, folder: Path) -> Recordings:
     with datasets.reading(name):
         arrays = netllm_vp.unpack(folder / netllm_vp.RECORDINGS)
         listed = json.loads((folder / netllm_vp.SPLITS).read_text("utf-8"))
-    for array in arrays.values():
-        array.flags.writeable = False
-    splits = {split: Split(tuple(of["videos"]), tuple(of["users"])) for split, of in listed.items()}
-    return Recordings(name=name, splits=splits, **arrays)
+        for array in arrays.values():
+            array.flags.writeable = False
+        splits = {split: Split(tuple(of["videos"]), tuple(of["users"])) for split, of in listed.items()}
+        return Recordings(name=name, splits=splits, **arrays)
