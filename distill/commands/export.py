@@ -1,4 +1,8 @@
-"""``python -m distill export``: a small student as one ONNX file, checked against PyTorch and timed."""
+"""``python -m distill export``: a small student as one ONNX file, checked against PyTorch and timed.
+
+The oldest onnxruntime that plays such a file is 1.17, of the time of numpy 1.26: the first that knows operator set 20.
+It reads no IR version above 9. ``tests/support/oldest_onnxruntime.py`` plays whole episodes with it.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,8 @@ TOLERANCE = 1e-4
 DECISIONS_CHECKED = 48
 """At least; of whole episodes."""
 OPSET = 20
+IR_VERSION = 9
+"""Of the file's format; torch writes a later one, of which the graph uses nothing."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ def to_onnx(deployed: Deployed, file: Path, description: dict[str, Any]) -> None
             verbose=False,
         )
     proto = made.model_proto
+    proto.ir_version = IR_VERSION
     graph = proto.graph
     for part in (proto, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         del part.metadata_props[:]  # stack traces
