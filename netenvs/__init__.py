@@ -2,6 +2,9 @@
 
 Importing this package registers the ``netenvs/*`` ids with Gymnasium and nothing else: simulators,
 numba and data are loaded when an environment is made.
+
+A process that may not have imported it, such as a worker of a vector environment, makes
+``gym.make("netenvs:netenvs/ABR-v0")``: Gymnasium imports what stands before the colon.
 """
 
 import gymnasium  # noqa: F401  (first: what else is needed of the standard library it has loaded beside numpy's threads)

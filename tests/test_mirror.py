@@ -43,7 +43,6 @@ TESTED_IN = {
     "netenvs.readers.errors": "netenvs/readers/test_codecs.py netenvs/readers/test_sources.py",
     "netenvs.readers.fields": "netenvs/readers/test_table.py",
     "netenvs.readers.reading": "netenvs/readers/test_reader.py",
-    "netenvs.vector": "netenvs/abr/test_env.py netenvs/cjs/test_options.py",
     "netenvs.vp.heat_maps": "netenvs/vp/test_previous_viewers.py",
     "netenvs.vp.kernel": "netenvs/vp/test_sphere.py",
     "netenvs.vp.options": "netenvs/vp/test_env.py",

@@ -72,7 +72,10 @@ def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:
 
 
 TASK = TaskComparison(
-    refused={"action_mode": "policies choose a bitrate level, so the action is always the level"},
+    refused={
+        "action_mode": "policies choose a bitrate level, so the action is always the level",
+        "observation": "a policy says itself whether it reads a matrix or a vector",
+    },
     setup=_setup,
     terms_title="what QoE is made of",
     anchors=("bba", "oracle"),

@@ -66,6 +66,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     | 5   | chunks left after each chunk         | chunks       | / chunks       |
 
     Row 4 is no history: its first ``levels`` columns are overwritten at each step (all 0 when no chunk is left).
+    With ``observation="flat"`` the rows stand one after the other, ``Box(6 * history,)``.
 
     ## Rewards
     Quality of experience of the chunk: ``u(q) - penalty * rebuffer_s - |u(q) - u(previous q)|``, with u(q) the
@@ -97,6 +98,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
     | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                           |
     | ``history``     | None          | columns of the observation; None: 6, in preset ``pensieve`` 8        |
+    | ``observation`` | ``"matrix"``  | ``matrix`` (6, history) or ``flat`` (6 * history,)                   |
     | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                              |
     | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                           |
     | ``start``       | None          | ``stored`` pointer (``netllm``), ``first`` segment, or ``random``    |
@@ -124,7 +126,8 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
         super().__init__(render_mode)
         self.options = ABROptions.of(options)
         self.simulator = Simulator(self.options, rows=1)
-        self.observation_space, self.action_space = _spaces(self.simulator)
+        self.observation_space, self.action_space = _spaces(self.simulator, self.options)
+        self._shape = self.observation_space.shape
         self._num_actions = self.simulator.num_actions
         self._action = np.zeros(1, dtype=np.int64)
         self._everything = np.ones(1, dtype=np.bool_)
@@ -166,7 +169,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
         return float(batch.session["reward"][0]), ended > 0, False
 
     def _observation(self) -> np.ndarray:
-        observation: np.ndarray = self.simulator.batch.observation[0].copy()
+        observation: np.ndarray = self.simulator.batch.observation[0].copy().reshape(self._shape)
         return observation
 
     def _action_error(self, action: Any) -> str:
@@ -241,7 +244,7 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         super().__init__(num_envs, autoreset_mode, max_episode_steps, render_mode)
         self.options = ABROptions.of(options)
         self.simulator = Simulator(self.options, rows=self.num_envs)
-        self._set_spaces(*_spaces(self.simulator))
+        self._set_spaces(*_spaces(self.simulator, self.options))
 
     @property
     def chunk_sizes(self) -> np.ndarray:
@@ -287,7 +290,7 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         return self.simulator.batch.session["terminated"]
 
     def _observations(self) -> np.ndarray:
-        return self.simulator.batch.observation.copy()
+        return self.simulator.batch.observation.copy().reshape(self.observation_space.shape)
 
     def _columns(self) -> dict[str, Any]:
         batch = self.simulator.batch
@@ -297,9 +300,11 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         return columns
 
 
-def _spaces(simulator: Simulator) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
+def _spaces(simulator: Simulator, options: ABROptions) -> tuple[gym.spaces.Box, gym.spaces.Discrete]:
     """Observation and action space of one session."""
     high = simulator.observation_high
+    if options.observation == "flat":
+        high = high.ravel()
     return gym.spaces.Box(np.zeros_like(high), high, dtype=np.float32), gym.spaces.Discrete(simulator.num_actions)
 
 

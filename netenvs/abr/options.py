@@ -12,6 +12,7 @@ from netenvs.spec import unknown_name
 
 STARTS = ("first", "random", "stored")
 ACTION_MODES = ("jump", "quality")
+OBSERVATIONS = ("flat", "matrix")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class ABROptions(EnvironmentOptions):
     preset: str = "netllm"
     qoe: str = "lin"
     history: int | None = None
+    observation: str = "matrix"
     action_mode: str = "quality"
     delay_noise: bool = False
     start: str | None = None
@@ -60,6 +62,8 @@ class ABROptions(EnvironmentOptions):
             raise ValueError(f"delay_noise must be True or False, not {self.delay_noise!r}")
         if self.action_mode not in ACTION_MODES:
             raise ValueError(unknown_name("action_mode", str(self.action_mode), ACTION_MODES))
+        if self.observation not in OBSERVATIONS:
+            raise ValueError(unknown_name("observation", str(self.observation), OBSERVATIONS))
 
     @property
     def defaults(self) -> Preset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, MultiBinary, MultiDiscrete
+from gymnasium.spaces import Box, Dict, Discrete, Graph, GraphInstance, MultiDiscrete
 from gymnasium.vector import AutoresetMode
 
 from netenvs.arguments import check_actions, check_reset_options
@@ -334,14 +334,19 @@ def observation_space(options: CJSOptions) -> Dict | Graph:
     return Dict(
         stages=Box(0.0, kernel.HIGHEST, (stages, kernel.STAGE_FEATURES), np.float32),
         stage_job=Box(0, max(jobs - 1, 1), (stages,), np.int32),
-        stage_mask=MultiBinary(stages),
+        stage_mask=_mask(stages),
         edges=Box(0, max(stages - 1, 1), (edges, 2), np.int32),
-        edge_mask=MultiBinary(edges),
+        edge_mask=_mask(edges),
         jobs=Box(0.0, kernel.HIGHEST, (jobs, kernel.JOB_FEATURES), np.float32),
-        job_mask=MultiBinary(jobs),
+        job_mask=_mask(jobs),
         cluster=Box(0.0, kernel.HIGHEST, (kernel.CLUSTER_FEATURES,), np.float32),
-        action_mask=MultiBinary(1 + stages + options.num_executors),
+        action_mask=_mask(1 + stages + options.num_executors),
     )
+
+
+def _mask(size: int) -> Box:
+    """Not MultiBinary, which some libraries do not take."""
+    return Box(0, 1, (size,), np.int8)
 
 
 def action_space(options: CJSOptions) -> MultiDiscrete:

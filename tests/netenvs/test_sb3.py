@@ -3,6 +3,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import SubprocVecEnv
 
 from netenvs.wrappers.sb3 import SB3VecEnv, make_sb3_env
 
@@ -25,6 +27,14 @@ def learn(model, steps) -> None:
 def test_ppo_learns_from_the_id_alone():
     model = stable_baselines3.PPO("MlpPolicy", ABR, n_steps=64, batch_size=64, n_epochs=1, policy_kwargs=NET, seed=0)
     learn(model, 128)
+
+
+def test_worker_processes_find_the_ids():
+    """Where one has imported nothing; without the module before the colon they end with NamespaceNotFound."""
+    workers = {"vec_env_cls": SubprocVecEnv, "vec_env_kwargs": {"start_method": "spawn"}}
+    env = make_vec_env(f"netenvs:{ABR}", n_envs=1, seed=3, **workers)
+    np.testing.assert_array_equal(env.reset()[0], gym.make(ABR).reset(seed=3)[0])
+    env.close()
 
 
 def test_ppo_learns_through_the_adapter():

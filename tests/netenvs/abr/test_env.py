@@ -53,8 +53,9 @@ def figures(env, levels=3, **reset):
         {},
         {"preset": "genet", "action_mode": "jump"},
         {"preset": "pensieve", "delay_noise": True, "start": "random", "qoe": "hd"},
+        {"observation": "flat", "history": 7},
     ],
-    ids=["default", "genet-jump", "pensieve-noise-random"],
+    ids=["default", "genet-jump", "pensieve-noise-random", "flat"],
 )
 def test_contract(options):
     check_task(ABR, steps=110, **options)
@@ -127,6 +128,13 @@ def test_return_over_47_is_the_mean_qoe_per_chunk():
     kbps, stall = np.array(column(seen, "bitrate_kbps")), np.array(column(seen, "rebuffer_s"))
     qoe = kbps[1:] / 1000 - 4.3 * stall[1:] - np.abs(np.diff(kbps)) / 1000
     assert sum(reward for _, reward, _ in seen) / 47 == pytest.approx(qoe.mean(), rel=1e-12)
+
+
+def test_flat_observations_are_the_rows_one_after_the_other():
+    flat, matrix = gym.make(ABR, observation="flat"), gym.make(ABR)
+    assert flat.observation_space == gym.wrappers.FlattenObservation(matrix).observation_space
+    for ours, theirs in zip(rollout(flat, [1, 2, 0], seed=0), rollout(matrix, [1, 2, 0], seed=0), strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0].ravel(), strict=True)
 
 
 @pytest.mark.parametrize("history", [4, 6, 8])
@@ -334,6 +342,8 @@ BAD_OPTIONS = [
     ({"start": "middle"}, "start"),
     ({"action_mode": "jumps"}, "jump"),
     ({"action_mode": None}, "action_mode"),
+    ({"observation": "flatten"}, "unknown observation 'flatten'; did you mean 'flat'"),
+    ({"observation": None}, "observation"),
     ({"history": 5}, "history must be a whole number from 6"),
     ({"history": "8"}, "history"),
     ({"history": 6.5}, "history"),
