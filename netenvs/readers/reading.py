@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from netenvs.readers.errors import InputError
+from netenvs.errors import flat
+from netenvs.readers.errors import LONGEST, InputError
 
 MOST_SKIPPED = 0.5
 """A file is left out as a whole where more than this share of its records cannot be used: it is read wrongly."""
@@ -54,7 +55,8 @@ class Reading:
         text = f"{reason} ({detail})" if detail else reason
         if self.strict:
             raise InputError(f"{where}: {text}; mend it or take it out")
-        before = self.skipped.get((kind, reason), Skipped(0, f"{where}{f': {detail}' if detail else ''}"))
+        first = flat(f"{where}{f': {detail}' if detail else ''}", LONGEST // 2)
+        before = self.skipped.get((kind, reason), Skipped(0, first))
         self.skipped[kind, reason] = Skipped(before.count + count, before.first)
 
     def skip_rows(self, name: str, lines: np.ndarray, bad: np.ndarray, reason: str, details: Sequence[object]) -> None:
@@ -92,6 +94,6 @@ class Reading:
     def warn(self, stacklevel: int = 2) -> None:
         """One warning for all that was left out, and one for each doubt."""
         if lines := self.skipped_lines():
-            warnings.warn(f"{self.where}: {'; '.join(lines)}", stacklevel=stacklevel + 1)
+            warnings.warn(flat(f"{self.where}: {'; '.join(lines)}", LONGEST), stacklevel=stacklevel + 1)
         for note in self.notes:
-            warnings.warn(f"{self.where}: {note}", stacklevel=stacklevel + 1)
+            warnings.warn(flat(f"{self.where}: {note}", LONGEST), stacklevel=stacklevel + 1)

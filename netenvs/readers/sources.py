@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from netenvs.readers.codecs import unpacked
 from netenvs.readers.errors import InputError, decoding
@@ -163,11 +163,10 @@ def _zip_members(one: Source, stored: BinaryIO) -> list[Source]:
 
 
 def _open_zipped(one: Source, name: str) -> BinaryIO:
-    with contextlib.ExitStack() as stack:
-        archive = stack.enter_context(zipfile.ZipFile(stack.enter_context(one.opener())))
-        member = archive.open(name)
-        stack.pop_all()
-    return member  # type: ignore[return-value]
+    with contextlib.ExitStack() as opening:
+        archive = opening.enter_context(zipfile.ZipFile(opening.enter_context(one.opener())))
+        member = opening.enter_context(archive.open(name))
+        return io.BufferedReader(_Member(member, opening.pop_all()))
 
 
 class _Header(tarfile.TarInfo):
@@ -212,20 +211,18 @@ def _tar_members(one: Source) -> Iterator[Source]:
 
 def _open_tarred(one: Source, wanted: int) -> BinaryIO:
     """A stream of the member of that number; the archive is read from its beginning."""
-    stack = contextlib.ExitStack()
     with contextlib.ExitStack() as opening:
         archive = opening.enter_context(open_tar(opening.enter_context(one.open()), one.name))
         member = next(member for count, member in enumerate(archive) if count == wanted)
         file = archive.extractfile(member)
         assert file is not None  # it was a regular one when it was listed
-        stack = opening.pop_all()
-    return io.BufferedReader(_Member(file, stack))  # type: ignore[arg-type]
+        return io.BufferedReader(_Member(file, opening.pop_all()))
 
 
 class _Member(io.RawIOBase):
     """A member of an archive that closes the archive with itself, and can go back as far as its beginning was kept."""
 
-    def __init__(self, file: BinaryIO, archive: contextlib.ExitStack):
+    def __init__(self, file: IO[bytes], archive: contextlib.ExitStack):
         self._file, self._archive, self._kept, self._at = file, archive, b"", 0
 
     def readable(self) -> bool:
