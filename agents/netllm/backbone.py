@@ -24,6 +24,8 @@ class Family:
     """Whether the model takes a mask for each type of layer."""
     learned_positions: bool = False
     """Whether it has a table of position embeddings, which ends somewhere."""
+    fused: bool = True
+    """Whether attention may be computed by fused kernels, which know no cap on its logits."""
 
 
 FAMILIES = {
@@ -34,17 +36,28 @@ FAMILIES = {
     "smollm3": Family(("q_proj", "v_proj"), mask_by_layer=True),
     "phi3": Family(("qkv_proj",)),
     "olmo2": Family(("q_proj", "v_proj")),
+    "gemma2": Family(("q_proj", "v_proj"), mask_by_layer=True, fused=False),
+    "gemma3_text": Family(("q_proj", "v_proj"), mask_by_layer=True),  # and the text model of "gemma3"
     "gpt_neox": Family(("query_key_value",)),  # Pythia
     "gpt2": Family(("c_attn",), learned_positions=True),
+    "opt": Family(("q_proj", "v_proj"), learned_positions=True),
 }
 """Families by ``model_type`` of their ``config.json``."""
 
 
 def family_of(config: PretrainedConfig) -> Family:
-    """The family of a model; ``ValueError``, one line, for one that is none of ``FAMILIES``."""
+    """The family of a decoder; ``ValueError``, one line, for one that is none of ``FAMILIES``, or looks ahead."""
     if config.model_type not in FAMILIES:
         raise ValueError(f"models of type {config.model_type!r} are no backbones; {', '.join(FAMILIES)} are")
+    if getattr(config, "use_bidirectional_attention", None):
+        raise ValueError(f"this {config.model_type} attends to later tokens; backbones attend to earlier ones only")
     return FAMILIES[config.model_type]
+
+
+def attention_of(config: PretrainedConfig) -> str:
+    """How attention is computed, as transformers calls it."""
+    capped = getattr(config, "attn_logit_softcapping", None) is not None
+    return "sdpa" if family_of(config).fused and not capped else "eager"
 
 
 NOT_THE_NETWORK = (
@@ -69,6 +82,9 @@ class KeyValueCache:
     the row goes on. ``transformers`` sees an object with ``update``.
     """
 
+    is_compileable = False
+    """What some models ask for."""
+
     def __init__(self, rows: int, device: torch.device):
         self.positions = torch.zeros(rows, dtype=torch.int64, device=device)
         """int64 (rows,): tokens of each row."""
@@ -77,6 +93,10 @@ class KeyValueCache:
         self._places = self.positions[:, None]  # int64 (rows, n): slots of the tokens that are being added
         self.slots = 0
         """Slots in use once those are added."""
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """What some models ask for, though they are told positions and mask."""
+        return self.slots - self._places.shape[1]
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows, int64 (k,), in this order; -1 stands for a new, empty one."""
@@ -119,14 +139,18 @@ class HFBackbone(Backbone):
     Embeddings are cast to the dtype of its weights, hidden states back to float32.
 
     Arguments:
-        network: from ``AutoModel``, of a type in ``FAMILIES``, with ``sdpa`` attention.
+        network: from ``AutoModel``, of a type in ``FAMILIES``, with ``attention_of`` its configuration.
     """
 
     def __init__(self, network: PreTrainedModel):
         super().__init__()
         config = network.config
         self.family = family_of(config)
-        self.d_model = config.hidden_size
+        words: Any = network.get_input_embeddings()
+        self.d_model: int = words.embedding_dim  # an OPT may have narrower ends than layers
+        scales_inputs = config.model_type == "gemma2" and not hasattr(words, "embed_scale")  # some versions within 5
+        self._input_scale = config.hidden_size**-0.5 if scales_inputs else 1.0
+        self._eager = attention_of(config) == "eager"
         self.max_tokens = _max_tokens(config, self.family)
         self._model_type = config.model_type
         self._window: int | None = getattr(config, "sliding_window", None)
@@ -156,7 +180,7 @@ class HFBackbone(Backbone):
 
     def forward(self, embeddings: Tensor, lengths: Tensor | None = None) -> Tensor:
         self._check_tokens(embeddings.shape[1])
-        out = self.network(inputs_embeds=embeddings.to(self.dtype), use_cache=False)
+        out = self.network(inputs_embeds=self._inputs(embeddings), use_cache=False)
         return out.last_hidden_state.float()
 
     def init_cache(self, rows: int) -> KeyValueCache:
@@ -171,7 +195,7 @@ class HFBackbone(Backbone):
             self._check_tokens(int((cache.positions + added).max()))
         places = cache.open(n)
         out = self.network(
-            inputs_embeds=embeddings.to(self.dtype),
+            inputs_embeds=self._inputs(embeddings),
             attention_mask=self.mask(places, cache.slots),
             position_ids=places if self.max_tokens is None else places.clamp(max=self.max_tokens - 1),
             use_cache=True,
@@ -180,11 +204,22 @@ class HFBackbone(Backbone):
         cache.positions = cache.positions + added
         return out.last_hidden_state.float()
 
+    def _inputs(self, embeddings: Tensor) -> Tensor:
+        """As the layers take them."""
+        return embeddings.to(self.dtype) * self._input_scale
+
     def mask(self, places: Tensor, slots: int) -> Tensor | dict[str, Tensor]:
-        """bool (rows, 1, n, slots): what the tokens at ``places`` attend to, or such masks by type of layer."""
+        """What the tokens at ``places`` attend to, (rows, 1, n, slots), or such masks by type of layer.
+
+        bool; where attention is not fused, numbers that are added to its logits.
+        """
         distance = places[:, None, :, None] - torch.arange(slots, device=places.device)
         causal = distance >= 0
         near = causal if self._window is None else causal & (distance < self._window)
+        if self._eager:
+            causal, near = (
+                torch.where(seen, 0.0, torch.finfo(self.dtype).min).to(self.dtype) for seen in (causal, near)
+            )
         return {"full_attention": causal, "sliding_attention": near} if self.family.mask_by_layer else near
 
     def _check_tokens(self, tokens: int) -> None:
@@ -200,8 +235,10 @@ def _max_tokens(config: PretrainedConfig, family: Family) -> int | None:
     if family.learned_positions:
         return config.max_position_embeddings
     rotary = getattr(config, "rope_parameters", None) or {}
-    if rotary.get("rope_type") == "dynamic":
-        return config.max_position_embeddings
-    if rotary.get("rope_type") == "longrope":
-        return rotary["original_max_position_embeddings"]
+    for frequencies in (rotary, *rotary.values()):  # some have theirs by type of layer
+        kind = frequencies.get("rope_type") if isinstance(frequencies, dict) else None
+        if kind == "dynamic":
+            return config.max_position_embeddings
+        if kind == "longrope":
+            return frequencies["original_max_position_embeddings"]
     return None

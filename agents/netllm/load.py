@@ -17,7 +17,7 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from agents.hub import one_line, quiet
-from agents.netllm.backbone import HFBackbone, family_of, network_config
+from agents.netllm.backbone import HFBackbone, attention_of, family_of, network_config
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Of frozen weights; ``auto``: as they are stored."""
@@ -44,7 +44,7 @@ class ScratchBackbone(HFBackbone):
         try:
             config = AutoConfig.for_model(**arguments)
             family_of(config)
-            network = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+            network = AutoModel.from_config(config, dtype=torch.float32, attn_implementation=attention_of(config))
         except Exception as error:
             raise ValueError(f"no backbone can be made of {shape}: {one_line(error)}") from error
         super().__init__(network)
@@ -219,7 +219,7 @@ def _read(name: str, folder: Path, dtype: str) -> PreTrainedModel:
         raise ValueError(f"backbone {name!r}: an adapter, not a model; merge it into its model and give that")
     try:
         with quiet():
-            config = AutoConfig.from_pretrained(str(folder), **local)
+            config = AutoConfig.from_pretrained(str(folder), **local).get_text_config(decoder=True)
     except Exception as error:
         raise ValueError(f"backbone {name!r}: {one_line(error)}; {remedy}") from error
     try:
@@ -231,13 +231,14 @@ def _read(name: str, folder: Path, dtype: str) -> PreTrainedModel:
             network, info = AutoModel.from_pretrained(
                 str(folder),
                 dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-                attn_implementation="sdpa",
+                attn_implementation=attention_of(config),
                 use_safetensors=True,
                 output_loading_info=True,
                 **local,
             )
     except Exception as error:
         raise ValueError(f"backbone {name!r}: {one_line(error)}; {remedy}") from error
+    network = getattr(network, "language_model", network)  # of a model that sees pictures too
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"backbone {name!r}: its files lack {len(missing)} weights, {missing[0]} first; {remedy}")
     if not all(bool(value.isfinite().all()) for value in network.parameters()):

@@ -16,8 +16,11 @@ TINY: dict[str, dict[str, Any]] = {
     "smollm3": {"num_key_value_heads": 2},
     "phi3": {"num_key_value_heads": 2},
     "olmo2": {"num_key_value_heads": 2},
+    "gemma2": {"num_key_value_heads": 2, "head_dim": 16, "sliding_window": 5, "attn_logit_softcapping": 2.0},
+    "gemma3_text": {"num_key_value_heads": 2, "head_dim": 16, "sliding_window": 5, "sliding_window_pattern": 2},
     "gpt_neox": {},
     "gpt2": {},
+    "opt": {"ffn_dim": 48, "word_embed_proj_dim": 32},
 }
 """By family: what differs from one shape of 3 layers, width 32 and 4 heads."""
 TOKENS = 64

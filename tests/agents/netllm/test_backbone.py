@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
 
 from agents.netllm.backbone import FAMILIES, HFBackbone
 from agents.netllm.load import ScratchBackbone, load_backbone, small_llama
@@ -14,6 +15,9 @@ CASES = [
     ("mistral", {"sliding_window": None}),
     ("phi3", {"sliding_window": 5}),
     ("qwen3", {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 2}),
+    ("gemma2", {"attn_logit_softcapping": None}),
+    ("gemma3_text", {"attn_logit_softcapping": 2.0}),
+    ("opt", {"word_embed_proj_dim": 16, "do_layer_norm_before": False}),  # as OPT-350m has it
 ]
 
 
@@ -38,6 +42,40 @@ def whole(backbone, embeddings):
 @pytest.mark.parametrize(("family", "changes"), CASES)
 def test_families_keep_the_contract(load, family, changes):
     check_backbone(load(family, **changes), tolerance=1e-4)
+
+
+@pytest.mark.parametrize(("family", "changes"), CASES)
+@torch.no_grad()
+def test_families_compute_what_they_are_published_to(make_model, family, changes):
+    """On embeddings of words, the states that the model has for the words; attention to the letter, not fused."""
+    folder = make_model(family, **changes)
+    model = AutoModel.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    words = torch.randint(20, (2, 12), generator=torch.Generator().manual_seed(0))
+    embeddings = model.get_input_embeddings()(words)
+    if family == "gemma2" and not hasattr(model.get_input_embeddings(), "embed_scale"):
+        embeddings = embeddings * 32**0.5  # which the model does itself in some versions of transformers
+    backbone = load_backbone(str(folder), lora_rank=0).eval()
+    assert backbone.d_model == embeddings.shape[2]
+    torch.testing.assert_close(backbone(embeddings), model(words).last_hidden_state, atol=1e-4, rtol=1e-4)
+
+
+def test_the_text_model_of_one_that_sees_pictures_is_a_backbone(tmp_path):
+    """Gemma 3 from 4 billion weights on."""
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    text = {**sizes, "vocab_size": 20, "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 5}
+    vision = {**sizes, "image_size": 28, "patch_size": 14}
+    config = AutoConfig.for_model("gemma3", text_config=text, vision_config=vision, mm_tokens_per_image=4)
+    AutoModelForImageTextToText.from_config(config).save_pretrained(tmp_path)
+    backbone = stirred(load_backbone(str(tmp_path), lora_rank=2))
+    check_backbone(backbone, tolerance=1e-4)
+    assert backbone.structure()["model_type"] == "gemma3_text"
+    assert not [name for name in backbone.state_dict() if "vision" in name]
+
+
+def test_one_that_looks_ahead_is_one_line(make_model):
+    folder = make_model("gemma3_text", use_bidirectional_attention=True)
+    with pytest.raises(ValueError, match=r"backbone .*: this gemma3_text attends to later tokens"):
+        load_backbone(str(folder))
 
 
 def test_a_cache_is_no_longer_than_its_longest_row(load):
