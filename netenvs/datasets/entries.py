@@ -27,6 +27,10 @@ _NETLLM_TARBALL = f"https://codeload.github.com/duowuyms/NetLLM/tar.gz/{_NETLLM_
 _NETLLM_PAPER = (
     "Wu et al., 'NetLLM: Adapting Large Language Models for Networking', ACM SIGCOMM 2024, doi:10.1145/3651890.3672268"
 )
+_PENSIEVE_PAPER = (
+    "Mao et al., 'Neural Adaptive Video Streaming with Pensieve', ACM SIGCOMM 2017, doi:10.1145/3098822.3098843"
+)
+_PENSIEVE_PPO_COMMIT = "2bedc6eb5e3aa2c94916f4d371569822e7552182"
 _DECIMA_PAPER = (
     "Mao et al., 'Learning Scheduling Algorithms for Data Processing Clusters', ACM SIGCOMM 2019, "
     "doi:10.1145/3341302.3342080"
@@ -68,6 +72,7 @@ class Dataset:
     installed_mb: float  #: approximate size in the store, MB
     members: tuple[str, ...] = ()  #: upstream files, where the manifest is per array
     packed: str = ""  #: name of one npz that may stand for all members
+    shared_folders: tuple[str, ...] = ()  #: upstream folders with other files, too, beside those that are read
     manifest: Mapping[str, str] | None = None  #: None: read <name>.sha256.json of this package
     format: int = 1  #: layout of the installed files; a new number makes old installs be made again
     max_file_bytes: int = 16 * 2**20  #: a larger upstream file is refused
@@ -170,6 +175,20 @@ CATALOGUE: dict[str, Dataset] = {
             archives=("netllm-vp-wu2017.tar.xz", "netllm-vp-wu2017.tar.gz"),
             convert=netllm_vp.convert_wu2017,
             installed_mb=20.2,
+        ),
+        Dataset(
+            name="pensieve-logs",
+            gives="action logs of eleven published policies on pensieve-test: Pensieve by A3C and PPO, Comyco, MPC, "
+            "BOLA, BBA, QUETRA, and others",
+            licence="BSD-2-Clause",
+            citation=f"Pensieve-PPO, https://github.com/yindaheng98/Pensieve-PPO; {_PENSIEVE_PAPER}",
+            source=f"https://github.com/yindaheng98/Pensieve-PPO/tree/{_PENSIEVE_PPO_COMMIT}/src/baselines",
+            commit=_PENSIEVE_PPO_COMMIT,
+            url=f"https://codeload.github.com/yindaheng98/Pensieve-PPO/tar.gz/{_PENSIEVE_PPO_COMMIT}",
+            archives=("pensieve-ppo-baselines.tar.xz", "golden/abr/peers/pensieve-ppo-baselines.tar.xz"),
+            convert=_from_its_task("netenvs.abr.published_logs:convert"),
+            installed_mb=2.0,
+            shared_folders=("src/baselines",),
         ),
     )
 }

@@ -150,11 +150,13 @@ def _read_folder(dataset: Dataset, folder: Path) -> dict[str, bytes]:
     roots = [folder, *(child for child in sorted(folder.iterdir()) if child.is_dir())]
     if folder.resolve().name == top:
         roots = [folder.resolve().parent]
-    root = next((root for root in roots if (root / top).is_dir()), None)
-    if root is None:
+    likely = [root for root in roots if (root / top).is_dir()]
+    if not likely:
         raise DatasetError(
             f"{folder} holds neither {' nor '.join(dataset.archives)} nor the upstream folder {top}; {_remedy(dataset)}"
         )
+    first = min(wanted).rpartition("/")[0]  # a folder like src stands in many a repository
+    root = next((root for root in likely if (root / first).is_dir()), likely[0])
     for checked in sorted(_checked_folders(dataset)):
         for child in sorted((root / checked).glob("*")):
             if not child.is_dir() and f"{checked}/{child.name}" not in wanted:
@@ -181,7 +183,9 @@ def _upstream_name(name: str, tops: Collection[str]) -> str:
 
 def _checked_folders(dataset: Dataset) -> set[str]:
     """Return the upstream folders that hold nothing but files of the data set (manifest per file)."""
-    return set() if dataset.members else {name.rpartition("/")[0] for name in dataset.digests()}
+    if dataset.members:
+        return set()
+    return {name.rpartition("/")[0] for name in dataset.digests()} - {*dataset.shared_folders}
 
 
 def _refuse_extra(name: str, folders: set[str], dataset: Dataset) -> None:

@@ -309,6 +309,20 @@ def test_files_that_are_not_upstreams_are_named(root, tmp_path, kind, fault):
     assert visible(root) == []
 
 
+def test_of_several_repositories_the_one_with_the_files_is_read(root, tmp_path):
+    unpack({f"{DATA.partition('/')[0]}/other.txt": b"1"}, tmp_path / "repositories" / "another")
+    unpack(upstream_files(), tmp_path / "repositories" / "netllm")
+    datasets.install("netllm-abr", tmp_path / "repositories")
+    datasets.verify("netllm-abr")
+
+
+def test_other_files_may_stand_in_a_shared_folder(root, tmp_path, monkeypatch):
+    files = upstream_files() | {f"{TRAIN}/notes.txt": b"1"}
+    serve_entry(monkeypatch, "", manifest=manifest(upstream_files()), shared_folders=(TRAIN,))
+    datasets.install("netllm-abr", unpack(files, tmp_path / "upstream"))
+    datasets.verify("netllm-abr")
+
+
 def hostile(name, kind=tarfile.REGTYPE, content=b"", link=""):
     member = tarfile.TarInfo(name)
     member.type, member.size, member.linkname = kind, len(content), link
