@@ -13,8 +13,9 @@ from agents.rollout import EpisodeSpec, play
 from agents.scoring import Measure, Score, Scoring
 from agents.statistics import mean
 from netenvs import datasets
+from netenvs.abr.installed import INSTALLED_SPLITS
 from netenvs.abr.task import TASK as ABR
-from netenvs.abr.workload import DATASET, INSTALLED_SPLITS, TraceSet, load_traces
+from netenvs.abr.workload import DATASET, TraceSet, load_traces
 
 VALIDATION = "fcc-valid-clean"
 SETTINGS: dict[str, dict[str, Any]] = {

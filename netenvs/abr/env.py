@@ -11,8 +11,8 @@ from gymnasium.vector import AutoresetMode
 from netenvs.abr import kernel
 from netenvs.abr.options import ABROptions
 from netenvs.abr.qoe import QoE
+from netenvs.abr.records import TraceSet, Video
 from netenvs.abr.simulator import Simulator
-from netenvs.abr.workload import TraceSet, Video
 from netenvs.arguments import check_actions, check_reset_options
 from netenvs.options import takes
 from netenvs.single import SingleEnv

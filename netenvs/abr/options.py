@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from netenvs.abr.workload import TraceSet, Video
+from netenvs.abr.records import TraceSet, Video
 from netenvs.options import EnvironmentOptions
 from netenvs.spec import unknown_name
 

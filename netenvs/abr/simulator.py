@@ -9,8 +9,9 @@ import numpy as np
 from netenvs.abr import kernel
 from netenvs.abr.options import ABROptions
 from netenvs.abr.qoe import QoE, make_qoe
+from netenvs.abr.records import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video
 from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, ROWS, THROUGHPUT
-from netenvs.abr.workload import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video, load_traces, load_video
+from netenvs.abr.workload import load_traces, load_video
 
 
 class Simulator:

@@ -9,13 +9,13 @@ from netenvs.tasks import Choice, Items, Task
 
 def _datasets() -> list[Choice]:
     from netenvs import datasets
-    from netenvs.abr import generators, workload
+    from netenvs.abr import generators, installed
 
-    installed = datasets.installed(workload.DATASET)
-    remedy = f"python -m netenvs.datasets install {workload.DATASET}"
+    here = datasets.installed(installed.DATASET)
+    remedy = f"python -m netenvs.datasets install {installed.DATASET}"
     return [
         *(Choice(name) for name in generators.TRACES),
-        *(Choice(name, installed, remedy) for name in workload.INSTALLED_SPLITS),
+        *(Choice(name, here, remedy) for name in installed.INSTALLED_SPLITS),
         Choice("FILE or FOLDER"),
     ]
 

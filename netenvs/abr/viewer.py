@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netenvs.abr.workload import TraceSet, Video
+from netenvs.abr.records import TraceSet, Video
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

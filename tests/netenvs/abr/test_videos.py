@@ -1,0 +1,145 @@
+"""Videos by name and path: what is accepted, and one line for everything that is not."""
+
+import json
+import re
+
+import gymnasium as gym
+import pytest
+
+from agents.policy import load_policy
+from agents.rollout import EpisodeSpec, play
+from netenvs.abr.workload import load_video
+
+ABR = "netenvs/ABR-v0"
+SIZES = [[100, 200, 300], [200, 400, 600]]
+MANIFEST = {"bitrates_kbps": [500, 1000], "chunk_sizes_bytes": SIZES, "chunk_duration_s": 2.0}
+
+
+def write(tmp_path, **changes):
+    path = tmp_path / "video.json"
+    path.write_text(json.dumps({k: v for k, v in {**MANIFEST, **changes}.items() if v is not None}))
+    return str(path)
+
+
+def test_video_manifest(tmp_path):
+    path = write(tmp_path)
+    video = load_video(path)
+    assert (video.name, video.chunk_duration_s, video.num_chunks, video.num_levels) == (path, 2.0, 3, 2)
+    assert video.chunk_sizes.tolist() == [[100, 200], [200, 400], [300, 600]]
+    assert video.bitrates_kbps.tolist() == [500, 1000]
+    named = load_video(write(tmp_path, name="mine", num_chunks=2))
+    assert (named.name, named.num_chunks, len(named.chunk_sizes)) == ("mine", 2, 3)
+
+
+BAD_MANIFESTS = {
+    "no ladder": ({"bitrates_kbps": None}, "the manifest lacks bitrates_kbps"),
+    "no sizes": ({"chunk_sizes_bytes": None}, "lacks chunk_sizes_bytes"),
+    "no duration": ({"chunk_duration_s": None}, "lacks chunk_duration_s"),
+    "descending": ({"bitrates_kbps": [1000, 500]}, "ascending order"),
+    "equal after rounding": ({"bitrates_kbps": [500.2, 500.4]}, "ascending order"),
+    "Mbit/s": ({"bitrates_kbps": [0.3, 0.75]}, "in kbit/s from 1 up"),
+    "one level": ({"bitrates_kbps": [500], "chunk_sizes_bytes": SIZES[:1]}, "at least two bitrates"),
+    "zero bitrate": ({"bitrates_kbps": [0, 500]}, "from 1 up"),
+    "NaN bitrate": ({"bitrates_kbps": [float("nan"), 500]}, "from 1 up"),
+    "huge bitrate": ({"bitrates_kbps": [500, 2**31]}, "from 1 up"),
+    "huge integer": ({"bitrates_kbps": [500, 10**400]}, "plain numbers"),
+    "number for a ladder": ({"bitrates_kbps": 500}, "at least two bitrates"),
+    "missing level": ({"chunk_sizes_bytes": SIZES[:1]}, "has 1 lists for 2 bitrates"),
+    "chunks differ": ({"chunk_sizes_bytes": [[100, 200, 300], [200, 400]]}, r"wrong chunk counts \[3, 2\]"),
+    "one chunk": ({"chunk_sizes_bytes": [[100], [200]]}, r"wrong chunk counts \[1, 1\]"),
+    "flat sizes": ({"chunk_sizes_bytes": [100, 200]}, "wrong chunk counts|plain numbers"),
+    "zero size": ({"chunk_sizes_bytes": [[100, 200, 300], [200, 0, 600]]}, "chunk 1 of level 1 has size 0.0"),
+    "negative size": ({"chunk_sizes_bytes": [[100, 200, -3], [200, 400, 600]]}, "chunk 2 of level 0 has size -3"),
+    "huge size": ({"chunk_sizes_bytes": [[100, 200, 2**31], [200, 400, 600]]}, "chunk 2 of level 0"),
+    "words": ({"chunk_sizes_bytes": [["a", 1, 2], [1, 2, 3]]}, "plain numbers"),
+    "too many played": ({"num_chunks": 4}, "num_chunks is 4, 3 sizes are listed; give 2 to 3"),
+    "one played": ({"num_chunks": 1}, "give 2 to 3"),
+    "half a chunk": ({"num_chunks": 2.5}, "num_chunks is 2.5"),
+    "infinitely many": ({"num_chunks": float("inf")}, "num_chunks is inf"),
+    "counted in words": ({"num_chunks": "two"}, "num_chunks is two"),
+    "no time": ({"chunk_duration_s": 0}, "chunk_duration_s must be positive"),
+    "NaN duration": ({"chunk_duration_s": float("nan")}, "chunk_duration_s must be positive"),
+    "duration in words": ({"chunk_duration_s": "4 s"}, "plain numbers"),
+}
+
+
+@pytest.mark.parametrize("what", BAD_MANIFESTS)
+def test_bad_manifests_are_one_line(what, tmp_path):
+    changes, message = BAD_MANIFESTS[what]
+    path = write(tmp_path, **changes)
+    with pytest.raises(ValueError, match=re.escape(path) + ": .*(" + message + ")") as caught:
+        load_video(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"{not json", "not a JSON video manifest"),
+        (b"\xff\xfe", "not a JSON video manifest"),
+        (b"[1, 2]", "is a JSON object"),
+        (b"", "not a JSON video manifest"),
+    ],
+)
+def test_manifests_that_are_not_json(content, message, tmp_path):
+    path = tmp_path / "video.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=re.escape(str(path)) + ": .*" + message) as caught:
+        load_video(str(path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("video3", "unknown video 'video3'; did you mean 'video"),
+        ("nowhere/video.json", "no such file"),
+        ("missing.json", "no such file"),
+        ("synthetic(sead=1)", "unknown option 'sead'; known: seed"),
+        ("synthetic(seed=x)", r"video 'synthetic\(seed=x\)'"),
+        ("a" * 300, "unknown video"),
+        (None, "video must be a name, a path or a Video, not NoneType"),
+    ],
+)
+def test_bad_video_names_are_one_line(spec, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        load_video(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_hd_needs_six_levels(tmp_path):
+    with pytest.raises(ValueError, match="six bitrate levels, this video has 2"):
+        gym.make(ABR, video=write(tmp_path), history=6, qoe="hd")
+
+
+def test_many_levels_need_a_long_history(tmp_path):
+    ladder = [100 * (i + 1) for i in range(8)]
+    path = write(tmp_path, bitrates_kbps=ladder, chunk_sizes_bytes=[[b * 250] * 5 for b in ladder])
+    with pytest.raises(ValueError, match="from 8 up"):
+        gym.make(ABR, video=path)
+    env = gym.make(ABR, video=path, history=8)
+    assert env.action_space.n == 8
+    env.reset(seed=0)
+    for _ in range(4):
+        *_, terminated, _, info = env.step(7)
+    assert terminated and info["bitrate_kbps"] == 800
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+@pytest.mark.parametrize("policy", ["bba", "robust-mpc", "netllm-mpc", "oracle", "throughput", "bola", "random"])
+def test_a_users_video_plays_with_every_policy(policy, spare, tmp_path):
+    ladder = [400, 900, 2000, 3500]
+    sizes = [[kbps * 250 + 1000 * (chunk % 3) for chunk in range(40 + spare)] for kbps in ladder]
+    path = write(tmp_path, bitrates_kbps=ladder, chunk_sizes_bytes=sizes, num_chunks=40)
+    specs = [EpisodeSpec(seed=seed) for seed in range(5)]
+    episodes = play(load_policy(policy, "abr"), ABR, specs, {"video": path}, num_envs=3)
+    assert [len(episode.rewards) for episode in episodes] == [39] * 5
+    levels = {int(action) for episode in episodes for action in episode.actions}
+    assert levels <= {0, 1, 2, 3} and len(levels) > 1
+
+
+def test_names_win_over_files_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "synthetic").write_text(json.dumps(MANIFEST))
+    assert load_video("synthetic").num_levels == 6
+    assert load_video("./synthetic").num_levels == 2
