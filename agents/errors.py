@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netenvs.errors import flat, typed
+from netenvs.errors import OneLineError, flat, typed
 
 
-class PolicyError(RuntimeError):
+class PolicyError(OneLineError, RuntimeError):
     """A policy that cannot be found, built or played; the message is one line that says which and why."""
 
 

@@ -16,6 +16,7 @@ from agents import registry, statistics
 from agents.policy import Policy, load_policy
 from agents.rollout import EpisodeSpec, play
 from netenvs import datasets, tasks
+from netenvs.errors import printable
 
 Difference = tuple[float, float, float]
 """A paired difference and its 95 % interval."""
@@ -127,7 +128,7 @@ def score(task: str, policies: Mapping[str, Policy], policy: str) -> Scores:
     for setting, evaluate in how.settings().items():
         found[setting] = {}
         for name, one in {**policies, **_baselines(task, how.baselines)}.items():
-            print(f"scoring {name}: {setting} ...", flush=True)
+            print(printable(f"scoring {name}: {setting} ..."), flush=True)
             found[setting][name] = evaluate(one)
     return {setting: compared(scores, policy, how.measure.percent) for setting, scores in found.items()}
 

@@ -27,25 +27,15 @@ module of the command given is imported."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 for a failure, 2 for wrong arguments, 130: interrupted."""
-    from netenvs.command_line import parse_command
+    from netenvs.command_line import exit_status, parse_command
 
     try:
         command = parse_command(COMMANDS, "python -m distill", ABOUT, arguments)
     except SystemExit as stop:  # --help, or what is wrong has been said
         return int(stop.code or 0)
-    from agents.policy import PolicyError
     from distill.commands.wrong_arguments import WrongArguments
-    from netenvs.errors import flat
 
-    try:
-        status: int = command.run()
-        return status
-    except (ValueError, OSError, PolicyError) as error:
-        print(f"error: {flat(error)}", file=sys.stderr)
-        return 2 if isinstance(error, WrongArguments) else 1
-    except KeyboardInterrupt:
-        print("interrupted; all pools are as they were, and the same command goes on", file=sys.stderr)
-        return 130
+    return exit_status(command.run, wrong_words=(WrongArguments,))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from __future__ import annotations
 import contextlib
 import difflib
 import io
+import os
 import re
 import sys
 import typing
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -30,7 +31,7 @@ from typing import Any, NoReturn, TypeVar
 import tyro
 
 from netenvs import tasks
-from netenvs.errors import flat
+from netenvs.errors import OneLineError, flat, reason
 from netenvs.loading import named
 from netenvs.spec import unknown_name
 
@@ -88,8 +89,8 @@ def parse(options: type[Args], program: str, words: Sequence[str] | None = None)
     except SystemExit as stop:
         if not stop.code:
             raise
-        reason = _reason(said.getvalue())
-    refuse(program, reason)
+        what = _reason(said.getvalue())
+    refuse(program, what)
 
 
 def parse_command(
@@ -116,9 +117,42 @@ def parse_command(
     return parse(named(commands[given[0]][0]), f"{program} {given[0]}", given[1:])
 
 
-def refuse(program: str, reason: str) -> NoReturn:
+def run(main: Callable[[Args], int | None], options: type[Args], program: str) -> NoReturn:
+    """End the process with the status of a program: ``main`` on its options, see ``parse`` and ``exit_status``."""
+    raise SystemExit(exit_status(lambda: main(parse(options, program))))
+
+
+def exit_status(act: Callable[[], int | None], wrong_words: tuple[type[Exception], ...] = ()) -> int:
+    """Do what a command is to do; what is not a fault of the code becomes one line on stderr, and no traceback.
+
+    That is ``ValueError`` and errors of one line, errors of the system, a full disk among them, and too little memory.
+    Returns the exit status: what ``act`` returns, None being 0; 1 after such an error, 2 if it is one of
+    ``wrong_words``; 130 after Ctrl-C.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what a locale cannot write
+    try:
+        status = act() or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, OneLineError) as error:
+        print(f"error: {reason(error)}", file=sys.stderr)
+        return 2 if isinstance(error, wrong_words) else 1
+    except MemoryError:
+        print("error: there is not enough memory; give smaller data, or fewer at once", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was there is as it was, and the same command goes on", file=sys.stderr)
+        return 130
+
+
+def refuse(program: str, what: str) -> NoReturn:
     """Say in one line what is wrong with the words, and end with status 2."""
-    print(f"error: {flat(reason)}; see {program} --help", file=sys.stderr)
+    print(f"error: {flat(what)}; see {program} --help", file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -176,10 +210,10 @@ def _reason(text: str) -> str:
         indent = len(body[0]) - len(body[0].lstrip()) + 4
         missing = [line.strip() for line in body if re.match(rf" {{{indent}}}\S", line)]
         return f"{', '.join(missing)} must be given"
-    reason = flat(" ".join(body))
-    if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", reason):
+    text = flat(" ".join(body))
+    if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", text):
         value, name, known = choice.groups()
         return unknown_name(name, value, [part.strip(" '\"") for part in known.split(",") if part.strip()])
     for theirs, ours in _OUR_WORDS.items():
-        reason = re.sub(theirs, ours, reason)
-    return reason.rstrip(".")
+        text = re.sub(theirs, ours, text)
+    return text.rstrip(".")

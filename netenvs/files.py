@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 import sys
@@ -14,31 +15,82 @@ from typing import Any
 UNFINISHED = ".part"
 """How the name of a file ends that is being written, or was when its process was killed; it begins with a dot."""
 
+LONGEST_STEM = 60
+"""Characters of a file's name, of up to four bytes, that stand in that of its unfinished one, which is longer."""
+PROBE_BYTES = 2**16
+"""Written where a writer failed, to see whether that is for a full disk."""
+OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How libraries in Rust name an error of the system."""
+
 
 def write_atomically(path: Path, content: bytes | str | Callable[[Path], Any]) -> None:
     """Write a file beside ``path``, on to the disk (fsync), then put it in its place: never half a file there.
 
-    An interrupted write leaves what was there. The file has the permissions of any other that is made here.
+    An interrupted write leaves what was there, and so does a full disk, an ``OSError`` that names ``path``.
+    The file has the permissions of any other that is made here.
 
     Arguments:
         path: in a folder that is there.
         content: bytes; text, written as UTF-8 with its ends of lines as they are; or a function that is called with
             the path of the file to fill.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    part = path.with_name(f".{path.name[:LONGEST_STEM]}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
-        part.touch(exist_ok=False)
-        mode = stat.S_IMODE(part.stat().st_mode)
-        if callable(content):
-            content(part)
-        else:
-            part.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
-        os.chmod(part, mode)  # safetensors' writer, for one, makes files for their owner alone
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        with naming(path):
+            part.touch(exist_ok=False)
+            mode = stat.S_IMODE(part.stat().st_mode)
+            if callable(content):
+                _filled(part, content)
+            else:
+                part.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+            os.chmod(part, mode)  # safetensors' writer, for one, makes files for their owner alone
+            with open(part, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(part, path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise
+
+
+def remove_unfinished(folder: Path, name: str = "") -> None:
+    """Remove what killed processes left of files that they wrote into a folder: of all, or of the one of that name.
+
+    To be called by who alone may write them.
+    """
+    begin = f".{name[:LONGEST_STEM]}"
+    for path in folder.glob(f".*{UNFINISHED}"):
+        if path.name.startswith(begin) and path.is_file():
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An error of the system names ``path``; where a disk is full, Python's names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _filled(part: Path, fill: Callable[[Path], Any]) -> None:
+    """Call ``fill``. Writers have errors of their own for a full disk; they become the system's."""
+    try:
+        fill(part)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        if found := OS_ERROR.search(str(error)):
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+        try:
+            with part.open("ab") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as cause:
+            raise cause from error
         raise
 
 

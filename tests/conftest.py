@@ -118,6 +118,15 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
+def full_disk() -> Iterator[Callable[[int], None]]:
+    """Let no file grow beyond so many bytes, as if the disk were full: the system then says EFBIG, not ENOSPC."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.fixture
 def trace_file(tmp_path: Path) -> Callable[..., str]:
     """Write a trace of (time_s, bandwidth_mbps) rows; returns the path."""
 

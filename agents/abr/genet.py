@@ -12,7 +12,6 @@ A training takes a few minutes on one core; it can be stopped at any moment and 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -32,7 +31,8 @@ from agents.statistics import bounds, mean
 from agents.training import command_line
 from agents.training.card import read
 from netenvs.abr.workload import TraceSet, load_traces
-from netenvs.command_line import parse
+from netenvs.command_line import run
+from netenvs.errors import printable
 
 HELD_OUT = "genet(space={space},seed={seed},count=100)"
 VALID_SEED, TEST_SEED = 2, 1  # of traces that are held out: they choose the weights, and are scored at the end
@@ -143,7 +143,7 @@ def main(args: Args) -> None:
         method = "" if args.method == "genet" else f" --method {args.method}"
         command = f"python -m agents.abr.genet{method} --ship {' '.join(map(str, args.ship))}"
         best = ship(args.ship, out, METHODS[args.method].registered, notes_of(args.ship), command)
-        print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
+        print(printable(f"{args.ship[best]} is best on {VALIDATION}; written to {out}"))
     elif args.paired:
         print("\n".join(paired_table(args.paired)))
     else:
@@ -277,7 +277,4 @@ def _difference_row(label: str, differences: Sequence[np.ndarray]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(parse(Args, "python -m agents.abr.genet"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.abr.genet")

@@ -8,7 +8,6 @@ A training takes a few minutes on one core; it can be stopped at any moment and 
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from agents.abr.scores import VALIDATION
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
 from netenvs.abr.workload import load_traces
-from netenvs.command_line import parse
+from netenvs.command_line import run
+from netenvs.errors import printable
 
 SHIPPED = CHECKPOINTS / "abr-pensieve"
 
@@ -65,7 +65,7 @@ def main(args: Args) -> None:
         out = args.out or SHIPPED
         command = f"python -m agents.abr.pensieve --ship {' '.join(map(str, args.ship))}"
         best = ship(args.ship, out, Pensieve.registered, command=command)
-        print(f"{args.ship[best]} is best on {VALIDATION}; written to {out}")
+        print(printable(f"{args.ship[best]} is best on {VALIDATION}; written to {out}"))
         return
     folder = args.out or Path(f"runs/abr-pensieve-{args.seed}")
     learner = Learner(load_traces(args.traces), args.video, "quality", settings_of(args), args.seed)
@@ -84,7 +84,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(parse(Args, "python -m agents.abr.pensieve"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.abr.pensieve")

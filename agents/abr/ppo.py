@@ -34,6 +34,7 @@ from agents.training import Run
 from agents.training.card import Training, write
 from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import TraceSet, load_traces
+from netenvs.errors import printable
 from netenvs.wrappers.sb3 import SB3VecEnv
 
 REWARD_SCALE = 0.02  # returns of a video are up to hundreds of QoE: values must start near 0
@@ -361,4 +362,4 @@ def write_trained(
     write(folder, record(name, summary, [training], notes=notes))
     for setting, found in scores.items():
         low, high = found.ci95 or (found.mean, found.mean)
-        print(f"{setting}: {found.mean:.4f} [{low:.3f}, {high:.3f}]", flush=True)
+        print(printable(f"{setting}: {found.mean:.4f} [{low:.3f}, {high:.3f}]"), flush=True)

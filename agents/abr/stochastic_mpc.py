@@ -9,7 +9,6 @@ A training takes about twenty seconds; it can be stopped at any moment and goes 
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +36,8 @@ from agents.training import Run, command_line
 from agents.training.card import Training, write
 from agents.training.fit import Course, run_course
 from netenvs.abr.workload import load_traces
-from netenvs.command_line import parse
+from netenvs.command_line import run
+from netenvs.errors import printable
 
 SHIPPED = CHECKPOINTS / "abr-stochastic-mpc"
 POLICY = "stochastic-mpc"
@@ -236,7 +236,7 @@ def train(args: Args, folder: Path) -> None:
     summary = (StochasticMPC.__doc__ or "").split("\n\n    Arguments:")[0]
     write(folder, record(POLICY, summary, [training]))
     for name, found in scores.items():
-        print(f"{name}: QoE {found.mean:.4f}", flush=True)
+        print(printable(f"{name}: QoE {found.mean:.4f}"), flush=True)
 
 
 STARTS = 8  # places where each validation trace is entered when planners are compared
@@ -282,14 +282,11 @@ def main(args: Args) -> None:
         out = args.out or SHIPPED
         command = f"python -m agents.abr.stochastic_mpc --ship {' '.join(map(str, args.ship))}"
         best = ship(args.ship, out, POLICY, compare_planners(args.ship), command)
-        print(f"{out} has the weights of {args.ship[best]}")
+        print(printable(f"{out} has the weights of {args.ship[best]}"))
         return
     torch.set_num_threads(1)  # sums in one order: the curve depends on the seed alone
     train(args, args.out or Path(f"runs/abr-stochastic-mpc-{args.seed}"))
 
 
 if __name__ == "__main__":
-    try:
-        main(parse(Args, "python -m agents.abr.stochastic_mpc"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.abr.stochastic_mpc")

@@ -10,7 +10,6 @@ out as in NetLLM, with returns. ``python -m agents.netllm.memory`` computes befo
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +28,7 @@ from agents.sequence.net import Steps
 from agents.sequence.nets.abr import ABRNet
 from agents.sequence.policy import SequencePolicy
 from netenvs.abr.task import TASK as ABR
-from netenvs.command_line import parse
+from netenvs.command_line import run
 
 
 class Recorder(BatchPolicy):
@@ -197,11 +196,12 @@ def _name(device: str) -> str:
 
 def command() -> None:
     """Run the command line as a program."""
-    try:
-        fine = main(parse(Args, "python -m agents.netllm.gpu_check"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    sys.exit(0 if fine else "error: a loss is not finite, or the limit was exceeded")
+    run(_checked, Args, "python -m agents.netllm.gpu_check")
+
+
+def _checked(args: Args) -> None:
+    if not main(args):
+        raise ValueError("a loss is not finite, or the limit was exceeded")
 
 
 if __name__ == "__main__":

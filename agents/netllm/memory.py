@@ -13,7 +13,6 @@ of all pairs of tokens, which fused kernels on a GPU do not keep: the figure is 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from transformers import AutoConfig, AutoModel
 from agents.netllm.backbone import family_of
 from agents.netllm.load import SMALL_LLAMA, AdaptedBackbone
 from agents.sequence.nets.abr import ABRNet
-from netenvs.command_line import parse
+from netenvs.command_line import run
 
 SHAPES: dict[str, dict[str, Any]] = {
     # huggingface.co/meta-llama/Llama-2-7b-hf, config.json
@@ -204,11 +203,7 @@ def main(args: Args) -> bool:
 
 def command() -> None:
     """Run the command line as a program."""
-    try:
-        fits = main(parse(Args, "python -m agents.netllm.memory"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    sys.exit(0 if fits else 1)
+    run(lambda args: 0 if main(args) else 1, Args, "python -m agents.netllm.memory")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
@@ -14,9 +16,10 @@ from typing import Any, Self
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from netenvs.files import write_atomically
+from netenvs.errors import printable
+from netenvs.files import naming, only_one, remove_unfinished, write_atomically
 
-CHECKPOINT, CURVE = "checkpoint.pt", "curve.jsonl"
+CHECKPOINT, CURVE, LOCK = "checkpoint.pt", "curve.jsonl", ".lock"
 
 
 class Run(AbstractContextManager["Run"]):
@@ -28,7 +31,8 @@ class Run(AbstractContextManager["Run"]):
             run.record(step, train_loss=0.3, valid=1.0)  # curve.jsonl, TensorBoard, a printed line
             run.save({"step": step, "model": model.state_dict()})  # checkpoint.pt, with the curve so far
 
-    What was recorded after the last ``save`` of a killed training is recorded again when it goes on.
+    What was recorded after the last ``save`` of a killed training is recorded again when it goes on. While one process
+    is inside, another that enters is a ``ValueError``; those that train together are one.
 
     Arguments:
         folder: made if need be; holds ``checkpoint.pt``, ``curve.jsonl`` and TensorBoard's event files.
@@ -47,9 +51,10 @@ class Run(AbstractContextManager["Run"]):
         self._step = 0
         self._spent = {"cpu_s": 0.0, "wall_s": 0.0}
         self._writer: Any = None
+        self._inside = ExitStack()
         folder.mkdir(parents=True, exist_ok=True)
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn(unit),
@@ -57,10 +62,18 @@ class Run(AbstractContextManager["Run"]):
             TextColumn("left"),
             TimeRemainingColumn(),
         )
-        self._task = self._progress.add_task(folder.name, total=total)
+        self._task = self._progress.add_task(printable(folder.name), total=total)
         self._begin: tuple[float, float] | None = _clocks()
 
     def __enter__(self) -> Self:
+        with ExitStack() as entered:
+            if os.environ.get("RANK", "0") == "0":  # of the processes of torchrun and accelerate launch, one holds it
+                alone = entered.enter_context(only_one(self.folder / LOCK))
+                if not alone:
+                    raise ValueError(f"{self.folder}: another training is writing there; wait for it, or name another")
+                remove_unfinished(self.folder)
+            entered.enter_context(_threads_in_silence())
+            self._inside = entered.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -68,8 +81,9 @@ class Run(AbstractContextManager["Run"]):
             self._progress.stop()
         self._spent = {"cpu_s": self.cpu_s, "wall_s": self.wall_s}
         self._begin = None
-        if self._writer is not None:
-            self._writer.close()
+        with self._inside, naming(self.folder):
+            if self._writer is not None:
+                self._writer.close()
 
     @property
     def cpu_s(self) -> float:
@@ -128,22 +142,39 @@ class Run(AbstractContextManager["Run"]):
         """Add a point to the curve."""
         self.curve.append({"step": step, **figures})
         self._write_curve()
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
+        with naming(self.folder):
+            if self._writer is None:
+                from torch.utils.tensorboard import SummaryWriter  # takes seconds to import
 
-            self._writer = SummaryWriter(str(self.folder), purge_step=step)
-        for name, value in figures.items():
-            self._writer.add_scalar(name, value, step)
-        self._writer.flush()
+                self._writer = SummaryWriter(str(self.folder), purge_step=step)
+            for name, value in figures.items():
+                self._writer.add_scalar(name, value, step)
+            self._writer.flush()
         self.say(f"{step} {self.unit}  " + "  ".join(f"{name} {value:.5g}" for name, value in figures.items()))
 
     def say(self, line: str) -> None:
         """Print a line above the progress bar."""
-        self._progress.console.print(line, highlight=False, markup=False)
+        self._progress.console.print(printable(line), highlight=False, markup=False)
 
     def _write_curve(self) -> None:
         text = "".join(json.dumps(point) + "\n" for point in self.curve)
         write_atomically(self.folder / CURVE, text)
+
+
+@contextmanager
+def _threads_in_silence() -> Iterator[None]:
+    """TensorBoard writes in a thread; its error is raised again where the writer is used, and printed there once."""
+    hook = threading.excepthook
+
+    def said_later(thread: threading.ExceptHookArgs) -> None:
+        if not isinstance(thread.exc_value, OSError):
+            hook(thread)
+
+    threading.excepthook = said_later
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
 
 
 def _clocks() -> tuple[float, float]:

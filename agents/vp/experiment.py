@@ -18,6 +18,7 @@ from agents.vp.angles import wrap
 from agents.vp.learned import HISTORY, Ensemble, LearnedPredictor, fit_scale
 from agents.vp.scores import SCORING, predict_windows, score
 from agents.vp.training import Schedule, fit
+from netenvs.errors import printable
 from netenvs.vp.previous_viewers import PreviousViewers, playback_index
 from netenvs.vp.recordings import TRIM_HEAD, Recordings, windows
 from netenvs.vp.task import TASK as VP
@@ -182,7 +183,8 @@ def scored(
         one = Score(mean=figures.pop("mae"), ci95=figures.pop("ci95"), figures=figures)
         found[name] = {predictor.policy: one}
         low, high = one.ci95 or (one.mean, one.mean)
-        print(f"{name}: MAE {one.mean:.3f} [{low:.3f}, {high:.3f}], static {figures['static']:.3f}", flush=True)
+        line = f"{name}: MAE {one.mean:.3f} [{low:.3f}, {high:.3f}], static {figures['static']:.3f}"
+        print(printable(line), flush=True)
     return found
 
 

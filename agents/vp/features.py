@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,8 @@ from torch import Tensor
 
 from agents.vp.frames import Video, check_recordings, find_videos, one_line, open_frame
 from netenvs.arrays import named_arrays
-from netenvs.command_line import Positional, parse
+from netenvs.command_line import Positional, run
+from netenvs.errors import printable
 from netenvs.files import write_atomically
 from netenvs.vp.recordings import RATE_HZ
 
@@ -231,15 +231,12 @@ def main(args: Args) -> None:
     bar = TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*bar, TextColumn("left"), TimeRemainingColumn()) as progress:
         write_features(videos, backbone, args.out, args.fps, args.batch_size, progress)
-    print(f"{args.out}: {len(videos)} videos at {args.fps:g} frames a second")
+    print(printable(f"{args.out}: {len(videos)} videos at {args.fps:g} frames a second"))
 
 
 def command() -> None:
     """Run the command line as a program."""
-    try:
-        main(parse(Args, "python -m agents.vp.features"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.vp.features")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ python -m agents.vp.lad --dataset jin2022 --folder my-lad
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,7 +18,8 @@ from agents import pretrained
 from agents.pretrained import CHECKPOINTS, CONFIG, WEIGHTS
 from agents.vp.irls import least_absolute
 from agents.vp.predictor import Predictor, displacements
-from netenvs.command_line import parse
+from netenvs.command_line import run
+from netenvs.errors import printable
 from netenvs.vp import sphere
 from netenvs.vp.recordings import TRIM_TAIL, Recordings, windows
 from netenvs.vp.workload import load_recordings
@@ -116,15 +116,12 @@ def main(args: Args) -> None:
         error = sphere.mae(LAD(str(args.folder)).predict(cut.history, steps), cut.future).mean()
         static = sphere.mae(cut.history[:, -1:], cut.future).mean()
         print(f"valid, {steps} steps: {error:.4f} degrees, static {static:.4f} ({100 * (error / static - 1):+.1f} %)")
-    print(f"written to {args.folder}")
+    print(printable(f"written to {args.folder}"))
 
 
 def command() -> None:
     """The command line; errors in one line."""
-    try:
-        main(parse(Args, "python -m agents.vp.lad"))
-    except ValueError as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.vp.lad")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ learning rate, averaged weights). All choose weights on the validation split: th
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,7 +28,7 @@ from agents.vp.learned import HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.track_model import PAST, TrackConfig, TrackNet, centred, to_degrees, to_vectors
 from agents.vp.training import Schedule
-from netenvs.command_line import parse
+from netenvs.command_line import run
 from netenvs.vp.previous_viewers import PreviousViewers
 from netenvs.vp.recordings import STEP
 
@@ -170,7 +169,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(parse(Args, "python -m agents.vp.track"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.vp.track")

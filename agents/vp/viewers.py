@@ -8,7 +8,6 @@ A training takes about two minutes on an idle core; it can be stopped at any mom
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from agents.vp.learned import HISTORY, HORIZON, Ensemble, LearnedPredictor
 from agents.vp.predictor import PREVIOUS_VIEWERS
 from agents.vp.training import Schedule
 from agents.vp.viewers_model import ViewersConfig, ViewersNet
-from netenvs.command_line import parse
+from netenvs.command_line import run
 from netenvs.vp.previous_viewers import PreviousViewers
 
 FIT_STEP = 4  # the linear fit needs fewer windows than the network
@@ -143,7 +142,4 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(parse(Args, "python -m agents.vp.viewers"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.vp.viewers")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import platform
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -26,7 +25,8 @@ from benchmarks.command_line import FromOne, FromOneOrNone, Text
 from benchmarks.files import to_json, writable_folder
 from netenvs import datasets
 from netenvs.abr.workload import DATASET
-from netenvs.command_line import listed, option, parse
+from netenvs.command_line import exit_status, listed, option, parse
+from netenvs.errors import reason
 from netenvs.files import only_one, write_atomically
 from netenvs.spec import unknown_name
 
@@ -52,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = parse(Args, "python -m benchmarks.ablation", argv)
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
+    return exit_status(lambda: _act(arguments), wrong_words=(ValueError,))
+
+
+def _act(arguments: Args) -> None:
     try:
         names = list(SECTIONS) if arguments.only is None else [part.strip() for part in arguments.only.split(",")]
         for name in names:
@@ -71,10 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_atomically(arguments.out / "ablation.json", to_json(results))
             for line in ablation_report.write(results, arguments.out):
                 print(line)
-    except (ValueError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    except RuntimeError as error:
+        raise ValueError(reason(error)) from error
 
 
 class Grid:

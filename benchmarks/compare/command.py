@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m benchmarks.compare"
 SCHEMA = 1
+LOCK = ".lock"
+"""Held in the folder of a comparison by who writes into it."""
 REFUSED = {"render_mode": "a comparison draws its own plots"}
 """Environment options that ``--set`` does not take, whatever the task."""
 
@@ -45,28 +47,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImportError as error:
         return _refuse(error)
     from benchmarks.compare.options import Options
-    from netenvs.command_line import parse
+    from netenvs.command_line import exit_status, parse
 
     try:
         options = parse(Options, PROGRAM, words)
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
+    return exit_status(lambda: _act(options, words))
+
+
+def _act(options: Options, words: Sequence[str]) -> int:
     from agents.policy import PolicyError
+    from netenvs.files import only_one
 
     try:
-        try:
-            if options.list:
-                from benchmarks.compare.listing import show_list
+        if options.list:
+            from benchmarks.compare.listing import show_list
 
-                show_list(options.task)
-                return 0
-            plan = prepare(options)
-        except (ValueError, PolicyError) as error:
-            return _refuse(error)
-        return _run(plan, words)
-    except KeyboardInterrupt:
-        print("interrupted; nothing was left half-written", file=sys.stderr)
-        return 130
+            show_list(options.task)
+            return 0
+        plan = prepare(options)
+    except (ValueError, PolicyError) as error:
+        return _refuse(error)
+    try:
+        with only_one(plan.out / LOCK) as alone:
+            if not alone:
+                return _refuse(ValueError(f"--out {plan.out}: another comparison is writing there; name another"))
+            return _run(plan, words)
+    except BaseException:
+        if plan.created and not any(plan.out.iterdir()):
+            plan.out.rmdir()
+        raise
 
 
 def check_packages() -> None:
@@ -157,46 +168,42 @@ def _made(env_id: str, options: dict[str, Any]) -> gymnasium.Env:
 def _run(plan: Plan, words: Sequence[str]) -> int:
     from benchmarks import files, machine
     from benchmarks.compare import evaluate, plots, report, table
+    from netenvs.errors import printable
     from netenvs.files import write_atomically
 
-    try:
-        begun = time.perf_counter()
-        rows = evaluate.relate(plan.how, plan.setup, _play(plan))
-        comparison = evaluate.Comparison(
-            task=plan.task,
-            how=plan.how,
-            setup=plan.setup,
-            rows=rows,
-            settings={
-                "dataset": plan.setup.dataset,
-                "environment": plan.task.default_id,
-                "options": plan.env_options,
-                "details": dict(plan.setup.details),
-                "episodes": len(plan.episodes),
-                "groups": evaluate.count_groups(plan.setup, rows),
-                "seed": plan.seed,
-                "command": shlex.join(["python", "-m", "benchmarks.compare", *words]),
-                "wall_s": round(time.perf_counter() - begun, 1),
-                **machine.machine(),
-            },
-            versions=machine.versions(),
-        )
-        text = files.to_json(_results(comparison))
-        write_atomically(plan.out / "results.json", text)
-        if plan.json is not None:
-            write_atomically(plan.json, text)
-    except KeyboardInterrupt:
-        if plan.created and not any(plan.out.iterdir()):
-            plan.out.rmdir()
-        raise
+    begun = time.perf_counter()
+    rows = evaluate.relate(plan.how, plan.setup, _play(plan))
+    comparison = evaluate.Comparison(
+        task=plan.task,
+        how=plan.how,
+        setup=plan.setup,
+        rows=rows,
+        settings={
+            "dataset": plan.setup.dataset,
+            "environment": plan.task.default_id,
+            "options": plan.env_options,
+            "details": dict(plan.setup.details),
+            "episodes": len(plan.episodes),
+            "groups": evaluate.count_groups(plan.setup, rows),
+            "seed": plan.seed,
+            "command": shlex.join(["python", "-m", "benchmarks.compare", *words]),
+            "wall_s": round(time.perf_counter() - begun, 1),
+            **machine.machine(),
+        },
+        versions=machine.versions(),
+    )
     console = table.console()
-    table.show(comparison, console)
+    table.show(comparison, console)  # first: wherever files cannot be written, there are the figures
+    text = files.to_json(_results(comparison))
+    write_atomically(plan.out / "results.json", text)
+    if plan.json is not None:
+        write_atomically(plan.json, text)
     drawn = plots.draw(comparison)
     for plot in drawn:
         write_atomically(plan.out / f"{plot.name}.png", plot.png)
         write_atomically(plan.out / f"{plot.name}.csv", files.to_csv(plot.columns))
     write_atomically(plan.out / "report.html", report.html(comparison, drawn))
-    console.print(f"report: {plan.out / 'report.html'}", soft_wrap=True)
+    console.print(f"report: {printable(plan.out / 'report.html')}", soft_wrap=True)
     return 1 if any(row.error for row in rows) else 0
 
 
@@ -222,6 +229,7 @@ def _play(plan: Plan) -> list[Row]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from benchmarks.compare.evaluate import play_contender
+    from netenvs.errors import printable
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
     columns = (
@@ -233,7 +241,7 @@ def _play(plan: Plan) -> list[Row]:
     rows = []
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for contender in plan.contenders:
-            bar = progress.add_task(contender.policy.name, total=len(plan.episodes))
+            bar = progress.add_task(printable(contender.policy.name), total=len(plan.episodes))
             row = play_contender(
                 plan.task,
                 plan.how,
@@ -250,7 +258,7 @@ def _play(plan: Plan) -> list[Row]:
 
 
 def _refuse(error: Exception) -> int:
-    from netenvs.errors import flat
+    from netenvs.errors import reason
 
-    print(f"error: {flat(error)}", file=sys.stderr)
+    print(f"error: {reason(error)}", file=sys.stderr)
     return 2

@@ -10,7 +10,7 @@ from agents.registry import Entry, registered
 from benchmarks.compare.evaluate import default_policies
 from benchmarks.compare.table import console
 from netenvs import datasets, tasks
-from netenvs.errors import typed
+from netenvs.errors import printable, typed
 from netenvs.loading import named
 
 
@@ -23,7 +23,12 @@ def show_list(task_name: str) -> None:
         policies.add_column(heading, no_wrap=heading == "policy", overflow="fold")
     for name, entry in registered(task.name).items():
         mark, needs, what = _describe(entry)
-        policies.add_row(Text(name + mark), "yes" if name in default else "no", Text(needs), Text(what))
+        policies.add_row(
+            _cell(name + mark),
+            "yes" if name in default else "no",
+            _cell(needs),
+            _cell(what),
+        )
     out.print(policies)
     out.print(
         "* knows the future. Your own: file.py:Name, package.module:Name or a checkpoint folder.",
@@ -33,8 +38,12 @@ def show_list(task_name: str) -> None:
     choices.add_column(f"--dataset ({task.dataset_kind})", no_wrap=True)
     choices.add_column("available", overflow="fold")
     for choice in task.datasets():
-        choices.add_row(Text(choice.name), "yes" if choice.available else Text(f"no: {choice.remedy}"))
+        choices.add_row(_cell(choice.name), "yes" if choice.available else _cell(f"no: {choice.remedy}"))
     out.print(choices)
+
+
+def _cell(text: str) -> Text:
+    return Text(printable(text))
 
 
 def _describe(entry: Entry) -> tuple[str, str, str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from benchmarks.compare import columns
 from benchmarks.compare.evaluate import Comparison
+from netenvs.errors import printable
 
 WIDE = 130
 """Columns from which everything goes into one table, if it fits."""
@@ -29,9 +30,9 @@ def show(comparison: Comparison, out: Console) -> None:
     """Print the comparison: one table on a wide terminal, or two of them, scores and details."""
     scores, details = (columns.views(comparison, place) for place in (columns.SCORES, columns.DETAILS))
     metric = comparison.setup.metric
+    sample = f"{comparison.setup.dataset}, {comparison.sample}"
     out.print(
-        f"{comparison.title}: {comparison.setup.dataset}, {comparison.sample}, {metric.label}, "
-        f"{metric.better} is better",
+        printable(f"{comparison.title}: {sample}, {metric.label}, {metric.better} is better"),
         soft_wrap=True,
     )
     whole = _table(comparison, [*scores, *details])
@@ -42,7 +43,7 @@ def show(comparison: Comparison, out: Console) -> None:
         out.print(_table(comparison, scores))
         out.print(_table(comparison, details))
     for note in notes(comparison):
-        out.print(note, soft_wrap=True)
+        out.print(printable(note), soft_wrap=True)
 
 
 def notes(comparison: Comparison) -> list[str]:
@@ -66,9 +67,9 @@ def _table(comparison: Comparison, views: list[columns.View]) -> Table:
     for view in shown:
         table.add_column(view.heading, justify="right", no_wrap=True, vertical="bottom")
     for row in comparison.rows:
-        name = Text(row.label)
+        name = Text(printable(row.label))
         if row.error:
             table.add_row(name, "failed", style="red")
         else:
-            table.add_row(name, *(Text(view.text(row)) for view in shown))
+            table.add_row(name, *(Text(printable(view.text(row))) for view in shown))
     return table

@@ -30,7 +30,8 @@ from benchmarks.speed import registry
 from benchmarks.speed.measurement import Measurement
 from benchmarks.speed.record import TaskSpeed
 from netenvs import tasks
-from netenvs.command_line import datasets_help, listed, option, parse, refuse
+from netenvs.command_line import datasets_help, exit_status, listed, option, parse, refuse
+from netenvs.files import write_atomically
 from netenvs.loading import named
 from netenvs.spec import unknown_name
 
@@ -77,20 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             refuse(PROGRAM, "one of the arguments --env --train --policy is required")
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
-    try:
-        subject, settings = checked(arguments)
-        check_json(arguments.json)
-        measurements = subject.measurements(**settings)
-        runs = measure(measurements, arguments.runs, arguments.seconds)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: _act(arguments), wrong_words=(ValueError,))
+
+
+def _act(arguments: Any) -> None:
+    subject, settings = checked(arguments)
+    check_json(arguments.json)
+    measurements = subject.measurements(**settings)
+    runs = measure(measurements, arguments.runs, arguments.seconds)
     name = arguments.env or "train"
     show(name, subject, settings, measurements, runs)
     if arguments.json is not None:
         figures = {"schema": 1, "env": name, **settings, "runs": runs}
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
+        write_atomically(arguments.json, json.dumps(figures, indent=1) + "\n")
 
 
 def checked(arguments: Any) -> tuple[TaskSpeed, dict[str, Any]]:

@@ -22,6 +22,7 @@ from distill.pools.recorder import ExtraColumn
 from distill.recipe import Recipe, recipe, tasks_with
 from netenvs import tasks
 from netenvs.command_line import datasets_help
+from netenvs.errors import printable
 
 EPISODES = 10
 """Of a collection, where every seed is another episode and nothing else is said."""
@@ -89,7 +90,8 @@ class Collect:
                 on_episode=lambda episode: progress.advance(bar),
             )
         there = "all of this was there already; " if len(pool) == before else ""
-        print(f"{self.out}: {there}{len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
+        names = ", ".join(pool.policies)
+        print(printable(f"{self.out}: {there}{len(pool)} episodes, {pool.num_steps} steps of {names}"))
         return 0
 
     def _episodes(self, task: tasks.Task, options: Mapping[str, Any]) -> list[EpisodeSpec]:

@@ -31,6 +31,7 @@ from agents.sequence.policy import SequencePolicy
 from distill.commands.task_option import one_of
 from distill.commands.wrong_arguments import WrongArguments, checking
 from netenvs import tasks
+from netenvs.errors import printable
 from netenvs.files import write_atomically
 
 TOLERANCE = 1e-4
@@ -97,9 +98,9 @@ class Export:
             found.append(check(policy, OnnxPolicy(str(part)), self.task))
 
         write_atomically(self.out, write)
-        checked = found[0]
+        checked, size = found[0], self.out.stat().st_size
         print(
-            f"{self.out}: {self.out.stat().st_size:,} bytes; over {checked.decisions} decisions outputs differ from "
+            f"{printable(self.out)}: {size:,} bytes; over {checked.decisions} decisions outputs differ from "
             f"PyTorch's by {checked.difference:.1e} at most\n"
             f"a decision on one thread, median: onnxruntime {checked.onnx_ms:.2f} ms (the graph alone "
             f"{checked.graph_ms:.2f} ms), PyTorch {checked.torch_ms:.2f} ms"

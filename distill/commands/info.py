@@ -10,6 +10,7 @@ import numpy as np
 
 from distill.pools.pool import Pool
 from netenvs.command_line import Positional
+from netenvs.errors import printable
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,14 @@ class Info:
         """Print it."""
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
         console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
         pool = Pool(self.pool)
         shards = pool.manifest["shards"]
         size = sum(shard["bytes"] for shard in shards) / 1e6
         options = " ".join(f"{name}={value}" for name, value in pool.env_options.items())
-        console.print(f"{pool.folder}: {pool.env_id} {options}".rstrip())
+        console.print(printable(f"{pool.folder}: {pool.env_id} {options}".rstrip()))
         console.print(f"{len(pool)} episodes, {pool.num_steps} steps, {len(shards)} shards, {size:.1f} MB")
         episodes = pool.episodes
         table = Table("policy", "episodes", "steps", "mean return", "lowest", "highest")
@@ -37,7 +39,7 @@ class Info:
             own = episodes["policy"] == number
             returns = episodes["return"][own]
             figures = [f"{value:.4g}" for value in (returns.mean(), returns.min(), returns.max())] if own.any() else []
-            table.add_row(name, str(own.sum()), str(episodes["length"][own].sum()), *figures)
+            table.add_row(Text(printable(name)), str(own.sum()), str(episodes["length"][own].sum()), *figures)
         console.print(table)
         drawn = int((np.asarray(pool.column("policy")) < 0).sum())
         if drawn:
@@ -47,20 +49,19 @@ class Info:
             table.add_column(heading, no_wrap=heading != "unit")
         for name, column in pool.columns.items():
             shape = ", ".join([*(["any"] if column["ragged"] else []), *map(str, column["shape"])])
-            table.add_row(name, column["dtype"], f"({shape})", column["unit"])
+            table.add_row(*(Text(printable(cell)) for cell in (name, column["dtype"], f"({shape})", column["unit"])))
         console.print(table)
         listed = {shard["file"] for shard in shards}
         others = [path.name for path in pool.folder.glob("*.safetensors") if path.name not in listed]
         if others:
-            console.print(
-                f"{len(others)} files are not part of it: of a collection that did not end, such as {others[0]}"
-            )
+            what = "files are not part of it: of a collection that did not end, such as"
+            console.print(printable(f"{len(others)} {what} {others[0]}"))
         if (pool.folder / "teachers").is_dir():
             from distill.training.teacher_cache import kept_beside  # with torch
 
             for line in kept_beside(pool):
-                console.print(line)
+                console.print(printable(line))
         for collection in pool.manifest["collections"]:
             if collection.get("command"):
-                console.print(collection["command"])
+                console.print(printable(collection["command"]))
         return 0

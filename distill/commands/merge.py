@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from netenvs.command_line import Positional
+from netenvs.errors import printable
 
 
 @dataclass(frozen=True)
@@ -23,5 +24,5 @@ class Merge:
         from distill.pools.merge import merge
 
         pool = merge(self.pools, self.out)
-        print(f"{self.out}: {len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}")
+        print(printable(f"{self.out}: {len(pool)} episodes, {pool.num_steps} steps of {', '.join(pool.policies)}"))
         return 0

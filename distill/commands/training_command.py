@@ -25,6 +25,7 @@ from distill.pools.pool import Pool
 from distill.recipe import TrainingRecipe, tasks_with, training_recipe
 from distill.training.learner import Best, Learner, Optimisation
 from distill.training.phase import Phase, Source
+from netenvs.errors import printable
 from netenvs.spec import check_option_types, parse_settings, parse_value, unknown_name
 
 
@@ -110,7 +111,7 @@ class TrainingCommand:
         found = [record.training for record in card.candidates(self.ship)]
         valid = [self._validated(*pair) for pair in zip(self.ship, found, strict=True)] if self.options else None
         best = card.ship(self.ship, out, shlex.join(words), valid)
-        print(f"{self.ship[best]} is best in validation; written to {out}")
+        print(printable(f"{self.ship[best]} is best in validation; written to {out}"))
 
     def _validated(self, folder: Path, training: model_card.Training) -> float:
         """The figure of a folder's weights, with the options of their training but for those given."""
@@ -166,7 +167,7 @@ class TrainingCommand:
         )
         parameters = sum(value.numel() for value in lesson.model.parameters() if value.requires_grad)
         model_card.write(run.folder, card.record(self.policy, self.task, lesson.summary, parameters, training))
-        print(f"written to {run.folder}; play it with --policy {run.folder}")
+        print(printable(f"written to {run.folder}; play it with --policy {run.folder}"))
 
     def _rows(self, folder: Path, device: str) -> dict[str, Any]:
         """The policies of the folder that are scored, by the name of their row."""

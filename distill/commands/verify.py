@@ -9,6 +9,7 @@ from typing import Annotated
 from distill.pools.pool import Pool
 from distill.pools.shards import PoolError
 from netenvs.command_line import Positional
+from netenvs.errors import printable
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Verify:
         for folder in self.pools:
             try:
                 Pool(folder).verify()
-                print(f"{folder}: intact")
+                print(printable(f"{folder}: intact"))
             except PoolError as error:
                 print(f"error: {error}")
                 wrong += 1

@@ -32,7 +32,7 @@ from distill.pools.recorder import ExtraColumn, Records, record
 from distill.pools.shards import PoolError, read_shard, sha256
 from netenvs import tasks
 from netenvs.errors import reason
-from netenvs.files import UNFINISHED, only_one
+from netenvs.files import UNFINISHED, only_one, remove_unfinished
 
 LOCK = ".lock"
 """Held in the folder of a pool by who collects into it."""
@@ -101,8 +101,7 @@ def collect(
     with only_one(folder / LOCK) as alone:
         if not alone:
             raise PoolError(f"{folder}: another process is collecting into it; wait until it is done")
-        for left in folder.glob(f".*{UNFINISHED}"):  # by a collection that was killed while it wrote
-            left.unlink()
+        remove_unfinished(folder)
         present = prepare(folder)
         if present is not None:
             check_same({**head, "columns": present["columns"]}, present, folder)

@@ -13,7 +13,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from netenvs.errors import flat
+from netenvs.errors import OneLineError, flat
 from netenvs.files import write_atomically
 
 DTYPES = {
@@ -32,7 +32,7 @@ METADATA = "netenvs-pool"
 """The one key of a shard's metadata; its value is JSON. (Several keys would be written in any order.)"""
 
 
-class PoolError(ValueError):
+class PoolError(OneLineError, ValueError):
     """A pool that cannot be read, written or joined; the message is one line."""
 
 

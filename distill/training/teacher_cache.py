@@ -24,7 +24,7 @@ from distill.pools.shards import PoolError, read_shard, write_shard
 from distill.recipe import training_recipe
 from distill.training.labelled_sequences import OFFSETS, Labelled
 from distill.training.teacher_source import teacher_outputs
-from netenvs.files import UNFINISHED, only_one
+from netenvs.files import only_one, remove_unfinished
 
 FOLDER = "teachers"
 FORMAT = "netenvs-teacher-1"
@@ -82,8 +82,7 @@ def _kept(teacher: SequenceModel, data: Labelled, pool: Pool, name: str, weights
     about = {"digest": digest, "teacher": name, "shards": _shards(pool), "sha256": _sha256(arrays)}
     with only_one(path.with_name(f".{digest}.lock")) as alone:
         if alone:  # otherwise another training is writing the same
-            for left in path.parent.glob(f".{path.name}.*{UNFINISHED}"):  # by one that was killed while it wrote
-                left.unlink()
+            remove_unfinished(path.parent, path.name)
             write_shard(path, arrays, about)
     return dict(outputs)
 

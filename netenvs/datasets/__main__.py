@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from netenvs.command_line import parse_command
-from netenvs.datasets.errors import DatasetError, UnknownDatasetError
+from netenvs.command_line import exit_status, parse_command
+from netenvs.datasets.errors import UnknownDatasetError
 
 ABOUT = "Public data sets are installed once into NETENVS_DATA, by default the user's cache folder."
 COMMANDS = {
@@ -21,15 +21,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status: 0, 1 for a failure, 2 for a name that is not known."""
     command = parse_command(COMMANDS, "python -m netenvs.datasets", ABOUT, arguments)
-    try:
-        status: int = command.run()
-        return status
-    except DatasetError as error:
-        print(error, file=sys.stderr)
-        return 2 if isinstance(error, UnknownDatasetError) else 1
-    except KeyboardInterrupt:
-        print("interrupted; nothing was left half-made", file=sys.stderr)
-        return 130
+    return exit_status(command.run, wrong_words=(UnknownDatasetError,))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from netenvs.command_line import Positional, option, refuse
 from netenvs.datasets import catalogue, entries, installed, path, remove, store, verify
 from netenvs.datasets.entries import Dataset
 from netenvs.datasets.errors import DatasetError
+from netenvs.errors import printable
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class List:
     def run(self) -> int:
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(caption=f"store: {store.root()}", caption_justify="left")
+        table = Table(caption=Text(printable(f"store: {store.root()}")), caption_justify="left")
         for heading in ("name", "installed", "size", "licence", "gives"):
             table.add_column(heading, no_wrap=heading == "name", justify="right" if heading == "size" else "left")
         for dataset in catalogue().values():
@@ -50,7 +52,7 @@ class Install:
     def run(self) -> int:
         if not self.names:
             refuse("python -m netenvs.datasets install", "NAME must be given")
-        store.install(_entries(self.names), self.source, say=print)
+        store.install(_entries(self.names), self.source, say=lambda line: print(printable(line)))
         return 0
 
 
@@ -68,14 +70,14 @@ class Verify:
         if not datasets:
             datasets = [dataset for dataset in catalogue().values() if installed(dataset.name)]
             if not datasets:
-                print(f"nothing is installed in {store.root()}")
+                print(printable(f"nothing is installed in {store.root()}"))
         failures = 0
         for dataset in datasets:
             try:
                 verify(dataset.name)
                 print(f"{dataset.name}: intact")
             except DatasetError as error:
-                print(error, file=sys.stderr)
+                print(f"error: {error}", file=sys.stderr)
                 failures += 1
         return 1 if failures else 0
 
@@ -99,7 +101,7 @@ class Remove:
 
     def run(self) -> int:
         remove(self.name)
-        print(f"removed {self.name} from {store.root()}")
+        print(printable(f"removed {self.name} from {store.root()}"))
         return 0
 
 

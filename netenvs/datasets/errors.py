@@ -1,7 +1,9 @@
 """The errors of this package. Each message is one line that names the thing and the remedy."""
 
+from netenvs.errors import OneLineError
 
-class DatasetError(ValueError):
+
+class DatasetError(OneLineError, ValueError):
     """A data set is missing, altered, unreadable or cannot be installed."""
 
 

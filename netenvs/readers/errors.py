@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from netenvs.errors import flat, reason
+from netenvs.errors import OneLineError, flat, reason
 
 LONGEST = 1000
 """Characters of a message; what stands in a damaged file may be a line of megabytes."""
 
 
-class InputError(ValueError):
+class InputError(OneLineError, ValueError):
     """Something is wrong with an input: one line that names the file and the remedy."""
 
     def __init__(self, text: str):

@@ -272,11 +272,8 @@ class Args:
     """Figures are means over so many sets."""
 
 
-def main() -> None:
-    """Print the table that the words of the command line ask for."""
-    from netenvs.command_line import parse
-
-    options = parse(Args, "python -m netenvs.vp.motion_statistics")
+def main(options: Args) -> None:
+    """Print the table that the options ask for."""
     made = {preset: compared(preset, options.videos, options.users, range(options.seeds)) for preset in PRESETS}
     print(f"{'':32}" + "".join(f"{'real ' + preset:>10}{'synthetic':>11}  " for preset in made))
     for name in REAL["jin"]:
@@ -289,4 +286,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from netenvs.command_line import run
+
+    run(main, Args, "python -m netenvs.vp.motion_statistics")

@@ -1,6 +1,9 @@
 """Command lines: wrong words are one line, and trainings are called what people type."""
 
 import ast
+import errno
+import os
+import subprocess
 import sys
 import warnings
 from dataclasses import dataclass
@@ -12,12 +15,12 @@ import pytest
 import tyro
 
 from netenvs import tasks
-from netenvs.command_line import listed, parse, parse_command
+from netenvs.command_line import exit_status, listed, parse, parse_command, run
+from netenvs.errors import OneLineError
 
 ROOT = Path(__file__).parents[2]
-MODULES = [
-    path for path in sorted((ROOT / "agents").rglob("*.py")) if "main(parse(Args, " in path.read_text(encoding="utf-8")
-]
+CALLED = ', Args, "python -m '
+MODULES = [path for path in sorted((ROOT / "agents").rglob("*.py")) if CALLED in path.read_text(encoding="utf-8")]
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def test_usage_is_the_command_that_is_typed(path):
     """Not the path of the file, which is what tyro shows by itself."""
     calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
-    programs = [ast.literal_eval(call.args[1]) for call in calls if ast.unparse(call.func) == "parse"]
+    programs = [ast.literal_eval(call.args[2]) for call in calls if ast.unparse(call.func) == "run"]
     assert programs == [f"python -m {module}"] * len(programs) != []
 
 
@@ -148,3 +151,53 @@ def test_warnings_of_ours_are_a_line_without_code():
     assert one == "warning: it is broken\n"
     other = warnings.formatwarning("theirs", UserWarning, pytest.__file__, 1)
     assert "UserWarning: theirs" in other and pytest.__file__ in other
+
+
+class Own(OneLineError, RuntimeError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (ValueError("no\nsuch \x1b[31mtrace"), 1, "error: no such \\x1b[31mtrace"),
+        (Own("of ours"), 1, "error: of ours"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "broken"), 2, "error: 'utf-8' codec can't decode byte 0xff"),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 1, "error: runs/x: No space left on device; make"),
+        (PermissionError(errno.EACCES, "Permission denied", "runs/x"), 1, "error: runs/x: Permission denied; give a"),
+        (MemoryError(), 1, "error: there is not enough memory"),
+        (KeyboardInterrupt(), 130, "interrupted; "),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 0, ""),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
+)
+def test_what_goes_wrong_in_a_command_is_one_line(error, status, line, capfd):
+    def fail():
+        raise error
+
+    assert exit_status(fail, wrong_words=(UnicodeDecodeError,)) == status
+    said = capfd.readouterr()
+    assert said.out == "" and said.err.startswith(line) and said.err.count("\n") == (line != "")
+
+
+def test_faults_of_the_code_stay_tracebacks():
+    with pytest.raises(ZeroDivisionError):
+        exit_status(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(("found", "status"), [(None, 0), (0, 0), (3, 3)])
+def test_a_program_ends_with_its_status(found, status, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["it", "--seed", "5"])
+    seen = []
+    with pytest.raises(SystemExit) as stopped:
+        run(lambda command: seen.append(command) or found, Command, "python -m it")
+    assert stopped.value.code == status and seen == [Command(5)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has other locales")
+def test_another_locale_writes_what_it_can():
+    """A dagger is in no ASCII; Python's UTF-8 mode would hide that."""
+    code = "from netenvs.command_line import exit_status; exit_status(lambda: print('\\N{DAGGER} knows'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, cwd=ROOT, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"\\u2020 knows\n", b"")

@@ -852,7 +852,7 @@ def test_unknown_name_is_status_2_and_one_line(root, capsys, command):
     output, error = capsys.readouterr()
     assert output == ""
     known = ", ".join(entries.CATALOGUE)
-    assert error == f"unknown data set 'netlm-abr'; did you mean 'netllm-abr'? known: {known}\n"
+    assert error == f"error: unknown data set 'netlm-abr'; did you mean 'netllm-abr'? known: {known}\n"
 
 
 def test_nothing_is_installed_when_one_name_is_unknown(root, archives):
@@ -905,7 +905,7 @@ def test_module_runs_as_a_command(root):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr.startswith("data set 'netllm-abr' is not installed; run: ")
+    assert result.stderr.startswith("error: data set 'netllm-abr' is not installed; run: ")
     assert result.stderr.count("\n") == 1
 
 

@@ -1,13 +1,16 @@
 """Atomic writes and locks."""
 
+import errno
 import os
 import signal
 
+import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
 from netenvs import files
-from netenvs.files import only_one, write_atomically
+from netenvs.files import only_one, remove_unfinished, write_atomically
 
 
 @pytest.mark.parametrize("content", ["new", b"new", lambda path: path.write_text("new")], ids=["text", "bytes", "call"])
@@ -36,6 +39,58 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(OSError, match="no space"):
         write_atomically(tmp_path / "file", half)
     assert not list(tmp_path.iterdir())
+
+
+def save_torch(path):
+    torch.save({"weights": torch.zeros(2**16)}, path)
+
+
+def save_npz(path):
+    with path.open("wb") as file:
+        np.savez(file, numbers=np.zeros(2**16))
+
+
+LARGE = [
+    pytest.param(bytes(2**18), id="bytes"),
+    pytest.param("x" * 2**18, id="text"),
+    pytest.param(save_torch, id="torch"),
+    pytest.param(save_npz, id="npz"),
+    pytest.param(lambda path: safetensors.numpy.save_file({"a": np.zeros(2**16)}, path), id="safetensors"),
+]
+
+
+@pytest.mark.parametrize("content", LARGE)
+def test_a_full_disk_is_an_error_of_the_system_that_names_the_file(content, tmp_path, full_disk):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    full_disk(2**14)
+    with pytest.raises(OSError, match="too large") as caught:
+        write_atomically(path, content)
+    assert caught.value.errno == errno.EFBIG and caught.value.filename == str(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"
+
+
+def test_other_errors_of_writers_stay(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        write_atomically(tmp_path / "file", lambda path: 1 // 0)
+    with pytest.raises(IsADirectoryError) as caught:
+        write_atomically(tmp_path, "text")
+    assert caught.value.filename == str(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127, "[red]", "caf\udce9"])
+def test_any_name_that_the_system_takes(name, tmp_path):
+    write_atomically(tmp_path / name, "text")
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    for name in (".a.safetensors.1234abcd.part", f".{'n' * 60}.12.part", ".lock", "own.part"):
+        (tmp_path / name).touch()
+    remove_unfinished(tmp_path, "n" * 70)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".a.safetensors.1234abcd.part", ".lock", "own.part"]
+    remove_unfinished(tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [".lock", "own.part"]
 
 
 def test_what_is_written_is_on_the_disk_before_it_is_in_place(tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from agents.cjs.clusters import Setting
 from agents.cjs.decima.plan import Plan
 from agents.cjs.decima.policy import SHIPPED
 from agents.training import command_line
-from netenvs.command_line import parse
+from netenvs.command_line import run
 
 MODULE = "agents.cjs.decima"
 
@@ -98,7 +97,4 @@ def _choosing(args: Args) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(parse(Args, "python -m agents.cjs.decima"))
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    run(main, Args, "python -m agents.cjs.decima")

@@ -11,7 +11,6 @@ import contextlib
 import functools
 import gc
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.speed import registry
 from benchmarks.speed.policy import backbones, play
 from benchmarks.speed.registry import policy_speed
-from netenvs.command_line import listed, option, parse
+from netenvs.command_line import exit_status, listed, option, parse
 from netenvs.files import write_atomically
 from netenvs.spec import unknown_name
 
@@ -89,20 +88,19 @@ def main(argv: Sequence[str]) -> int:
         arguments = parse(Args, PROGRAM, argv)
     except SystemExit as stop:  # --help, or a line has been printed
         return int(stop.code or 0)
+    return exit_status(lambda: _act(arguments, argv), wrong_words=(ValueError, PolicyError))
+
+
+def _act(arguments: Args, argv: Sequence[str]) -> None:
+    arguments = checked(arguments)
     try:
-        arguments = checked(arguments)
         with set_apart():
             found = measured(arguments)
     except torch.OutOfMemoryError:
-        print(f"error: {arguments.device} has not enough memory: give smaller --batch and --context", file=sys.stderr)
-        return 2
-    except (ValueError, PolicyError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        raise ValueError(f"{arguments.device} has not enough memory: give smaller --batch and --context") from None
     if arguments.json is not None:
         about = {"schema": 1, "command": shlex.join(["python", "-m", "benchmarks.speed", *argv])}
         write_atomically(arguments.json, to_json({**about, **found}))
-    return 0
 
 
 def checked(arguments: Args) -> Args:

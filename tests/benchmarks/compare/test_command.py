@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import re
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +13,9 @@ from agents.rollout import EpisodeSpec, play
 from benchmarks.compare import command as compare
 from benchmarks.compare import evaluate
 from netenvs import datasets, tasks
+from netenvs.files import only_one
 
+WORDS = ["--task", "abr", "--policies", "bba", "--episodes", "1"]
 OWN_POLICIES = '''
 from agents.policy import Policy
 
@@ -405,3 +408,26 @@ def test_bba_scores_what_the_published_code_scores(run):
     assert row["terms"] == pytest.approx(
         {"bitrate_mbps": 1.202, "rebuffer_s_per_chunk": 0.0075, "switch_mbps": 0.406}, abs=6e-4
     )
+
+
+def test_a_full_disk_is_one_line_after_the_table(tmp_path, capsys, full_disk):
+    full_disk(2**10)
+    status, found = compare.main([*WORDS, "--out", str(tmp_path / "out")]), capsys.readouterr()
+    assert status == 1 and "bba" in found.out
+    assert found.err.startswith(f"error: {tmp_path / 'out' / 'results.json'}: File too large; raise the limit")
+    assert found.err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_two_comparisons_in_one_folder_are_refused(tmp_path, capsys):
+    with only_one(tmp_path / compare.LOCK):
+        assert compare.main([*WORDS, "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"error: --out {tmp_path}: another comparison is writing there; name another\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_codes_of_terminals_in_names_are_written_out(own, tmp_path, capsys):
+    Path(own).write_text(Path(own).read_text().replace("<b>raises</b>", "\\x1b[31m[red]raises"))
+    assert compare.main([*WORDS, "--policy", f"{own}:Raises", "--out", str(tmp_path / "\x1b[1mout")]) == 1
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert r"\x1b[31m[red]raises" in said.out and r"\x1b[1mout" in said.out

@@ -34,6 +34,25 @@ def test_collect_info_verify_merge(tmp_path, capsys):
     assert "info/delay_ms" in out and "qoe=log" in out
 
 
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, capsys, full_disk):
+    full_disk(2**13)
+    assert collect(tmp_path, "--episodes", "2") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1
+    assert said.err.startswith(f"error: {tmp_path / 'pool'}/") and "File too large; raise the limit" in said.err
+    assert not list((tmp_path / "pool").iterdir())
+    full_disk(2**30)
+    assert collect(tmp_path, "--episodes", "2") == 0
+
+
+def test_codes_of_terminals_in_names_are_written_out(tmp_path, capsys):
+    assert collect(tmp_path, "--episodes", "1", name="\x1b[31m[red]pool") == 0
+    assert main(["info", str(tmp_path / "\x1b[31m[red]pool")]) == 0
+    assert main(["verify", str(tmp_path / "\x1b[31m[red]pool"), str(tmp_path / "\x1b[1mno")]) == 1
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err and said.out.count(r"\x1b[31m[red]pool") == 3
+
+
 def test_clusters_are_those_of_comparisons(tmp_path):
     words = ["--set", "num_jobs=2", "--set", "max_jobs=2", "--episodes", "2", "--out", str(tmp_path / "pool")]
     assert main(["collect", "--task", "cjs", "--policies", "fair", *words]) == 0

@@ -102,9 +102,8 @@ def test_the_real_figures_are_those_of_the_data_set(jin2022):
     assert measured == pytest.approx(REAL["jin"], rel=2e-3, abs=1e-3)
 
 
-def test_the_table_is_printed(capsys, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["motion_statistics", "--videos", "4", "--users", "6", "--seeds", "1"])
-    module.main()
+def test_the_table_is_printed(capsys):
+    module.main(module.Args(videos=4, users=6, seeds=1))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(REAL["jin"]) + 2
     assert lines[1].split()[:3] == ["speed", "mean", "16.470"]
