@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from numba import njit, types
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.registry import CPUDispatcher
 
 IMPORT = re.compile(r"^(?:from|import)\s+([\w.]+)", re.MULTILINE)
 _packages: set[str] = set()
 """Names without a dot of the packages that have kernels."""
+_uncached: list[str] = []
+"""Why kernels are not kept, once that has been said."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -25,12 +31,62 @@ def kernel(function: Callable[..., Any]) -> Any:
     would go on with old machine code of the functions called.
     """
     _packages.add(function.__module__.partition(".")[0])
-    compiled = njit(cache=True, nogil=True, error_model="numpy")(function)
+    compiled = njit(nogil=True, error_model="numpy")(function)
     compiled.get_call_template = partial(_call_template, compiled.get_call_template)
-    cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
-    if cache_file is not None:
-        cache_file._source_stamp = (cache_file._source_stamp, kernel_stamps(function.__module__))
+    try:
+        compiled._cache = _Cache(function)
+    except (RuntimeError, OSError):  # numba finds no folder that can be written to
+        _say_uncached()
     return compiled
+
+
+class _Locations(CompileResultCacheImpl):  # type: ignore[misc]
+    """Where numba looks for a folder; not in a folder called ``~`` where nobody has a home."""
+
+    _locator_classes: ClassVar[list[type]] = [
+        locator
+        for locator in CompileResultCacheImpl._locator_classes
+        if os.path.expanduser("~") != "~" or "UserWide" not in locator.__name__
+    ]
+
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """numba's cache of one function; without it, where it cannot be read or written, functions are compiled again."""
+
+    _impl_class = _Locations
+
+    def __init__(self, function: Callable[..., Any]):
+        super().__init__(function)
+        self._cache_file._source_stamp = (self._cache_file._source_stamp, kernel_stamps(function.__module__))
+
+    def load_overload(self, *key: Any) -> Any:
+        """The machine code that is kept; None: there is none, or it cannot be read."""
+        try:
+            return super().load_overload(*key)
+        except OSError:
+            return None
+        except Exception:  # what a full disk or another hand has left: pickle raises nearly anything
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, *entry: Any) -> None:
+        """Keep machine code, if there is room."""
+        try:
+            super().save_overload(*entry)
+        except OSError as error:
+            _say_uncached(f"{self.cache_path}: {error.strerror or error}")
+
+
+def _say_uncached(cause: str = "no folder can be written to") -> None:
+    """One warning in a process, whatever the cause."""
+    if not _uncached:
+        _uncached.append(cause)
+        warnings.warn(
+            f"kernels are compiled anew in each process, as numba cannot keep them ({cause}); "
+            "set NUMBA_CACHE_DIR to a folder that can be written to",
+            stacklevel=3,
+        )
 
 
 def _call_template(

@@ -1,5 +1,6 @@
 """How the suite runs, and fixtures shared by all tests."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -118,12 +119,20 @@ def short_video(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def full_disk() -> Iterator[Callable[[int], None]]:
-    """Let no file grow beyond so many bytes, as if the disk were full: the system then says EFBIG, not ENOSPC."""
+def full_disk() -> Callable[[int], contextlib.AbstractContextManager[None]]:
+    """Let no file grow beyond so many bytes inside, as if the disk were full; the system says EFBIG, not ENOSPC."""
     resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    @contextlib.contextmanager
+    def limited(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limited
 
 
 @pytest.fixture

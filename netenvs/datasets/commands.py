@@ -24,7 +24,7 @@ class List:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(caption=Text(printable(f"store: {store.root()}")), caption_justify="left")
+        table = Table(caption=Text(printable(f"store: {_place()}")), caption_justify="left")
         for heading in ("name", "installed", "size", "licence", "gives"):
             table.add_column(heading, no_wrap=heading == "name", justify="right" if heading == "size" else "left")
         for dataset in catalogue().values():
@@ -107,6 +107,14 @@ class Remove:
 
 def _entries(names: Sequence[str]) -> list[Dataset]:
     return [entries.find(name) for name in dict.fromkeys(names)]
+
+
+def _place() -> str:
+    """The folder of the store, or why there is none."""
+    try:
+        return str(store.root())
+    except DatasetError as error:
+        return f"none, {error}"
 
 
 def _state(dataset: Dataset) -> tuple[str, str]:

@@ -28,12 +28,22 @@ Say = Callable[[str], None]
 
 
 def root() -> Path:
-    """Return the folder of the store: ``NETENVS_DATA``, else ``netenvs`` in the user's cache folder."""
-    if configured := os.environ.get("NETENVS_DATA"):
-        return Path(configured).expanduser().absolute()
-    import platformdirs
+    """Return the folder of the store: ``NETENVS_DATA``, else ``netenvs`` in the user's cache folder.
 
-    return Path(platformdirs.user_cache_dir("netenvs"))
+    Raises DatasetError where that would be in a home folder, and nobody knows one.
+    """
+    configured = os.environ.get("NETENVS_DATA")
+    try:
+        if not configured:
+            import platformdirs
+
+            configured = platformdirs.user_cache_dir("netenvs")
+        path = Path(configured).expanduser()
+    except RuntimeError:  # no HOME, and no entry of the user
+        path = Path("~")
+    if path.parts[:1] == ("~",):
+        raise DatasetError("no home folder is known for the store; set NETENVS_DATA to a folder that you may write to")
+    return path.absolute()
 
 
 def folder(dataset: Dataset) -> Path:
@@ -45,7 +55,7 @@ def read_record(dataset: Dataset) -> dict[str, Any] | None:
     """Return the ``dataset.json`` of an installed data set, or None where there is none of this format."""
     try:
         record = json.loads((folder(dataset) / RECORD).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     files = record.get("files") if isinstance(record, dict) else None
     if not isinstance(files, dict):
@@ -208,8 +218,8 @@ def _errors_of_the_system() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
+        place = "" if error.filename is None else f": {error.filename}"
         raise DatasetError(
-            f"the store {root()} cannot be used ({reason}: {error.filename}); "
+            f"the store {root()} cannot be used ({error.strerror or error}{place}); "
             "set NETENVS_DATA to a folder with room that you may write"
         ) from None

@@ -6,6 +6,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
+from netenvs import compiled
+
+ROOT = Path(__file__).parents[2]
 KERNEL = "from netenvs.compiled import kernel\n{imports}\n\n@kernel\ndef {name}(x):\n    return {value}\n"
 CALLEE = KERNEL.format(imports="from other.constants import ADDED", name="inner", value="x + ADDED + {}")
 MIDDLE = KERNEL.format(imports="from other import callee", name="middle", value="callee.inner(x)")
@@ -71,3 +76,52 @@ def test_constants_are_compiled_as_their_types(tmp_path, monkeypatch):
     module = import_module("constants_of_kernels")
     assert module.outer(1) == 432
     assert [str(types) for types in module.inner.signatures] == ["(int64,)"]
+
+
+@pytest.fixture
+def module_of_kernels(tmp_path, monkeypatch):
+    """Import a fresh module with one kernel that adds one; its cache is beside it."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(compiled, "_uncached", [])
+
+    def made(name):
+        (tmp_path / f"{name}.py").write_text(KERNEL.format(imports="", name="inner", value="x + 1"))
+        return import_module(name)
+
+    return made
+
+
+def test_kernels_run_where_no_cache_can_be_written(module_of_kernels, monkeypatch):
+    """Read-only packages, and no home to write to: numba refuses to compile then."""
+    monkeypatch.setattr(compiled._Locations, "_locator_classes", [])
+    with pytest.warns(UserWarning, match="set NUMBA_CACHE_DIR to a folder that can be written to") as said:
+        modules = [module_of_kernels("read_only_one"), module_of_kernels("read_only_two")]
+    assert [module.inner(1) for module in modules] == [2, 2] and len(said) == 1
+
+
+def test_kernels_run_where_the_cache_is_full(module_of_kernels, full_disk, tmp_path):
+    module = module_of_kernels("full")
+    with full_disk(10), pytest.warns(UserWarning, match=r"__pycache__: File too large.* set NUMBA_CACHE_DIR") as said:
+        assert (module.inner(1), module.inner(1.5)) == (2, 2.5)
+    assert len(said) == 1 and not list(tmp_path.rglob("*.nb*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04garbage", b"cos\nsystem\n."])
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_damaged_cache_is_made_again(content, suffix, tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "caller.py").write_text(KERNEL.format(imports="", name="outer", value="x + 1"))
+    assert outer_of_one(tmp_path) == "2 0"
+    (file,) = own.rglob(f"*.{suffix}")
+    file.write_bytes(content)
+    assert outer_of_one(tmp_path) == "2 0"
+    assert outer_of_one(tmp_path) == "2 1"
+
+
+def test_nobody_s_home_is_no_folder_called_so(tmp_path):
+    """Without HOME and an entry of the user, numba's third choice is a folder ``~`` of the working directory."""
+    code = "import os; os.path.expanduser = lambda path: path; import netenvs.compiled as c; "
+    code += "print([one.__name__ for one in c._Locations._locator_classes if 'Wide' in one.__name__])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"

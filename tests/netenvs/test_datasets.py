@@ -909,6 +909,22 @@ def test_module_runs_as_a_command(root):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("configured", [None, "~/store"])
+def test_without_a_home_the_store_must_be_named(configured, monkeypatch, capsys):
+    """No HOME and no entry of the user: not a folder called ~ in the working directory."""
+    monkeypatch.delenv("NETENVS_DATA", raising=False)
+    if configured:
+        monkeypatch.setenv("NETENVS_DATA", configured)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert not datasets.installed("netllm-abr")
+    assert main(["install", "netllm-abr"]) == 1
+    assert capsys.readouterr().err.startswith("error: no home folder is known for the store; set NETENVS_DATA to")
+    assert main(["list"]) == 0
+    assert "store: none, no home folder" in " ".join(capsys.readouterr().out.split())
+
+
 def test_import_is_light():
     heavy = ["torch", "pooch", "requests", "tyro", "rich", "numba"]
     code = f"import sys, netenvs.datasets; print(sorted(set({heavy}) & set(sys.modules)))"

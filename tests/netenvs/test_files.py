@@ -63,8 +63,7 @@ LARGE = [
 def test_a_full_disk_is_an_error_of_the_system_that_names_the_file(content, tmp_path, full_disk):
     path = tmp_path / "file"
     write_atomically(path, "old")
-    full_disk(2**14)
-    with pytest.raises(OSError, match="too large") as caught:
+    with full_disk(2**14), pytest.raises(OSError, match="too large") as caught:
         write_atomically(path, content)
     assert caught.value.errno == errno.EFBIG and caught.value.filename == str(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"

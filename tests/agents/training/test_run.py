@@ -71,7 +71,6 @@ def test_names_of_folders_are_no_markup(name, tmp_path, capsys):
 @pytest.mark.parametrize("size", [0, 600])
 def test_a_full_disk_is_an_error_that_names_the_file(size, tmp_path, full_disk, capsys):
     """Of the curve, of TensorBoard's log, or of the checkpoint, whichever is full first."""
-    full_disk(size)
 
     def train():
         with Run(tmp_path, {}, total=10) as run:
@@ -79,7 +78,7 @@ def test_a_full_disk_is_an_error_that_names_the_file(size, tmp_path, full_disk, 
                 run.record(step, valid=0.5)
                 run.save({"step": step})
 
-    with pytest.raises(OSError, match="too large") as caught:
+    with full_disk(size), pytest.raises(OSError, match="too large") as caught:
         train()
     assert str(caught.value.filename).startswith(str(tmp_path))
     assert "Traceback" not in capsys.readouterr().err

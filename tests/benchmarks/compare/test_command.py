@@ -411,9 +411,10 @@ def test_bba_scores_what_the_published_code_scores(run):
 
 
 def test_a_full_disk_is_one_line_after_the_table(tmp_path, capsys, full_disk):
-    full_disk(2**10)
-    status, found = compare.main([*WORDS, "--out", str(tmp_path / "out")]), capsys.readouterr()
-    assert status == 1 and "bba" in found.out
+    with full_disk(2**10):
+        assert compare.main([*WORDS, "--out", str(tmp_path / "out")]) == 1
+    found = capsys.readouterr()
+    assert "bba" in found.out
     assert found.err.startswith(f"error: {tmp_path / 'out' / 'results.json'}: File too large; raise the limit")
     assert found.err.count("\n") == 1 and not (tmp_path / "out").exists()
 

@@ -35,13 +35,12 @@ def test_collect_info_verify_merge(tmp_path, capsys):
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, capsys, full_disk):
-    full_disk(2**13)
-    assert collect(tmp_path, "--episodes", "2") == 1
+    with full_disk(2**13):
+        assert collect(tmp_path, "--episodes", "2") == 1
     said = capsys.readouterr()
     assert said.out == "" and said.err.count("\n") == 1
     assert said.err.startswith(f"error: {tmp_path / 'pool'}/") and "File too large; raise the limit" in said.err
     assert not list((tmp_path / "pool").iterdir())
-    full_disk(2**30)
     assert collect(tmp_path, "--episodes", "2") == 0
 
 
