@@ -256,7 +256,10 @@ def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Pol
     of = [own_task] if own_task else [known for known, entries in registered_by_task().items() if name in entries]
     if task and of and task not in of:
         raise PolicyError(f"policy {str(folder)!r}: weights of {name}, a policy of {', '.join(of)}, not of {task}")
-    load = getattr(_class_of_folder(saved, task or own_task), "from_pretrained", None)
+    try:
+        load = getattr(_class_of_folder(saved, task or own_task), "from_pretrained", None)
+    except PolicyError as error:
+        raise PolicyError(f"{config}: {error}") from None
     if load is None:
         raise PolicyError(f"policy {str(folder)!r}: {name} is a rule, it has no checkpoints")
     try:

@@ -20,11 +20,15 @@ _REMEDIES = {
 """What to do about errors of the system."""
 
 
+LONGEST = 1500
+"""Characters of a message; what stands in a damaged file may be a line of megabytes."""
+
+
 class OneLineError(Exception):
-    """Base of errors whose message is one line for people, control codes of names in it written out."""
+    """Base of errors whose message is one line for people, of ``LONGEST`` characters, control codes written out."""
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(flat(message))
+        super().__init__(flat(message, LONGEST))
 
 
 def printable(text: object) -> str:

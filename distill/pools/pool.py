@@ -206,11 +206,20 @@ class Pool:
                 raise PoolError(f"{self.folder}: there is no column {name!r}; columns: {', '.join(self.columns)}")
             out[name] = _column(arrays, name, self.columns[name])[first + begin : stop]
         if "policy" in out:
-            out["policy"] = self._policies[shard][out["policy"]]  # -1 takes the last, RANDOM
+            out["policy"] = self._numbered(shard, out["policy"])
         if columns is None or "returns_to_go" in columns:
             # from this window's first step to the end of the episode, wherever the window ends
             out["returns_to_go"] = returns_to_go(arrays["reward"][first + begin : last])[: stop - first - begin]
         return out
+
+    def _numbered(self, shard: int, policies: np.ndarray) -> np.ndarray:
+        """Numbers of policies in the pool, int16, for those of a shard; -1 stays, it stands for ``RANDOM``."""
+        numbers = self._policies[shard]
+        if len(policies) and not -1 <= policies.min() <= policies.max() < len(numbers) - 1:
+            path = self.folder / self.manifest["shards"][shard]["file"]
+            raise PoolError(f"{path}: numbers of policies that the manifest does not name; restore it")
+        known: np.ndarray = numbers[policies]
+        return known
 
     def _read_scalars(self) -> dict[str, np.ndarray]:
         scalars = {"length": self._ends - self._begins}
@@ -219,7 +228,7 @@ class Pool:
                 kind = np.dtype(column["dtype"])
                 parts = [shard.arrays[name] for shard in self._shards]
                 if name == EPISODE + "policy":
-                    parts = [ids[part] for ids, part in zip(self._policies, parts, strict=True)]
+                    parts = [self._numbered(shard, part) for shard, part in enumerate(parts)]
                 scalars[name.removeprefix(EPISODE)] = np.concatenate([*parts, np.zeros(0, dtype=kind)])
         return scalars
 

@@ -7,6 +7,7 @@ numbers, booleans and None need no look-up.
 """
 
 import io
+import math
 import pickle
 from typing import Any, ClassVar
 
@@ -72,6 +73,19 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 _build: Any = pickle._Unpickler.dispatch[pickle.BUILD[0]]
 
 
+def _check_content(state: Any) -> None:
+    """What an array is given, (version, shape, type, order, content): as long as its shape says, or numpy reads on."""
+    _, shape, dtype, _, content = state
+    if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
+        raise pickle.UnpicklingError("an array has a shape that is none")
+    if not isinstance(dtype, np.dtype) or dtype.names is not None or dtype.subdtype is not None:
+        raise pickle.UnpicklingError("an array is of a structured type")
+    size = math.prod(shape)
+    kinds, length = (list, size) if dtype.hasobject else ((bytes, str), size * dtype.itemsize)
+    if not isinstance(content, kinds) or len(content) != length:
+        raise pickle.UnpicklingError("an array has not as much content as its shape says")
+
+
 class _Unpickler(pickle._Unpickler):  # the one in Python, because BUILD has to be looked at
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     stack: list[Any]
@@ -92,7 +106,9 @@ class _Unpickler(pickle._Unpickler):  # the one in Python, because BUILD has to 
             own = target.__reduce__()[2]
             if state[0] != own[0] or state[1] not in ("<", ">", "|") or state[2:] != own[2:]:
                 raise pickle.UnpicklingError("a type differs from numpy's own in more than byte order")
-        elif not isinstance(target, np.ndarray):
+        elif isinstance(target, np.ndarray):
+            _check_content(state)
+        else:
             raise pickle.UnpicklingError(f"it sets the attributes of a {type(target).__name__}")
         _build(self)
 

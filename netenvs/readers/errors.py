@@ -5,17 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from netenvs.errors import OneLineError, flat, reason
-
-LONGEST = 1000
-"""Characters of a message; what stands in a damaged file may be a line of megabytes."""
+from netenvs.errors import OneLineError, reason
 
 
 class InputError(OneLineError, ValueError):
     """Something is wrong with an input: one line that names the file and the remedy."""
-
-    def __init__(self, text: str):
-        super().__init__(flat(text, LONGEST))
 
 
 @contextlib.contextmanager

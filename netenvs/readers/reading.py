@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from netenvs.errors import flat
-from netenvs.readers.errors import LONGEST, InputError
+from netenvs.errors import LONGEST, flat
+from netenvs.readers.errors import InputError
 
 MOST_SKIPPED = 0.5
 """A file is left out as a whole where more than this share of its records cannot be used: it is read wrongly."""

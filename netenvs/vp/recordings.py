@@ -60,6 +60,10 @@ class Recordings(ArrayRecord):
         video, user = (put_array(self, name, np.int32, (count,)) for name in ("video", "user"))
         if np.any(np.diff(_key(video, user)) <= 0):
             refuse_field(self, "video", "recordings must be in order of (video, user), each pair once")
+        for split, of in self.splits.items():
+            for number in (*of.videos, *of.users):
+                if isinstance(number, bool) or not isinstance(number, int | np.integer) or not 0 <= number < 2**31:
+                    refuse_field(self, "splits", f"{split} lists {number!r}; videos and users are whole numbers")
 
     def __len__(self) -> int:
         """Number of recordings."""

@@ -239,9 +239,13 @@ def test_checkpoint_folders_of_another_task(tmp_path, monkeypatch):
     other = f"policy {str(folder)!r}: weights of"
     assert message("vp", policy="pensieve") == f"{other} pensieve, a policy of abr, not of vp"
     assert message("vp", policy="learned") == f"{other} learned, a policy of abr, cjs, not of vp"
-    assert message(None, policy="learned") == "policy 'learned' exists for abr, cjs; say which task"
+    assert message(None, policy="learned") == (
+        f"{folder / 'config.json'}: policy 'learned' exists for abr, cjs; say which task"
+    )
     assert message("abr", policy="learned", task="cjs") == f"{other} learned, a policy of cjs, not of abr"
-    assert message(None, policy="pensieve", task="vp").startswith("unknown policy 'pensieve'")
+    assert message(None, policy="pensieve", task="vp").startswith(
+        f"{folder / 'config.json'}: unknown policy 'pensieve'"
+    )
     for wrong in ("cjr", ["cjs"], 3):
         assert message(None, policy="learned", task=wrong).startswith(f"{folder / 'config.json'}: unknown task")
     for given in ("cjs", None):

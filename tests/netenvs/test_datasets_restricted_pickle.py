@@ -116,3 +116,16 @@ def test_damage_is_one_line(content):
     with pytest.raises(DatasetError, match=r"p\.pkl: refused") as caught:
         loads(content, "p.pkl")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [[], [1], b"", [1, 2, 3, 4]])
+def test_an_array_with_less_content_than_its_shape_says_is_refused(content):
+    """numpy would read behind the list, and the process would end."""
+
+    class Short:
+        def __reduce__(self):
+            state = (1, (3,), np.dtype("O"), False, content)
+            return (np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), state)
+
+    with pytest.raises(DatasetError, match="not as much content as its shape says"):
+        loads(pickle.dumps(Short(), 4), "f")

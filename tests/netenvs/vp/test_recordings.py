@@ -161,3 +161,10 @@ def test_recordings_are_pickled_and_never_copied():
 def test_nothing_to_pack():
     with pytest.raises(ValueError, match="nothing: there is no recording"):
         pack_recordings("nothing", {}, {})
+
+
+@pytest.mark.parametrize("number", [[], "1", 1.5, True, -1, 2**40])
+def test_a_split_of_what_is_no_number_is_refused(number):
+    one = {"offset": [0, 1], "angles_deg": np.zeros((1, 3), np.float32), "time_s": [0.0], "video": [1], "user": [1]}
+    with pytest.raises(ValueError, match="splits: test lists"):
+        Recordings(name="r", splits={"test": Split((number,), (1,))}, **{k: np.array(v) for k, v in one.items()})
