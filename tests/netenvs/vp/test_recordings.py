@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netenvs.vp.recordings import MAX_GAP_S, Split, find_recording, pack_recordings, recordings_of, windows
+from netenvs.vp.recordings import (
+    MAX_GAP_S,
+    Recordings,
+    Split,
+    find_recording,
+    pack_recordings,
+    recordings_of,
+    windows,
+)
 
 NOBODY = Split((), ())
 
