@@ -132,6 +132,7 @@ NEEDS = {
     'Pool("runs/abr")': Preparation(data=("netllm-abr",), prepare=_pool),
     "to_minari(pool": Preparation(data=("netllm-abr",), modules=("minari",)),
     'datasets.install("netllm-abr")': Preparation(data=("netllm-abr",)),
+    'load_published_logs("ppo")': Preparation(data=("pensieve-logs", "pensieve", "netllm-abr")),
     "onnxruntime.InferenceSession": Preparation(modules=("onnx", "onnxruntime"), prepare=_exported),
     "for features in episode": Preparation(modules=("onnx", "onnxruntime"), prepare=_episode),
 }

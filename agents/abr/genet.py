@@ -30,6 +30,7 @@ from agents.pretrained import CHECKPOINTS
 from agents.statistics import bounds, mean
 from agents.training import command_line
 from agents.training.card import read
+from netenvs.abr.installed import default_video
 from netenvs.abr.workload import TraceSet, load_traces
 from netenvs.command_line import run
 from netenvs.errors import printable
@@ -159,7 +160,7 @@ def train(args: Args) -> None:
     settings = settings_of(args)
     mixture = Mixture(**{field.name: getattr(args, field.name) for field in fields(Mixture)})
     real = load_traces(args.real_traces) if args.real_traces else None
-    video = args.video or ("video1" if real is not None and real.installed else "synthetic")
+    video = args.video or ("synthetic" if real is None else default_video(real))
     rule = load_policy(args.baseline, "abr")
     groups = settings.rows // settings.group
 

@@ -35,6 +35,7 @@ from agents.pretrained import CHECKPOINTS, load, one_thread, save
 from agents.training import Run, command_line
 from agents.training.card import Training, write
 from agents.training.fit import Course, run_course
+from netenvs.abr.installed import default_video
 from netenvs.abr.workload import load_traces
 from netenvs.command_line import run
 from netenvs.errors import printable
@@ -221,7 +222,7 @@ def train(args: Args, folder: Path) -> None:
         net, kept = fit(args, run)
     save(net, folder, POLICY, asdict(QuantileConfig(args.hidden)))
     scores = score_all(StochasticMPC(str(folder)))
-    video = args.video or ("video1" if load_traces(args.traces).installed else "synthetic")
+    video = args.video or default_video(load_traces(args.traces))
     training = Training.of(
         run,
         seed=args.seed,

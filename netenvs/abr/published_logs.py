@@ -31,7 +31,7 @@ POLICIES = {
     "cmc": "Comyco",
     "genet": "Genet",
     "hyb": "HYB",
-    "mpc": "RobustMPC",
+    "mpc": "MPC",
     "netllm": "NetLLM",
     "ppo": "Pensieve trained by PPO",
     "quetra": "QUETRA",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from netenvs.abr import kernel
+from netenvs.abr.installed import default_video
 from netenvs.abr.options import ABROptions
 from netenvs.abr.qoe import QoE, make_qoe
 from netenvs.abr.records import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video
@@ -22,10 +23,7 @@ class Simulator:
         start = preset.start if options.start is None else options.start
         history = preset.history if options.history is None else options.history
         self.traces: TraceSet = load_traces(preset.traces if options.traces is None else options.traces)
-        video = options.video
-        if video is None:
-            video = "video1" if self.traces.installed else "synthetic"
-        self.video: Video = load_video(video)
+        self.video: Video = load_video(default_video(self.traces) if options.video is None else options.video)
         self.qoe: QoE = make_qoe(options.qoe, self.video.bitrates_kbps, preset.rebuffer_penalty)
         levels = self.video.num_levels
         if not (isinstance(history, int | np.integer) and history >= levels):

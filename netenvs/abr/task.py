@@ -11,11 +11,11 @@ def _datasets() -> list[Choice]:
     from netenvs import datasets
     from netenvs.abr import generators, installed
 
-    here = datasets.installed(installed.DATASET)
-    remedy = f"python -m netenvs.datasets install {installed.DATASET}"
+    needed = installed.INSTALLED_SPLITS
+    here = {dataset: datasets.installed(dataset) for dataset in needed.values()}
     return [
         *(Choice(name) for name in generators.TRACES),
-        *(Choice(name, here, remedy) for name in installed.INSTALLED_SPLITS),
+        *(Choice(name, here[of], f"python -m netenvs.datasets install {of}") for name, of in needed.items()),
         Choice("FILE or FOLDER"),
     ]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from netenvs import datasets
 from netenvs.abr import generators
-from netenvs.abr.installed import DATASET, INSTALLED_VIDEOS
+from netenvs.abr.installed import INSTALLED_VIDEOS
 from netenvs.abr.records import Video, frozen
 from netenvs.readers.sources import exists
 from netenvs.spec import parse_spec, unknown_name
@@ -23,7 +23,8 @@ def load_video(spec: str | Video) -> Video:
     """The video called ``spec``; a video is itself.
 
     ``synthetic`` (option ``seed``) and ``generated`` (``seed``, ``levels``) are generated, see
-    ``netenvs.abr.generators``; ``video1`` and ``video2`` are installed; other names are files of a JSON manifest.
+    ``netenvs.abr.generators``; ``video1``, ``video2`` and ``bbb`` are installed; other names are files of a
+    JSON manifest.
 
     A manifest is an object with ``bitrates_kbps`` (ascending), ``chunk_sizes_bytes`` (one list per level)
     and ``chunk_duration_s``; ``num_chunks`` (default: all listed) and ``name`` are optional.
@@ -41,7 +42,7 @@ def load_video(spec: str | Video) -> Video:
         made = generators.call("video", generators.VIDEOS[name], spec, options)
         return _make_video({"name": spec, **made}, spec)
     if spec in INSTALLED_VIDEOS:
-        with datasets.reading(DATASET) as folder:
+        with datasets.reading(INSTALLED_VIDEOS[spec]) as folder:
             return _read_video(folder / f"{spec}.json")
     if "/" in spec or spec.endswith(".json"):
         raise ValueError(f"video {spec!r}: no such file")

@@ -16,6 +16,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from netenvs.datasets import decima_weights, genet_weights, netllm_abr, netllm_vp
 from netenvs.datasets.errors import UnknownDatasetError
@@ -27,6 +28,17 @@ _NETLLM_TARBALL = f"https://codeload.github.com/duowuyms/NetLLM/tar.gz/{_NETLLM_
 _NETLLM_PAPER = (
     "Wu et al., 'NetLLM: Adapting Large Language Models for Networking', ACM SIGCOMM 2024, doi:10.1145/3651890.3672268"
 )
+_NORWAY_PAPER = (
+    "Riiser et al., 'Commute Path Bandwidth Traces from 3G Networks: Analysis and Applications', ACM MMSys 2013"
+)
+_PUFFER_COMMIT = "d28c4fd48d0e358db024cc0217b111c070815fa7"
+_SABRE_COMMIT = "09b03bb0f4f90660a2504a6b2fb48d2f06333706"
+_SABRE_PAPER = (
+    "Spiteri et al., 'From Theory to Practice: Improving Bitrate Adaptation in the DASH Reference Player', ACM MMSys "
+    "2018, doi:10.1145/3204949.3204953"
+)
+_LUMOS_COMMIT = "9f48da1d050438c75483ed880afcba5c248c73ce"
+_COMYCO_COMMIT = "8cd3197c8e95c4dabfdb9caddd55547c01624b0b"
 _PENSIEVE_PAPER = (
     "Mao et al., 'Neural Adaptive Video Streaming with Pensieve', ACM SIGCOMM 2017, doi:10.1145/3098822.3098843"
 )
@@ -90,6 +102,18 @@ class Dataset:
         return frozenset(self.members or self.digests())
 
 
+def _sabre(**own: Any) -> Dataset:
+    """One of the data sets that lie in the folder of examples of Sabre."""
+    return Dataset(
+        licence="BSD-2-Clause",
+        source=f"https://github.com/UMass-LIDS/sabre/tree/{_SABRE_COMMIT}/example/mmsys18",
+        commit=_SABRE_COMMIT,
+        url=f"https://codeload.github.com/UMass-LIDS/sabre/tar.gz/{_SABRE_COMMIT}",
+        archives=("traces-sabre.tar.xz", "traces-sabre.tar.gz"),
+        **own,
+    )
+
+
 CATALOGUE: dict[str, Dataset] = {
     entry.name: entry
     for entry in (
@@ -98,8 +122,7 @@ CATALOGUE: dict[str, Dataset] = {
             gives="bandwidth traces fcc-train (235), fcc-valid (150), fcc-test (100), their de-duplicated "
             "splits, norway-train (39); chunk sizes of video1 and video2",
             licence="MIT",
-            citation=f"{_NETLLM_PAPER}; measurements: FCC, 'Measuring Broadband America'; Riiser et al., "
-            "'Commute Path Bandwidth Traces from 3G Networks: Analysis and Applications', ACM MMSys 2013",
+            citation=f"{_NETLLM_PAPER}; measurements: FCC, 'Measuring Broadband America'; {_NORWAY_PAPER}",
             source=f"{_NETLLM_TREE}/adaptive_bitrate_streaming/data",
             commit=_NETLLM_COMMIT,
             url=_NETLLM_TARBALL,
@@ -177,6 +200,75 @@ CATALOGUE: dict[str, Dataset] = {
             installed_mb=20.2,
         ),
         Dataset(
+            name="puffer22",
+            gives="bandwidth traces of Puffer's viewers: puffer22-train (348), puffer22-valid (87), puffer22-test "
+            "(500)",
+            licence="MIT (the selection; Puffer's data are public)",
+            citation="Kan et al., 'Improving Generalization for Neural Adaptive Video Streaming via Meta Reinforcement "
+            "Learning', ACM Multimedia 2022, doi:10.1145/3503161.3548331; measurements: Yan et al., 'Learning in Situ: "
+            "A Randomized Experiment in Video Streaming', USENIX NSDI 2020, https://puffer.stanford.edu",
+            source=f"https://github.com/confiwent/Real-world-bandwidth-traces/tree/{_PUFFER_COMMIT}/puffer_220218",
+            commit=_PUFFER_COMMIT,
+            url=f"https://codeload.github.com/confiwent/Real-world-bandwidth-traces/tar.gz/{_PUFFER_COMMIT}",
+            archives=("traces-puffer22.tar.xz", "traces-puffer22.tar.gz"),
+            convert=_from_its_task("netenvs.abr.public_traces:convert_puffer22"),
+            installed_mb=9.0,
+        ),
+        _sabre(
+            name="sabre-3g",
+            gives="47 bandwidth traces of Norway's 3G whose logs are not in netllm-abr; video bbb, ten levels, chunks "
+            "of 3 s",
+            citation=f"{_SABRE_PAPER}; measurements: {_NORWAY_PAPER}",
+            convert=_from_its_task("netenvs.abr.public_traces:convert_sabre_3g"),
+            installed_mb=0.4,
+            shared_folders=("example/mmsys18",),
+        ),
+        _sabre(
+            name="fcc-hd",
+            gives="bandwidth traces of fixed lines, means of 11 to 35 Mbit/s: fcc-hd-train, fcc-hd-valid (250 each), "
+            "fcc-hd-test (500)",
+            citation=f"{_SABRE_PAPER}; measurements: FCC, 'Measuring Broadband America', 2016",
+            convert=_from_its_task("netenvs.abr.public_traces:convert_fcc_hd"),
+            installed_mb=0.1,
+        ),
+        _sabre(
+            name="fcc-sd",
+            gives="bandwidth traces of fixed lines, means of 4 to 9 Mbit/s: fcc-sd-train, fcc-sd-valid (125 each), "
+            "fcc-sd-test (250)",
+            citation=f"{_SABRE_PAPER}; measurements: FCC, 'Measuring Broadband America', 2016",
+            convert=_from_its_task("netenvs.abr.public_traces:convert_fcc_sd"),
+            installed_mb=0.1,
+        ),
+        Dataset(
+            name="lumos-wifi",
+            gives="throughput of video chunks over Wi-Fi and 4G: lumos-wifi-train, lumos-wifi-valid (148 each), "
+            "lumos-wifi-test (294)",
+            licence="MIT",
+            citation="Lv et al., 'Lumos: towards Better Video Streaming QoE through Accurate Throughput Prediction', "
+            "IEEE INFOCOM 2022, doi:10.1109/INFOCOM48880.2022.9796948",
+            source=f"https://github.com/GreenLv/Lumos/tree/{_LUMOS_COMMIT}",
+            commit=_LUMOS_COMMIT,
+            url=f"https://codeload.github.com/GreenLv/Lumos/tar.gz/{_LUMOS_COMMIT}",
+            archives=("traces-lumos-wifi.tar.xz", "traces-lumos-wifi.tar.gz"),
+            convert=_from_its_task("netenvs.abr.public_traces:convert_lumos_wifi"),
+            installed_mb=0.4,
+        ),
+        Dataset(
+            name="pensieve",
+            gives="bandwidth traces of Pensieve and its followers: pensieve-train (127, FCC and Norway's 3G), "
+            "pensieve-test (142, Norway's 3G)",
+            licence="BSD-2-Clause",
+            citation=f"{_PENSIEVE_PAPER}; these files: Huang et al., 'Comyco: Quality-Aware Adaptive Video Streaming "
+            "via Imitation Learning', ACM Multimedia 2019, doi:10.1145/3343031.3351014; measurements: "
+            f"{_NORWAY_PAPER}; FCC, 'Measuring Broadband America'",
+            source=f"https://github.com/thu-media/Comyco/tree/{_COMYCO_COMMIT}/src",
+            commit=_COMYCO_COMMIT,
+            url=f"https://codeload.github.com/thu-media/Comyco/tar.gz/{_COMYCO_COMMIT}",
+            archives=("traces-pensieve.tar.xz", "traces-pensieve.tar.gz"),
+            convert=_from_its_task("netenvs.abr.public_traces:convert_pensieve"),
+            installed_mb=1.1,
+        ),
+        Dataset(
             name="pensieve-logs",
             gives="action logs of eleven published policies on pensieve-test: Pensieve by A3C and PPO, Comyco, MPC, "
             "BOLA, BBA, QUETRA, and others",
@@ -187,7 +279,7 @@ CATALOGUE: dict[str, Dataset] = {
             url=f"https://codeload.github.com/yindaheng98/Pensieve-PPO/tar.gz/{_PENSIEVE_PPO_COMMIT}",
             archives=("pensieve-ppo-baselines.tar.xz", "golden/abr/peers/pensieve-ppo-baselines.tar.xz"),
             convert=_from_its_task("netenvs.abr.published_logs:convert"),
-            installed_mb=2.0,
+            installed_mb=1.8,
             shared_folders=("src/baselines",),
         ),
     )
