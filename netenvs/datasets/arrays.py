@@ -2,11 +2,11 @@
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from netenvs.arrays import check_sizes
 from netenvs.datasets.errors import DatasetError
 from netenvs.errors import flat
 
@@ -28,15 +28,13 @@ def read_npz(content: bytes, name: str, wanted: Callable[[str], bool]) -> dict[s
     for one that cannot be read or unpacks to far too much.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
-                raise DatasetError(f"{name} unpacks to more than {_MAX_BYTES >> 20} MiB; {_REMEDY}")
+        check_sizes(io.BytesIO(content), _MAX_BYTES)
         with np.load(io.BytesIO(content), allow_pickle=False) as npz:
             return {key: npz[key] for key in npz.files if wanted(key)}
     except DatasetError:
         raise
     except Exception as error:  # zipfile, zlib and numpy each raise their own kinds on damage
-        raise DatasetError(f"{name} is not a readable npz ({flat(error)}); {_REMEDY}") from None
+        raise DatasetError(f"{name} is not a readable npz ({flat(error, 200)}); {_REMEDY}") from None
 
 
 def pack_checked(arrays: Mapping[str, np.ndarray], manifest: Mapping[str, str], source: str) -> bytes:

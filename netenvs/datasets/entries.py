@@ -12,6 +12,7 @@ the upstream files that it reads in ``members``, and its converter does the chec
 """
 
 import difflib
+import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,6 +65,12 @@ def _from_its_task(target: str) -> Converter:
     return convert
 
 
+@functools.cache
+def _committed_manifest(name: str) -> Mapping[str, str]:
+    read: dict[str, str] = json.loads((files("netenvs.datasets") / f"{name}.sha256.json").read_text("utf-8"))
+    return read
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What the project knows about one public data set.
@@ -94,8 +101,7 @@ class Dataset:
         """Return the manifest, key -> sha256 in hexadecimal."""
         if self.manifest is not None:
             return self.manifest
-        read: dict[str, str] = json.loads((files("netenvs.datasets") / f"{self.name}.sha256.json").read_text("utf-8"))
-        return read
+        return _committed_manifest(self.name)
 
     def upstream_files(self) -> frozenset[str]:
         """Return the paths, inside the upstream repository, of the files that are read."""

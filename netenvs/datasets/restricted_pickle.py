@@ -9,6 +9,9 @@ numbers, booleans and None need no look-up.
 import io
 import math
 import pickle
+import struct
+import sys
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -89,6 +92,8 @@ def _check_content(state: Any) -> None:
 class _Unpickler(pickle._Unpickler):  # the one in Python, because BUILD has to be looked at
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
     stack: list[Any]
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -114,6 +119,16 @@ class _Unpickler(pickle._Unpickler):  # the one in Python, because BUILD has to 
 
     dispatch[pickle.BUILD[0]] = load_build
 
+    def load_bytearray8(self) -> None:
+        """A byte array of what is there; pickle's own reserves memory for the length that is announced."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        content = self.read(min(length, sys.maxsize))
+        if len(content) < length:
+            raise pickle.UnpicklingError("it is cut short")
+        self.append(bytearray(content))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+
 
 def loads(content: bytes, name: str, encoding: str = "ASCII") -> Any:
     """Return the object pickled in ``content``.
@@ -126,6 +141,6 @@ def loads(content: bytes, name: str, encoding: str = "ASCII") -> Any:
         return _Unpickler(io.BytesIO(content), encoding=encoding).load()
     except Exception as error:  # a hostile pickle can make numpy and pickle raise nearly anything
         raise DatasetError(
-            f"{name}: refused as a pickle of numpy arrays and plain containers ({reason(error)}); "
+            f"{name}: refused as a pickle of numpy arrays and plain containers ({reason(error, 200)}); "
             "get the file again from the pinned commit"
         ) from None

@@ -5,7 +5,9 @@ unpacked to disk under a name that an archive gives: only regular files with a w
 size, into memory.
 """
 
+import contextlib
 import hashlib
+import stat
 import tarfile
 from collections.abc import Collection
 from contextlib import ExitStack
@@ -14,6 +16,8 @@ from pathlib import Path, PurePosixPath
 from netenvs.datasets.entries import Dataset
 from netenvs.datasets.errors import DatasetError
 from netenvs.errors import reason
+from netenvs.readers.codecs import unpacked
+from netenvs.readers.sources import open_tar
 
 _MAX_DOWNLOAD_BYTES = 2 * 2**30
 _MAX_UNPACKED_BYTES = 8 * 2**30  # of a whole tarball, wanted or not
@@ -22,8 +26,9 @@ _MAX_MEMBERS = 200_000
 
 def locate(dataset: Dataset, source: Path) -> Path:
     """Return the first of ``dataset.archives`` that the folder ``source`` holds, else ``source`` itself."""
-    found = (source / name for name in dataset.archives if (source / name).is_file())
-    return next(found, source)
+    with contextlib.suppress(OSError):  # what is wrong with the path is said where it is read
+        return next((source / name for name in dataset.archives if (source / name).is_file()), source)
+    return source
 
 
 def read(dataset: Dataset, source: Path) -> dict[str, bytes]:
@@ -31,14 +36,22 @@ def read(dataset: Dataset, source: Path) -> dict[str, bytes]:
 
     ``source`` is a tar archive (the upstream commit's, or one in the same layout), the npz that may stand for
     the files of a data set with a manifest per array, or an unpacked upstream folder. Raises DatasetError for
-    files that are missing, altered or not upstream's.
+    files that are missing, altered or not upstream's, and for a source that is a pipe or a device.
     """
-    if not source.exists():
-        raise DatasetError(f"{source} does not exist; give --from a folder or an archive that does")
     try:
-        files = _read_folder(dataset, source) if source.is_dir() else _read_file(dataset, source)
+        mode = source.stat().st_mode
+        if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+            raise DatasetError(f"{source} is a pipe or a device; give --from a folder or an archive")
+        files = _read_folder(dataset, source) if stat.S_ISDIR(mode) else _read_file(dataset, source)
+    except FileNotFoundError as error:
+        missing = error.filename or source
+        raise DatasetError(f"{missing} does not exist; give --from a folder or an archive that does") from None
     except OSError as error:
         raise DatasetError(f"{error.filename or source} cannot be read ({error.strerror or error})") from None
+    except ValueError as error:  # a null character in the path
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{source} cannot be a path ({error}); give --from a folder or an archive") from None
     _check(dataset, files, source)
     return files
 
@@ -106,15 +119,13 @@ def _read_file(dataset: Dataset, path: Path) -> dict[str, bytes]:
     with path.open("rb") as file:
         is_zip = file.read(4) == b"PK\x03\x04"
     if is_zip and dataset.packed:
-        if path.stat().st_size > dataset.max_file_bytes:
-            raise DatasetError(f"{path} is larger than {dataset.packed} can be; {_remedy(dataset)}")
-        return {dataset.packed: path.read_bytes()}
+        return {dataset.packed: _content(dataset, path)}
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with path.open("rb") as stored, unpacked(stored, str(path)) as plain, open_tar(plain, str(path)) as archive:
             return _read_tar(dataset, archive, path)
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:  # ValueError: lzma and zlib on damage
-        if isinstance(error, DatasetError):
-            raise
+    except DatasetError:
+        raise
+    except Exception as error:  # decoders raise nearly anything on damaged bytes
         kinds = "a tar archive or an npz" if dataset.packed else "a tar archive"
         raise DatasetError(
             f"{path} is not {kinds} that can be read ({reason(error, 200)}); {_remedy(dataset)}"
@@ -126,10 +137,10 @@ def _read_tar(dataset: Dataset, archive: tarfile.TarFile, path: Path) -> dict[st
     tops = {name.split("/")[0] for name in wanted}
     folders = _checked_folders(dataset)
     files: dict[str, bytes] = {}
-    unpacked = 0
+    unpacked_bytes = 0
     for count, member in enumerate(archive):
-        unpacked += member.size
-        if count > _MAX_MEMBERS or unpacked > _MAX_UNPACKED_BYTES:
+        unpacked_bytes += member.size
+        if count > _MAX_MEMBERS or unpacked_bytes > _MAX_UNPACKED_BYTES:
             raise DatasetError(f"{path} is far larger than the upstream repository; {_remedy(dataset)}")
         name = _upstream_name(member.name, tops)
         if name not in wanted:
@@ -139,7 +150,7 @@ def _read_tar(dataset: Dataset, archive: tarfile.TarFile, path: Path) -> dict[st
         content = archive.extractfile(member) if member.isreg() else None
         if content is None or member.size > dataset.max_file_bytes or name in files:
             raise DatasetError(f"{path}: {name} is no plain file, too large or doubled; {_remedy(dataset)}")
-        files[name] = content.read()
+        files[name] = _unaltered(dataset, name, content.read(), path)
     return files
 
 
@@ -161,13 +172,20 @@ def _read_folder(dataset: Dataset, folder: Path) -> dict[str, bytes]:
         for child in sorted((root / checked).glob("*")):
             if not child.is_dir() and f"{checked}/{child.name}" not in wanted:
                 _refuse_extra(f"{checked}/{child.name}", {checked}, dataset)
-    files = {}
-    for name in wanted:
-        if (root / name).is_file():
-            if (root / name).stat().st_size > dataset.max_file_bytes:
-                raise DatasetError(f"{root / name} is too large to be upstream's; {_remedy(dataset)}")
-            files[name] = (root / name).read_bytes()
-    return files
+    return {
+        name: _unaltered(dataset, name, _content(dataset, root / name), folder)
+        for name in sorted(wanted)
+        if (root / name).is_file()
+    }
+
+
+def _content(dataset: Dataset, path: Path) -> bytes:
+    """What is in a file that is not larger than it can be."""
+    with path.open("rb") as file:
+        content = file.read(dataset.max_file_bytes + 1)
+    if len(content) > dataset.max_file_bytes:
+        raise DatasetError(f"{path} is too large to be upstream's; {_remedy(dataset)}")
+    return content
 
 
 def _upstream_name(name: str, tops: Collection[str]) -> str:
@@ -196,17 +214,20 @@ def _refuse_extra(name: str, folders: set[str], dataset: Dataset) -> None:
 
 
 def _check(dataset: Dataset, files: dict[str, bytes], source: Path) -> None:
-    """Raise unless all files are there and, where the manifest is per file, unaltered."""
+    """Raise unless all files are there."""
     if dataset.packed and dataset.packed in files:
         return
     missing = sorted(dataset.upstream_files() - files.keys())
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DatasetError(f"{source}: {missing[0]}{more} is missing; {_remedy(dataset)}")
-    if not dataset.members:
-        for name, digest in sorted(dataset.digests().items()):
-            if hashlib.sha256(files[name]).hexdigest() != digest:
-                raise DatasetError(f"{source}: {name} is altered (sha256 differs); {_remedy(dataset)}")
+
+
+def _unaltered(dataset: Dataset, name: str, content: bytes, source: Path) -> bytes:
+    """The content of a file; DatasetError at once where it is not the manifest's, before the next one is read."""
+    if not dataset.members and hashlib.sha256(content).hexdigest() != dataset.digests()[name]:
+        raise DatasetError(f"{source}: {name} is altered (sha256 differs); {_remedy(dataset)}")
+    return content
 
 
 def _remedy(dataset: Dataset) -> str:

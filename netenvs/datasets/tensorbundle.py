@@ -19,11 +19,13 @@ from collections.abc import Collection, Iterator, Mapping
 import numpy as np
 
 from netenvs.datasets.errors import DatasetError
+from netenvs.errors import flat
 
 _FOOTER_BYTES = 48
 _MAGIC = 0xDB4775248B80FB57
 _BLOCK_TRAILER_BYTES = 5  # compression type, masked CRC-32C
 _MAX_DIMENSIONS = 8
+_MAX_KEY_BYTES = 1024
 #: tensorflow.DataType -> numpy dtype
 _DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "|u1", 9: "<i8", 10: "|b1"}
 
@@ -51,11 +53,13 @@ def read(index: bytes, data: bytes, name: str, variables: Collection[str]) -> di
                 header_seen = True
             elif (variable := key.decode("utf-8", "replace")) in variables:
                 arrays[variable] = _tensor(value, data, variable)
+                if sum(array.nbytes for array in arrays.values()) > len(data):
+                    raise _Malformed("its variables overlap")
         if not header_seen:
             raise _Malformed("the header entry is missing")
         return arrays
-    except (_Malformed, IndexError, struct.error) as error:
-        reason = error if isinstance(error, _Malformed) else "it ends too early"
+    except (_Malformed, IndexError, struct.error, ValueError, OverflowError) as error:
+        reason = "it ends too early" if isinstance(error, IndexError | struct.error) else flat(error, 200)
         raise DatasetError(
             f"{name} is not a readable TensorFlow checkpoint: {reason}; get it again from the pinned commit"
         ) from None
@@ -73,11 +77,15 @@ def _table(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise _Malformed("the index does not end in the magic number of a table")
     _, position = _handle(footer, 0)  # the metaindex block: filters, none in a checkpoint
     index_handle, _ = _handle(footer, position)
+    free = 0
     for _, value in _entries(_block(content, *index_handle)):
-        handle, end = _handle(value, 0)
+        (offset, size), end = _handle(value, 0)
         if end != len(value):
             raise _Malformed("a block handle has bytes left over")
-        yield from _entries(_block(content, *handle))
+        if offset < free:  # one block, read as often as there are handles
+            raise _Malformed("its blocks overlap")
+        free = offset + size
+        yield from _entries(_block(content, offset, size))
 
 
 def _handle(content: bytes, position: int) -> tuple[tuple[int, int], int]:
@@ -114,6 +122,8 @@ def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
         value_bytes, position = _varint(block, position)
         if shared > len(key) or position + unshared + value_bytes > end:
             raise _Malformed("an entry reaches beyond its block")
+        if shared + unshared > _MAX_KEY_BYTES:
+            raise _Malformed("a name is too long")
         key = key[:shared] + block[position : position + unshared]
         position += unshared
         yield key, block[position : position + value_bytes]

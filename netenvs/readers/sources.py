@@ -30,7 +30,9 @@ MAX_KEPT_BYTES = 16 * 2**20
 """A file of a tar archive up to this size is kept when the archive is listed, as long as all have ``MAX_ALL_BYTES``."""
 MAX_ALL_BYTES = 512 * 2**20
 MAX_NAME_BYTES = 2**16
-"""The longest name or header of a tar archive."""
+"""The longest header of a tar archive."""
+MAX_PATH = 4096
+"""Characters of the longest path in a tar archive; systems have that bound."""
 
 _NO_DATA_STEMS = {"readme", "license", "licence", "copying", "citation", "changelog", "authors", "notice", "thumbs"}
 _NO_DATA_SUFFIXES = (
@@ -183,10 +185,23 @@ class _Header(tarfile.TarInfo):
 _PAX_TYPES = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 
 
+class _Archive(tarfile.TarFile):
+    """An archive that keeps no list of its members, whose headers may be many and long."""
+
+    members: list[tarfile.TarInfo]
+
+    def next(self) -> tarfile.TarInfo | None:
+        member = super().next()
+        self.members.clear()
+        if member is not None and (len(member.name) > MAX_PATH or member.size < 0):
+            raise InputError(f"{self.name!s}: a member without a possible name or size; it is damaged or hostile")
+        return member
+
+
 @contextlib.contextmanager
 def open_tar(stream: BinaryIO, name: str) -> Iterator[tarfile.TarFile]:
     """A tar archive from a plain stream, member by member, with bounded headers; to be read in order."""
-    with tarfile.open(name, "r|", stream, tarinfo=_Header) as archive:
+    with _Archive.open(name, "r|", stream, tarinfo=_Header) as archive:
         yield archive
 
 
