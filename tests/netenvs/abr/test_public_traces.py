@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import io
 import json
+import tarfile
 
 import numpy as np
 import pytest
@@ -119,6 +121,24 @@ def test_traces_have_the_rows_of_their_files(install):
 def test_logs_of_another_data_set_are_left_out(install):
     install("sabre-3g", upstream_files("sabre-3g"))
     assert load_traces("sabre-3g").names == ("report.2010-09-14_2303CEST.json", "report.2011-01-04_0820CET.json")
+
+
+def test_the_tarball_of_the_commit_serves_all_data_sets_in_it(install, tmp_path):
+    """It has everything in one folder more, and other files beside those that are read."""
+    names = ("sabre-3g", "fcc-hd", "fcc-sd")
+    files = {f"{SABRE}/bbb4k.json": b"{}", f"{SABRE}/4Glogs/report_bus_0002.json": sabre(1), "README.md": b"Sabre"}
+    for name in names:
+        install(name, upstream_files(name))  # also makes the entries that the tarball is checked against
+        datasets.remove(name)
+        files |= upstream_files(name)
+    with tarfile.open(tmp_path / "sabre.tar.gz", "w:gz") as archive:
+        for path, content in files.items():
+            member = tarfile.TarInfo(f"sabre-09b03bb/{path}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    for name in names:
+        datasets.install(name, tmp_path / "sabre.tar.gz")
+        datasets.verify(name)
 
 
 def test_the_video_of_sabre(install):
