@@ -16,6 +16,13 @@ from netenvs.spec import unknown_name
 Constructor = TypeVar("Constructor", bound=Callable[..., None])
 
 
+class UnknownOption(ValueError, TypeError):
+    """An option that an environment does not have.
+
+    A ``TypeError`` in Python's words too: libraries that try an argument, as TorchRL tries ``frameskip``, look for one.
+    """
+
+
 @dataclass(frozen=True, kw_only=True)
 class EnvironmentOptions:
     """Base of the tasks' records, frozen and keyword-only.
@@ -28,12 +35,12 @@ class EnvironmentOptions:
     def of(cls, given: Mapping[str, Any], base: Self | None = None) -> Self:
         """The options ``given`` by name, the others as in ``base`` or by default.
 
-        ``ValueError``, one line with a suggestion, for an unknown name.
+        ``UnknownOption``, a ``ValueError``, one line with a suggestion, for an unknown name.
         """
         known = [field.name for field in fields(cls)]
         for name in given:
             if name not in known:
-                raise ValueError(unknown_name("option", name, known))
+                raise UnknownOption(f"{unknown_name('option', name, known)} (unexpected keyword argument {name!r})")
         return cls(**given) if base is None else replace(base, **given)
 
     def _put(self, **values: Any) -> None:

@@ -72,6 +72,8 @@ class Sized(EnvironmentOptions):
 def test_changes_of_a_record():
     assert Sized.of({"size": 4}) == Sized(size=4)
     assert Sized.of({"size": 4}, Sized(name="large")) == Sized(size=4, name="large")
+    with pytest.raises(TypeError, match=r"unexpected keyword argument 'sizes'"):  # as libraries that try one expect
+        Sized.of({"sizes": 3})
     with pytest.raises(ValueError, match="unknown option 'sizes'; did you mean 'size'"):
         Sized.of({"sizes": 4})
 
