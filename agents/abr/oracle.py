@@ -126,7 +126,7 @@ def _advance(state: SessionState, level: int) -> tuple[float, SessionState]:
         state.clock_s,
         state.buffer_ms,
         world.chunk_sizes[state.chunk, level],
-        trace["rtt_ms"],
+        kernel.round_trip(world.latency_ms, trace, state.pointer),
         trace["buffer_cap_ms"],
         world.chunk_duration_ms,
         state.noise[state.chunk],
@@ -141,9 +141,9 @@ def _advance(state: SessionState, level: int) -> tuple[float, SessionState]:
 @compiled.kernel
 def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, margin):
     """Value and levels of the best plan found, see the module docstring."""
-    time_s, bandwidth_mbps = world.time_s, world.bandwidth_mbps
-    begin, end = world.traces[trace].begin, world.traces[trace].end
-    rtt_ms, cap_ms = world.traces[trace].rtt_ms, world.traces[trace].buffer_cap_ms
+    time_s, bandwidth_mbps, latency_ms = world.time_s, world.bandwidth_mbps, world.latency_ms
+    of = world.traces[trace]
+    begin, end, cap_ms = of.begin, of.end, of.buffer_cap_ms
     chunk_sizes, utility, switch_cost = world.chunk_sizes, world.utility, world.switch_cost
     penalty, chunk_duration_ms = world.rebuffer_penalty, world.chunk_duration_ms
     levels = len(utility)
@@ -168,6 +168,7 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
         factor = noise[chunk + n]
         for i in range(count):
             state, level = i // levels, i % levels
+            rtt_ms = kernel.round_trip(latency_ms, of, at[state])
             delay, rebuffer, filled, sleep, _, at_next[i], clock_next[i] = kernel.play_chunk(
                 time_s,
                 bandwidth_mbps,

@@ -142,7 +142,7 @@ def _download(world, trace, pointer, clock_s, buffer_ms, chunk, level):
         clock_s,
         buffer_ms,
         world.chunk_sizes[chunk, level],
-        of.rtt_ms,
+        kernel.round_trip(world.latency_ms, of, pointer),
         of.buffer_cap_ms,
         world.chunk_duration_ms,
         1.0,

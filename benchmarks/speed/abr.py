@@ -25,7 +25,7 @@ def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
     rng = np.random.default_rng(0)
     single: Any = gym.make(ENV_ID, traces=dataset)
     traces, video = single.unwrapped.traces, single.unwrapped.video
-    if traces.rtt_ms is not None:
+    if traces.rtt_ms is not None or traces.latency_ms is not None:
         raise ValueError(f"--dataset {dataset}: the plain loop has one round-trip time for all traces")
     loop = PlainLoop(traces, video)
     levels = rng.integers(video.num_levels, size=5_000)

@@ -102,7 +102,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                              |
     | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                           |
     | ``start``       | None          | ``stored`` pointer (``netllm``), ``first`` segment, or ``random``    |
-    | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``), else 80          |
+    | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``, Sabre), else 80   |
     | ``buffer_cap_s``| None          | player buffer; None: the trace's own (``genet``), else 60            |
 
     Names and formats of traces and videos: ``netenvs.abr.workload.load_traces`` and ``load_video``.

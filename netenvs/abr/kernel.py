@@ -81,6 +81,7 @@ class World(NamedTuple):
 
     time_s: np.ndarray  # float64 (sum of trace lengths,), end of each segment
     bandwidth_mbps: np.ndarray  # float64 (sum of trace lengths,)
+    latency_ms: np.ndarray  # float64 (sum of trace lengths,), round trip by segment, or (0,): those of the traces
     traces: np.ndarray  # TRACE (traces,)
     chunk_sizes: np.ndarray  # int32 (chunks listed, levels), bytes
     bitrates_kbps: np.ndarray  # int32 (levels,)
@@ -107,6 +108,19 @@ class Batch(NamedTuple):
 def delay_noise(key, episode, chunk):
     """Factor in [0.9, 1.1) on the download time of one chunk."""
     return NOISE_LOW + (NOISE_HIGH - NOISE_LOW) * uniform(key, episode, NOISE_POSITION + chunk)
+
+
+@kernel
+def round_trip(latency_ms, trace, pointer):
+    """Round trip in ms of a chunk whose download begins in segment ``pointer`` of a ``TRACE``.
+
+    It is that of the segment where the traces bring one for each, whichever segments the download goes on to, and that
+    of the trace elsewhere. Sabre's simulator (``do_latency_delay``) waits by the same latency before the first byte;
+    there the trace runs on meanwhile, here it does not, as in all of this simulator.
+    """
+    if len(latency_ms) > 0:
+        return latency_ms[trace.begin + pointer]
+    return trace.rtt_ms
 
 
 @kernel
@@ -209,6 +223,7 @@ def _play_requested(world, batch):
     """Play the next chunk of every row that requests one, at that level; returns how many episodes ended."""
     # Arrays are taken out of the tuples once: numba counts references at every attribute access.
     time_s, bandwidth_mbps, traces = world.time_s, world.bandwidth_mbps, world.traces
+    latency_ms = world.latency_ms
     chunk_sizes, bitrates_kbps = world.chunk_sizes, world.bitrates_kbps
     utility, switch_cost = world.utility, world.switch_cost
     num_chunks, levels = world.num_chunks, len(world.bitrates_kbps)
@@ -234,7 +249,7 @@ def _play_requested(world, batch):
             session.clock_s,
             session.buffer_ms,
             size,
-            trace.rtt_ms,
+            round_trip(latency_ms, trace, session.pointer),
             trace.buffer_cap_ms,
             world.chunk_duration_ms,
             noise,

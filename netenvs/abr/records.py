@@ -34,6 +34,9 @@ class TraceSet(ArrayRecord):
     """float64 (traces,) where the traces bring their own round-trip time (Genet), else None."""
     buffer_cap_s: np.ndarray | None = None
     """float64 (traces,) where the traces bring their own player buffer (Genet), else None."""
+    latency_ms: np.ndarray | None = None
+    """float64 (sum of lengths,) where the traces bring a round-trip time for each segment (Sabre), else None: that of a
+    chunk is the one of the segment in which its download begins. It goes before ``rtt_ms``."""
     installed: bool = field(default=False, compare=False)
     """True for splits of an installed data set: their default video is ``video1``."""
 
@@ -47,6 +50,8 @@ class TraceSet(ArrayRecord):
         for name in ("rtt_ms", "buffer_cap_s"):
             if getattr(self, name) is not None:
                 put_array(self, name, np.float64, (count,), 0)
+        if self.latency_ms is not None:
+            put_array(self, "latency_ms", np.float64, (rows,), 0, MAX_TRACE_VALUE)
         if np.any(pointer >= np.diff(offset)):
             refuse_field(self, "start_pointer", "each must lie inside its trace")
         step_s = np.diff(time_s, prepend=time_s[:1])
@@ -104,8 +109,9 @@ def make_trace_set(
     start_pointer: np.ndarray | None = None,
     rtt_ms: np.ndarray | None = None,
     buffer_cap_s: np.ndarray | None = None,
+    latency_ms: np.ndarray | None = None,
 ) -> TraceSet:
-    """Check (name, time_s, bandwidth_mbps) triples and pack them.
+    """Check (name, time_s, bandwidth_mbps) triples and pack them; the other arrays are those of :class:`TraceSet`.
 
     Raises ``ValueError`` with the trace's name when times do not increase or start below 0, when a value
     is NaN, infinite or negative, when a trace has one row, or when it carries nothing.
@@ -128,11 +134,14 @@ def make_trace_set(
         start_pointer=frozen(start_pointer, np.int32),
         rtt_ms=None if rtt_ms is None else frozen(rtt_ms, np.float64),
         buffer_cap_s=None if buffer_cap_s is None else frozen(buffer_cap_s, np.float64),
+        latency_ms=None if latency_ms is None else frozen(latency_ms, np.float64),
     )
 
 
 def join_traces(name: str, sets: list[TraceSet]) -> TraceSet:
     """All traces of ``sets`` under one name, in order; those without a round-trip time or buffer get the defaults.
+
+    Where some have a latency by segment, the others have their round-trip time in all segments.
 
     Each keeps its start pointer. ``installed`` is that of the first set, whose default video is taken.
     """
@@ -144,9 +153,19 @@ def join_traces(name: str, sets: list[TraceSet]) -> TraceSet:
         )
         for attribute, default in (("rtt_ms", DEFAULT_RTT_MS), ("buffer_cap_s", DEFAULT_BUFFER_CAP_S))
     }
+    if any(one.latency_ms is not None for one in sets):
+        own["latency_ms"] = np.concatenate([_latency_ms(one) for one in sets])
     traces = [(label, *one.trace(i)) for one in sets for i, label in enumerate(one.names)]
     start_pointer = np.concatenate([one.start_pointer for one in sets])
     return replace(make_trace_set(name, traces, start_pointer, **own), installed=sets[0].installed)
+
+
+def _latency_ms(traces: TraceSet) -> np.ndarray:
+    """Of each segment, float64 (sum of lengths,)."""
+    if traces.latency_ms is not None:
+        return traces.latency_ms
+    of_traces = np.full(len(traces), DEFAULT_RTT_MS) if traces.rtt_ms is None else traces.rtt_ms
+    return np.repeat(of_traces, np.diff(traces.offset))
 
 
 def frozen(values: Any, dtype: type) -> np.ndarray:

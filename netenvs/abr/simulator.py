@@ -42,10 +42,12 @@ class Simulator:
         table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
         table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
         table["rtt_ms"], table["buffer_cap_ms"] = rtt, cap * 1000.0
+        latency = self.traces.latency_ms if options.rtt_ms is None else None
         # Copies: pickling forgets that an array is read-only, and numba compiles again for each kind.
         self.world = kernel.World(
             time_s=self.traces.time_s.copy(),
             bandwidth_mbps=self.traces.bandwidth_mbps.copy(),
+            latency_ms=np.empty(0) if latency is None else latency.copy(),
             traces=table,
             chunk_sizes=self.video.chunk_sizes.copy(),
             bitrates_kbps=self.video.bitrates_kbps.copy(),
@@ -82,7 +84,8 @@ class Simulator:
             time_s, bandwidth = self.traces.trace(index)
             lap_bytes = np.sum(np.diff(time_s) * bandwidth[1:]) * 1e6 / 8 * kernel.PAYLOAD_PORTION
             slowest_s = max(slowest_s, (largest // lap_bytes + 2) * time_s[-1])
-        high[DOWNLOAD_TIME] = (slowest_s + world.traces["rtt_ms"].max() / 1000.0) * kernel.NOISE_HIGH / 10.0
+        longest_ms = (world.latency_ms if len(world.latency_ms) else world.traces["rtt_ms"]).max()
+        high[DOWNLOAD_TIME] = (slowest_s + longest_ms / 1000.0) * kernel.NOISE_HIGH / 10.0
         high[NEXT_SIZES] = largest / 1e6
         high[CHUNKS_LEFT] = 1.0
         return (high * 1.001).astype(np.float32)

@@ -100,7 +100,8 @@ def sniff_separator(lines: Sequence[str]) -> str:
         width, count = Counter(len(fields) for fields in split).most_common(1)[0]
         if width < 2 or count * 2 < len(lines):
             continue
-        fields = [field for row in split if len(row) == width for field in row if field]
+        below = split[1:] or split  # names in a header may have blanks
+        fields = [field for row in below if len(row) == width for field in row if field]
         numeric = sum(is_number(field, decimal_comma=separator != ",") for field in fields)
         score = (round(numeric / max(1, len(fields)), 3), count)
         if score > best_score:

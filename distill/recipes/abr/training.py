@@ -253,8 +253,11 @@ def scaled(traces: TraceSet, chosen: np.ndarray, factors: np.ndarray) -> TraceSe
     """The traces ``chosen``, int (k,), with their bandwidths times ``factors``, float (k,)."""
     named = [(traces.names[i], *traces.trace(i)) for i in chosen]
     louder = [(name, time_s, mbps * by) for (name, time_s, mbps), by in zip(named, factors, strict=True)]
-    starts = traces.start_pointer[chosen]
-    return replace(make_trace_set(traces.name, louder, starts), installed=traces.installed)
+    starts, latency_ms = traces.start_pointer[chosen], None
+    if traces.latency_ms is not None:
+        parts = [slice(traces.offset[i], traces.offset[i + 1]) for i in chosen]
+        latency_ms = np.concatenate([traces.latency_ms[part] for part in parts])
+    return replace(make_trace_set(traces.name, louder, starts, latency_ms=latency_ms), installed=traces.installed)
 
 
 def regrets(values: np.ndarray, width: int) -> np.ndarray:

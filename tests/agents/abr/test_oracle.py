@@ -28,7 +28,7 @@ def continuations(state, pointer, clock, buffer_ms, chunk, last):
             clock,
             buffer_ms,
             world.chunk_sizes[chunk, level],
-            trace["rtt_ms"],
+            kernel.round_trip(world.latency_ms, trace, pointer),
             trace["buffer_cap_ms"],
             world.chunk_duration_ms,
             state.noise[chunk],

@@ -1,9 +1,11 @@
 """Traces by name and path: what is accepted, and one line for everything that is not."""
 
+import gzip
 import re
+import zipfile
+from pathlib import Path
 
 import gymnasium as gym
-import numpy as np
 import pytest
 
 from netenvs.abr.workload import load_traces
@@ -35,7 +37,7 @@ def test_what_is_cut_out_of_a_log_plays_like_its_copy_from_zero(tmp_path):
 
 
 def test_folder_in_file_name_order(tmp_path):
-    for name, rows in (("b.txt", "0 1\n9 2\n"), ("a.txt", "0 3\n1 4\n2 5\n"), (".hidden", "no trace")):
+    for name, rows in (("b.txt", "0 1\n9 2\n"), ("a.txt", "0 3\n1 4\n2 5\n"), (".hidden", "x"), ("README.md", "x")):
         (tmp_path / name).write_text(rows)
     (tmp_path / "subfolder").mkdir()
     traces = load_traces(str(tmp_path))
@@ -44,68 +46,80 @@ def test_folder_in_file_name_order(tmp_path):
     assert traces.trace(1)[1].tolist() == [1.0, 2.0]
 
 
-def test_mahimahi_file(tmp_path):
-    """Packets of 1500 bytes = 12 kbit, in bins of one second, the last bin 0.4 s long."""
-    path = tmp_path / "mahimahi"
-    path.write_text("0\n400\n1000\n1000\n1001\n3200\n3400\n")
-    time_s, bandwidth = load_traces(str(path)).trace(0)
-    assert time_s.tolist() == [0.0, 1.0, 2.0, 3.0, 3.4]
-    assert bandwidth[1:] == pytest.approx([4 * 0.012, 0.012, 0.0, 2 * 0.012 / 0.4])
-    carried = np.sum(np.diff(time_s) * bandwidth[1:]) * 1e6 / 8
-    assert carried == pytest.approx(7 * 1500), "no packet is lost between the bins"
+def test_files_of_any_format_compressed_and_in_archives(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"time_ms,kbps\n0,1500\n1000,2500\n"))
+    (tmp_path / "b.json").write_text('[{"duration_ms": 1000, "bandwidth_kbps": 3000}]')
+    traces = load_traces(str(tmp_path))
+    assert [traces.trace(i)[1].tolist() for i in range(2)] == [[1.5, 2.5], [3, 3]]
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        archive.writestr("c/packets", "1\n")
+    assert load_traces(str(tmp_path / "c.zip")).trace(0)[1].tolist() == [12, 12]
 
 
-def test_mahimahi_file_of_whole_seconds(tmp_path):
-    path = tmp_path / "mahimahi"
-    path.write_text("".join(f"{ms}\n" for ms in range(1, 2001)))
-    time_s, bandwidth = load_traces(str(path)).trace(0)
-    assert time_s.tolist() == [0.0, 1.0, 2.0]
-    assert bandwidth[1:] == pytest.approx([12.0, 12.0])
+def test_one_bad_file_among_many_is_left_out_with_one_warning(tmp_path):
+    files = {"a": "0 1\n1 1\n", "b": "0 0\n1 0\n", "c": "0 1\nx 2\n1 1\n2 1\n", "d": "hello there\n"}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    with pytest.warns(UserWarning, match="left out") as caught:
+        traces = load_traces(str(tmp_path))
+    assert [Path(name).name for name in traces.names] == ["a", "c"]
+    (message,) = [str(one.message) for one in caught]
+    assert message.startswith(
+        f"{tmp_path}: 2 files left out: cannot be used (first {tmp_path}/b: the whole trace carries"
+    )
+    assert f"1 row left out: a time or bandwidth that is no number from 0 to 1e9 ({tmp_path}/c:2: x 2)" in message
+    for spec, options in ((str(tmp_path), {"strict": True}), (f"auto(path={tmp_path},strict=true)", {})):
+        with pytest.raises(ValueError, match="/b: the whole trace carries 0 bytes"):
+            load_traces(spec, **options)
 
 
-BAD_FILES = {
-    "time goes back": (b"0 1\n1 1\n0.5 1\n", ":3: time 0.5 does not come after 1.0; sort"),
-    "time repeats": (b"0 1\n\n1 1\n1 1\n", ":4: time 1.0 does not come after 1.0; sort"),
-    "Mahimahi time goes back": (b"5\n9\n7\n", ":3: time 7.0 does not come after 9.0; sort"),
-    "NaN": (b"0 1\n1 nan\n", ":2: bandwidth nan is not a number from 0"),
-    "infinite": (b"0 1\n1 inf\n2 1\n", ":2: bandwidth inf is not a number from 0"),
-    "NaN time": (b"0 1\nnan 1\n", ":2: time nan is not a number from 0"),
-    "negative bandwidth": (b"0 1\n1 -2\n", ":2: bandwidth -2.0 is not a number from 0"),
-    "negative time": (b"-1 1\n1 2\n", ":1: time -1.0 is not a number from 0"),
-    "time stamps": (b"1700000000 1\n1700000001 2\n", ":1: time 1700000000.0 .* beginning of the trace"),
-    "all zero": (b"0 0\n1 0\n2 0\n", ": the whole trace carries 0 bytes, .* Mbit/s"),
-    "only the unused first is not zero": (b"0 9\n1 0\n2 0\n", ": the whole trace carries 0 bytes, .* Mbit/s"),
-    "no useful bandwidth": (b"0 1e-9\n1 1e-9\n", ": the whole trace carries 0 bytes, .* Mbit/s"),
-    "one line": (b"0 1\n", ": a trace needs at least two lines, it has 1"),
-    "empty": (b"", ": a trace needs at least two lines, it has 0"),
-    "only comments": (b"# nothing\n# here\n", ": a trace needs at least two lines, it has 0"),
-    "three columns": (b"0 1 2\n1 1 2\n", ":1: 3 columns; every line has two"),
-    "mixed columns": (b"0 1\n1\n", ":2: 1 columns; every line has two"),
-    "words": (b"0 1\n1 fast\n", ":2: expected numbers, .* found '1 fast'"),
-    "commas": (b"time,mbps\n0,1\n", ":1: expected numbers"),
-    "binary": (b"\x89PNG\r\n\x1a\n\x00\xff\xfe", ": not a text file; keep only trace files"),
-    "text with zeros": (b"\x00\x01\x02\x03\n", ":1: expected numbers"),
-    "Mahimahi at zero": (b"0\n0\n", ": all packets are delivered at 0 ms"),
-}
+@pytest.mark.parametrize(
+    ("spec", "options"),
+    [
+        ("csv(path=PATH,unit=kbit/s)", {}),
+        ("csv(path=PATH)", {"unit": "kbit/s"}),
+        ("PATH", {"unit": "kbit/s"}),
+        ("auto(path=PATH,unit=kbit/s,strict=true)", {}),
+    ],
+)
+def test_options_in_brackets_and_in_python(spec, options, tmp_path):
+    (tmp_path / "log.csv").write_text("time_s,rate\n0,3\n1,4000\n")
+    traces = load_traces(spec.replace("PATH", str(tmp_path / "log.csv")), **options)
+    assert traces.trace(0)[1].tolist() == [0.003, 4] and traces.name == str(tmp_path / "log.csv")
 
 
-@pytest.mark.parametrize("what", BAD_FILES)
-@pytest.mark.parametrize("in_folder", [False, True], ids=["file", "folder"])
-def test_bad_trace_files_are_one_line(what, in_folder, tmp_path):
-    content, message = BAD_FILES[what]
-    (tmp_path / "fine.txt").write_text("0 1\n1 1\n")
-    path = tmp_path / "wrong.txt"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=re.escape(str(path)) + message) as caught:
-        load_traces(str(tmp_path if in_folder else path))
+def test_options_survive_the_specification_of_an_environment(tmp_path):
+    (tmp_path / "log.csv").write_text("time_s,rate\n0,3\n1,4000\n")
+    env = gym.make(ABR, traces=f"csv(path={tmp_path / 'log.csv'},unit=kbit/s)")
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert again.unwrapped.traces == env.unwrapped.traces and again.unwrapped.traces.trace(0)[1].tolist() == [0.003, 4]
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "message"),
+    [
+        ("PATH", {"unti": "kbit/s"}, "read as csv: unknown option 'unti'; did you mean 'unit'"),
+        ("mahimahi(path=PATH,unit=kbit/s)", {}, "read as mahimahi: unknown option 'unit'"),
+        ("mahimahi(path=/no/such/file)", {}, "there is no file '/no/such/file'; write mahimahi"),
+        ("synthetic", {"strict": True}, "traces 'synthetic': strict is an option of files"),
+        ("synthetic", {"count": 3}, "traces 'synthetic': count is an option of files"),
+        ("auto(path=PATH,strict=3)", {}, "strict must be true or false, not 3"),
+    ],
+)
+def test_wrong_options_are_one_line(spec, options, message, tmp_path):
+    (tmp_path / "log.csv").write_text("time_s,kbps\n0,3\n1,4000\n")
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        load_traces(spec.replace("PATH", str(tmp_path / "log.csv")), **options)
     assert "\n" not in str(caught.value)
 
 
 def test_errors_reach_the_user_of_gym_make(tmp_path):
     path = tmp_path / "wrong.txt"
-    path.write_text("0 1\n1 nan\n")
+    path.write_text("0 1\n1 nan\n2 1\n3 1\n")
     for make in (gym.make, gym.make_vec):
         with pytest.raises(ValueError, match=r"wrong\.txt:2"):
+            make(ABR, traces=f"auto(path={path},strict=true)")
+        with pytest.warns(UserWarning, match=r"wrong\.txt: 1 row left out: .* \(.*wrong\.txt:2: 1 nan\)"):
             make(ABR, traces=str(path))
 
 
@@ -146,7 +160,7 @@ def test_bad_trace_names_are_one_line(spec, message):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(ValueError, match="there is no trace file in this folder"):
+    with pytest.raises(ValueError, match="there is no file of data in it"):
         load_traces(str(tmp_path))
 
 

@@ -37,6 +37,7 @@ def test_names_of_columns_from_a_header_its_units_and_a_comment():
     assert parse_table("time,bandwidth\ns,kbit/s\n0,1\n", "file").columns == ("time [s]", "bandwidth [kbit/s]")
     assert parse_table('"time","band, width"\n0,1\n', "file").columns == ("time", "band, width")
     assert parse_table("# time, bandwidth\n0,1\n1,2\n", "file").commented == ("time", "bandwidth")
+    assert parse_table("time (ms)\tband width\n0\t1\n1\t2\n", "file").columns == ("time (ms)", "band width")
     assert parse_table("0 1\n", "file").columns is None
 
 

@@ -1,0 +1,185 @@
+"""Tables whose columns have names: a time, and a bandwidth with or without its unit.
+
+Names are those that tools and data sets use: ``time_s,bandwidth_mbps``, ``timestamp;throughput [kbit/s]``,
+``# time Mbps``. What a name does not say, an option does; else it is told from the numbers, which is noted.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netenvs.abr.trace_files.samples import (
+    Guess,
+    LinkTrace,
+    bandwidth_unit,
+    from_columns,
+    head_table,
+    time_unit_s,
+)
+from netenvs.abr.trace_files.scale import HIGHEST_MBPS, LONGEST_STEP_S, LOWEST_MBPS, mean_step, typical
+from netenvs.readers.errors import InputError
+from netenvs.readers.reader import OptionError, Reader
+from netenvs.readers.reading import Reading
+from netenvs.readers.sources import Source
+from netenvs.readers.table import Table, read_table
+from netenvs.readers.units import MBPS, SECONDS, clock_s, known_unit, split_unit
+
+TIMES = (
+    "time",
+    "timestamp",
+    "datetime",
+    "date_time",
+    "t",
+    "elapsed",
+    "elapsed_time",
+    "relative_time",
+    "clock",
+    "epoch",
+)
+BANDWIDTHS = (
+    *("bandwidth", "bw", "throughput", "tput", "thr", "dl_bitrate", "downlink_bitrate", "dl_throughput"),
+    *("download", "downlink", "capacity", "link_capacity", "available_bandwidth", "rate", "bitrate", "data_rate"),
+    *("delivery_rate", "download_speed", "goodput", "dl"),
+)
+"""Names of columns, without units, the most telling first."""
+KNOWN_UNITS = {"dl_bitrate": "kbit/s"}
+"""Columns of one tool: G-NetTrack Pro."""
+
+
+def names_of(table: Table) -> tuple[str, ...]:
+    """The header of a table, or the comment that stands for it; empty where there is none."""
+    if table.columns:
+        return table.columns
+    commented = table.commented or ()
+    return commented if _find(commented, BANDWIDTHS, MBPS) is not None else ()
+
+
+def has_names(table: Table) -> bool:
+    """Whether something says what the columns are."""
+    return bool(names_of(table))
+
+
+def sniff(source: Source) -> bool:
+    """Whether a file has a header."""
+    table = head_table(source)
+    return table is not None and has_names(table)
+
+
+def read(
+    source: Source,
+    reading: Reading,
+    *,
+    time: str | int | None = None,
+    bandwidth: str | int | None = None,
+    unit: str | None = None,
+    time_unit: str | None = None,
+    interval_s: float = 1.0,
+) -> list[LinkTrace]:
+    """The one trace of a table.
+
+    Arguments:
+        source, reading: see :class:`netenvs.readers.reader.Reader`.
+        time, bandwidth: names of the columns, or their numbers from 1; None: found by their names.
+        unit, time_unit: of both; None: as their names say.
+        interval_s: s from row to row where there is no column of times.
+    """
+    table = read_table(source)
+    of_bandwidth = _column(table, bandwidth, "bandwidth", BANDWIDTHS, MBPS)
+    if of_bandwidth is None:
+        names = ", ".join(names_of(table)) or f"{table.num_columns} without a header"
+        raise InputError(
+            f"{source.name}: which column is the bandwidth is not known ({names[:200]}); name it, "
+            "csv(path=FILE,bandwidth=NAME,unit=kbit/s)"
+        )
+    of_time = _column(table, time, "time", TIMES, SECONDS)
+    mbps, guessed = _bandwidth(table, of_bandwidth, unit)
+    if of_time is None:
+        if not 0 < interval_s < 1e6:
+            raise OptionError(f"interval_s must be above 0, not {interval_s}")
+        reading.note(f"there is no column of times; a row lasts {interval_s:g} s; name one, time=NAME, or interval_s=")
+        time_s, guessed_time = np.arange(len(mbps)) * interval_s, tuple[Guess, ...]()
+    else:
+        time_s, guessed_time = _time(table, of_time, time_unit)
+    return [from_columns(table, reading, time_s, mbps, guessed_time + guessed)]
+
+
+def _find(names: tuple[str, ...], known: tuple[str, ...], units: dict[str, float]) -> int | None:
+    bare = [split_unit(name, units).name for name in names]
+    for name in known:
+        if name in bare:
+            return bare.index(name)
+    return next((i for i, name in enumerate(names) if len(name.strip()) > 1 and known_unit(name, units)), None)
+
+
+def _column(
+    table: Table, given: str | int | None, option: str, known: tuple[str, ...], units: dict[str, float]
+) -> int | None:
+    names = names_of(table)
+    if given is None:
+        if names:
+            return _find(names, known, units)
+        if table.num_columns > 2:
+            return None
+        return table.num_columns - 1 if option == "bandwidth" else (0 if table.num_columns > 1 else None)
+    if isinstance(given, int) and 1 <= given <= table.num_columns:
+        return given - 1
+    wanted = str(given).strip().lower()
+    found = [i for i, name in enumerate(names) if wanted in (name.strip().lower(), split_unit(name, units).name)]
+    if not found:
+        raise OptionError(
+            f"{table.name}: {option}={given}: no such column; known: {', '.join(names) or f'1 to {table.num_columns}'}"
+        )
+    return found[0]
+
+
+def _bandwidth(table: Table, column: int, unit: str | None) -> tuple[np.ndarray, tuple[Guess, ...]]:
+    """Mbit/s, float64 (rows,), and what was guessed."""
+    values = table.numbers(column)
+    if unit is not None:
+        return values * bandwidth_unit(unit), ()
+    name = names_of(table)[column] if names_of(table) else ""
+    split = split_unit(name, MBPS)
+    named = KNOWN_UNITS.get(split.name) if split.unit is None else known_unit(split.unit, MBPS)
+    named = named or known_unit(name, MBPS)
+    if named is not None:
+        return values * MBPS[named], ()
+    if split.unit is not None:
+        raise InputError(f"{table.name}: column {name!r}: the unit is not known; name it, unit=kbit/s")
+    median = typical(values)
+    taken_for = next(
+        (u for u in ("Mbit/s", "kbit/s", "bit/s") if LOWEST_MBPS <= median * MBPS[u] <= HIGHEST_MBPS), None
+    )
+    if taken_for is None:
+        raise InputError(
+            f"{table.name}: column {name or column + 1!r} has no unit, and a median of {median:.4g}; "
+            "name it, unit=kbit/s"
+        )
+    return values * MBPS[taken_for], (Guess("bandwidth", taken_for, median),)
+
+
+def _time(table: Table, column: int, time_unit: str | None) -> tuple[np.ndarray, tuple[Guess, ...]]:
+    """Times in s, float64 (rows,), and what was guessed."""
+    comma = "," if table.separator != "," else ""  # a decimal one
+    texts = [text.replace(comma, ".") if comma else text for text in table.texts(column)]
+    if time_unit is not None:
+        return table.numbers(column) * time_unit_s(time_unit), ()
+    name = names_of(table)[column] if names_of(table) else ""
+    split = split_unit(name, SECONDS)
+    named = known_unit(split.unit or name, SECONDS) if name else None
+    if named is not None:
+        return clock_s(texts, named), ()
+    found = clock_s(texts, None)
+    values = table.numbers(column)
+    if not np.array_equal(found, values, equal_nan=True):  # dates, or times since 1970 by their size
+        return found, ()
+    step = mean_step(values)
+    taken_for = "ms" if step > LONGEST_STEP_S else "s"
+    return found * SECONDS[taken_for], (Guess("time", taken_for, step),)
+
+
+CSV = Reader(
+    name="csv",
+    title="columns with names, a time (or none) and a bandwidth, whatever separates them",
+    sniff=sniff,
+    read=read,
+)

@@ -1,0 +1,65 @@
+"""Two columns without a header: Pensieve's traces (s, Mbit/s) and those of Oboe (ms, kbit/s).
+
+Formats: ``sim/load_trace.py`` of github.com/hongzimao/pensieve; ``traces/`` of github.com/USC-NSL/Oboe. Nothing but the
+size of the numbers tells them apart.
+"""
+
+from __future__ import annotations
+
+from netenvs.abr.trace_files.named_columns import has_names
+from netenvs.abr.trace_files.samples import Guess, LinkTrace, bandwidth_unit, from_columns, head_table, time_unit_s
+from netenvs.abr.trace_files.scale import HIGHEST_MBPS, LONGEST_STEP_S, mean_step, typical
+from netenvs.readers.errors import InputError
+from netenvs.readers.reader import Reader
+from netenvs.readers.reading import Reading
+from netenvs.readers.sources import Source
+from netenvs.readers.table import Table, read_table
+
+
+def sniff_oboe(source: Source) -> bool:
+    """Whether the two columns can be no s and no Mbit/s: steps above 100, values above 500."""
+    table = head_table(source)
+    if table is None or not sniff_pensieve(source):
+        return False
+    return _is_oboe(table)
+
+
+def _is_oboe(table: Table) -> bool:
+    return mean_step(table.numbers(0)) > LONGEST_STEP_S and typical(table.numbers(1)) > HIGHEST_MBPS
+
+
+def sniff_pensieve(source: Source) -> bool:
+    """Whether a file has two columns of numbers, and nothing says what they are."""
+    table = head_table(source)
+    return table is not None and table.num_columns == 2 and not has_names(table)
+
+
+def _read(source: Source, reading: Reading, unit: str, time_unit: str, told_by_size: bool) -> list[LinkTrace]:
+    table = read_table(source)
+    if table.num_columns != 2:
+        raise InputError(
+            f"{source.name}: {table.num_columns} columns, not two; csv(path=FILE,time=1,bandwidth=2) says which"
+        )
+    time, bandwidth = table.numbers(0), table.numbers(1)
+    guesses: tuple[Guess, ...] = ()
+    if told_by_size and _is_oboe(table):
+        guesses = (Guess("time", time_unit, mean_step(time)), Guess("bandwidth", unit, typical(bandwidth)))
+    return [from_columns(table, reading, time * time_unit_s(time_unit), bandwidth * bandwidth_unit(unit), guesses)]
+
+
+def read_pensieve(source: Source, reading: Reading, *, unit: str = "Mbit/s", time_unit: str = "s") -> list[LinkTrace]:
+    """The one trace of a file."""
+    return _read(source, reading, unit, time_unit, told_by_size=False)
+
+
+def read_oboe(source: Source, reading: Reading, *, unit: str = "kbit/s", time_unit: str = "ms") -> list[LinkTrace]:
+    """The one trace of a file."""
+    return _read(source, reading, unit, time_unit, told_by_size=True)
+
+
+PENSIEVE = Reader(
+    name="pensieve", title="two columns, time in s and bandwidth in Mbit/s", sniff=sniff_pensieve, read=read_pensieve
+)
+OBOE = Reader(
+    name="oboe", title="two columns, time in ms and bandwidth in kbit/s (Oboe)", sniff=sniff_oboe, read=read_oboe
+)
