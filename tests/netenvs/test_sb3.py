@@ -37,6 +37,12 @@ def test_worker_processes_find_the_ids():
     env.close()
 
 
+@pytest.mark.parametrize("env_id", ["netenvs/CJS-small-v0", "netenvs/VP-v0", "netenvs/VPStreaming-v0"])
+def test_ppo_learns_from_dicts(env_id):
+    env = make_sb3_env(env_id, num_envs=2)
+    learn(stable_baselines3.PPO("MultiInputPolicy", env, n_steps=8, batch_size=16, n_epochs=1, policy_kwargs=NET), 16)
+
+
 def test_ppo_learns_through_the_adapter():
     env = make_sb3_env(ABR, num_envs=8, preset="genet")
     model = stable_baselines3.PPO("MlpPolicy", env, n_steps=50, batch_size=80, n_epochs=1, policy_kwargs=NET, seed=0)

@@ -13,6 +13,7 @@ from netenvs import tasks
 IDS = [env_id for task in tasks.BUILT_IN for env_id in tasks.find(task).ids]
 MODES = [
     AutoresetMode.NEXT_STEP,
+    AutoresetMode.DISABLED,
     pytest.param(
         AutoresetMode.SAME_STEP,
         marks=pytest.mark.skipif(
@@ -33,6 +34,8 @@ def episodes(env, singles, steps):
     for row, single in enumerate(singles):
         single.reset(seed=5 + row)
     for _ in range(steps):
+        if mode is AutoresetMode.DISABLED and over.any():
+            env.reset(options={"reset_mask": over})
         actions = env.action_space.sample()
         _, _, terminated, truncated, infos = env.step(actions)
         for row, single in enumerate(singles):
@@ -42,7 +45,7 @@ def episodes(env, singles, steps):
             *_, ended, cut, info = single.step(actions[row])
             if ended or cut:
                 theirs[row].append((info["episode"]["r"], info["episode"]["l"]))
-                if mode is AutoresetMode.SAME_STEP:
+                if mode is not AutoresetMode.NEXT_STEP:
                     single.reset()
         over = terminated | truncated
         for row in np.flatnonzero(over):
