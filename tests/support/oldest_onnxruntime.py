@@ -56,7 +56,7 @@ class Session:
     """What ``OnnxPolicy`` needs of a session, from a process of another Python."""
 
     def __init__(self, python, file):
-        command = [python, __file__, "--serve", str(file)]
+        command = [python, "-I", __file__, "--serve", str(file)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def run(self, names, inputs):
@@ -75,7 +75,7 @@ def environment(folder):
     """Python of a new environment with the oldest versions."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", *WANTED], check=True)
+    subprocess.run([python, "-I", "-m", "pip", "install", "--quiet", *WANTED], check=True)
     return python
 
 
@@ -121,7 +121,7 @@ def run():
         say = (
             "import numpy, onnxruntime as o, platform as p; print(p.python_version(), o.__version__, numpy.__version__)"
         )
-        versions = subprocess.run([python, "-c", say], check=True, capture_output=True, text=True).stdout.split()
+        versions = subprocess.run([python, "-I", "-c", say], check=True, capture_output=True, text=True).stdout.split()
         print("Python {}, onnxruntime {}, numpy {}".format(*versions), flush=True)
         return compare(python, Path(folder))
 
