@@ -9,11 +9,21 @@ A process that may not have imported it, such as a worker of a vector environmen
 
 import gymnasium  # noqa: F401  (first: what else is needed of the standard library it has loaded beside numpy's threads)
 
+from netenvs import moved
 from netenvs.tasks import BUILT_IN, find
 
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "register_envs"]
+
+moved.keep(
+    {
+        "netenvs.vp.csv_files": {
+            "deal_splits": "netenvs.vp.recording_files.splits:deal_splits",
+            "read_recordings": "netenvs.vp.workload:load_recordings",
+        },
+    }
+)
 
 
 def register_envs() -> None:

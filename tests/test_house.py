@@ -147,6 +147,7 @@ def test_shared_sequence_code_knows_no_backbone_and_no_task():
 KNOW_A_TASK = {
     "agents/__init__.py": "says where modules have moved to",
     "benchmarks/__init__.py": "says where modules have moved to",
+    "netenvs/__init__.py": "says where modules have moved to",
     "netenvs/datasets/entries.py": "names the modules that read data sets",
     "agents/netllm/gpu_check.py": "measures a backbone on one task",
     "agents/netllm/memory.py": "measures a backbone on one task",

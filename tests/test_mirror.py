@@ -48,6 +48,13 @@ TESTED_IN = {
     "netenvs.vp.kernel": "netenvs/vp/test_sphere.py",
     "netenvs.vp.options": "netenvs/vp/test_env.py",
     "netenvs.vp.playback": "netenvs/vp/test_env.py",
+    "netenvs.vp.recording_files.bare": "netenvs/vp/recording_files/test_formats.py",
+    "netenvs.vp.recording_files.clock": "netenvs/vp/recording_files/test_formats.py",
+    "netenvs.vp.recording_files.columns": "netenvs/vp/recording_files/test_formats.py",
+    "netenvs.vp.recording_files.heads": "netenvs/vp/recording_files/test_formats.py "
+    "netenvs/vp/recording_files/test_sampling.py",
+    "netenvs.vp.recording_files.recorded": "netenvs/vp/recording_files/test_naming.py",
+    "netenvs.vp.recording_files.tables": "netenvs/vp/recording_files/test_formats.py",
     "netenvs.vp.task": "agents/test_registry.py netenvs/test_package.py",
     "netenvs.vp_streaming.options": "netenvs/vp_streaming/test_env.py",
     "netenvs.vp_streaming.qoe": "netenvs/vp_streaming/test_env.py",

@@ -73,10 +73,15 @@ class Reading:
         if len(rows):
             self.skip("rows", reason, f"{name}:{lines[rows[0]]}", str(details[rows[0]])[:40], len(rows))
 
-    def note(self, text: str) -> None:
-        """Say a doubt about what was read, once."""
-        if text not in self.notes:
-            self.notes.append(text)
+    def note(self, text: str, first: str = "") -> None:
+        """Say a doubt about what was read, once.
+
+        Arguments:
+            text: the same words wherever the doubt arises.
+            first: file and figures; those of the first case are told.
+        """
+        if not any(note == text or note.startswith(f"{text} (") for note in self.notes):
+            self.notes.append(f"{text} ({first})" if first else text)
 
     def num_skipped(self, kind: str) -> int:
         """How many of a kind were left out."""

@@ -96,7 +96,9 @@ def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
     """
     found = numbers(fields)
     if np.isfinite(found).sum() * 2 < len(found):
-        return np.array([_date_s(field) for field in fields])
+        dates = np.array([_date_s(field) for field in fields])
+        if np.isfinite(dates).sum() > np.isfinite(found).sum():
+            return dates
     if unit is not None:
         return found * SECONDS[unit]
     largest = float(np.nanmedian(found))

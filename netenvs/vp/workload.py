@@ -5,34 +5,71 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from netenvs import datasets
 from netenvs.datasets import netllm_vp
+from netenvs.readers.reader import AUTO, find_path, read_input
+from netenvs.readers.reading import Reading
+from netenvs.readers.sources import Source
 from netenvs.spec import check_option_types, parse_spec, unknown_name
-from netenvs.vp import csv_files
 from netenvs.vp.generators import synthetic_recordings
-from netenvs.vp.recordings import Recordings, Split
+from netenvs.vp.recording_files.formats import READERS
+from netenvs.vp.recording_files.naming import numbered
+from netenvs.vp.recording_files.recorded import Recorded
+from netenvs.vp.recording_files.splits import SPLITS_FILE, deal_splits, read_splits
+from netenvs.vp.recordings import Recordings, Split, pack_recordings
 
 INSTALLED = ("jin2022", "wu2017")
-NAMES = ("synthetic", *INSTALLED, "csv")
+NAMES = ("synthetic", *INSTALLED)
+
+_WHAT = "a head-motion recording"
+_TWO_PI = 6.2832
+_LONG_S, _MOVES = 10.0, 0.5
+"""A recording as long, with yaw over as wide a range, has motion in it."""
 
 
-def load_recordings(spec: str) -> Recordings:
+def load_recordings(spec: str | os.PathLike[str], strict: bool = False, **options: Any) -> Recordings:
     """The recordings called ``spec``.
 
     * ``synthetic`` (options ``preset``, ``seed``, ...): generated, see ``netenvs.vp.generators``; options in
       brackets, ``synthetic(preset=wu,seed=3)``;
     * ``jin2022``, ``wu2017``: the data sets of these names, once installed;
-    * ``csv(path=FOLDER)``, or a path alone: recordings of your own, see ``netenvs.vp.csv_files``.
+    * a file, folder or archive: recordings of your own in any of the formats of
+      ``netenvs.vp.recording_files.formats``, recognised by their content; ``FORMAT(path=PATH,option=value)`` names one
+      of them, and ``auto(path=PATH,strict=true)`` gives options to what is recognised.
+
+    What cannot be used in files is left out, counted, and said in one warning; so are doubts, one warning each.
+
+    Arguments:
+        spec: name or path.
+        strict: whether the first row or file that cannot be used is an error; for paths.
+        options: for paths, of :func:`read_recordings`.
 
     Raises ``ValueError`` (one line: file, line, remedy) for bad files and unknown names, and ``DatasetError``,
     which is one, where the data set is not installed.
     """
-    if not isinstance(spec, str):
+    if isinstance(spec, os.PathLike):
+        found: tuple[str, str, dict[str, Any]] | None = AUTO, os.fspath(spec), {}
+    elif isinstance(spec, str):
+        found = find_path(spec, READERS, NAMES)
+    else:
         raise ValueError(f"dataset must be a name or a path, not {type(spec).__name__}")
-    if spec not in NAMES and Path(spec).exists():
-        return csv_files.read_recordings(spec)
+    if found is not None:
+        format, path, given = found
+        recordings, reading = read_recordings(path, format, **{"strict": strict, **options, **given})
+        reading.warn()
+        return recordings
+    assert isinstance(spec, str)
+    if strict or options:
+        raise ValueError(f"dataset {spec!r}: {sorted({'strict', *options})[0]!r} is an option of files and folders")
+    return _load_named(spec)
+
+
+def _load_named(spec: str) -> Recordings:
     name, options = parse_spec(spec)
     if name == "synthetic":
         return _generate(spec)
@@ -40,14 +77,54 @@ def load_recordings(spec: str) -> Recordings:
         if options:
             raise ValueError(f"dataset {spec!r}: {name} has no options")
         return _read_installed(name, datasets.path(name))
-    if name == "csv":
-        path = options.pop("path", None)
-        if options or not isinstance(path, str) or not Path(path).exists():
-            raise ValueError(f"dataset {spec!r}: there is no such folder or file; write csv(path=FOLDER)")
-        return csv_files.read_recordings(path)
     if "/" in name or "." in name:
         raise ValueError(f"dataset {spec!r}: no such folder or file")
-    raise ValueError(unknown_name("dataset", spec, NAMES) + ", or a folder of CSV files")
+    raise ValueError(unknown_name("dataset", spec, NAMES) + ", or a file or folder of recordings")
+
+
+def read_recordings(
+    path: str | os.PathLike[str], format: str = AUTO, strict: bool = False, layout: str = "", **options: Any
+) -> tuple[Recordings, Reading]:
+    """The recordings of a file, folder or archive, and what became of it; nothing is warned of.
+
+    Arguments:
+        path: the input. ``splits.json`` in it says who is in which split; without one they are dealt.
+        format: name of a reader in ``netenvs.vp.recording_files.formats``, or ``auto``.
+        strict: whether the first row or file that cannot be used is an error.
+        layout: ``video/user`` where folders are called like videos and files like users, ``user/video`` the other way
+            round; empty: by their names.
+        options: of the reader: ``columns``, ``unit``, ``quaternion``, ``axes``, ``time_unit``, ``fps``.
+
+    Raises:
+        InputError: One line with file, line and remedy.
+    """
+    listed: list[Source] = []
+
+    def without_splits(sources: list[Source]) -> list[Source]:
+        listed.extend(source for source in sources if source.parts[-1] == SPLITS_FILE)
+        return [source for source in sources if source.parts[-1] != SPLITS_FILE]
+
+    records, reading = read_input(path, READERS, _WHAT, format, strict, without_splits, **options)
+    _note_radians(records, reading)
+    recordings = numbered(records, layout, reading)
+    reading.records["recordings"] += len(recordings)
+    videos, users = (sorted({key[i] for key in recordings}) for i in (0, 1))
+    own = min(listed, key=lambda source: (len(source.parts), source.parts), default=None)
+    splits = deal_splits(videos, users) if own is None else read_splits(own, videos, users, reading)
+    sampled = {key: (record.time_s, record.angles_deg) for key, record in recordings.items()}
+    return pack_recordings(str(path), sampled, splits), reading
+
+
+def _note_radians(records: Sequence[Recorded], reading: Reading) -> None:
+    """Angles of unknown unit that never leave +-2 pi in long recordings with motion in them are radians, or shares."""
+    assumed = [record.assumed for record in records if record.assumed is not None]
+    moving = [one.span_s for one in assumed if one.span_s >= _LONG_S and one.yaw_range >= _MOVES]
+    largest = max((one.largest for one in assumed), default=0.0)
+    if moving and largest <= _TWO_PI:
+        reading.note(
+            f"no angle is beyond +-{largest:.3g} in {max(moving):.0f} s: radians, or shares of the picture? they are "
+            "taken for degrees; give unit=rad or unit=picture, or unit=deg where that is right"
+        )
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,6 +8,7 @@ import pytest
 import agents
 import benchmarks
 import distill
+import netenvs
 from netenvs.loading import named
 
 MOVED = {
@@ -19,7 +20,9 @@ MOVED = {
 
 
 def test_packages_have_said_what_moved():
-    assert {old.partition(".")[0] for old in MOVED} == {agents.__name__, benchmarks.__name__, distill.__name__}
+    assert {old.partition(".")[0] for old in MOVED} == {
+        package.__name__ for package in (netenvs, agents, benchmarks, distill)
+    }
 
 
 @pytest.mark.parametrize("old", sorted(MOVED))

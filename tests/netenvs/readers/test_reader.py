@@ -5,6 +5,7 @@ import pytest
 
 from netenvs.readers.errors import InputError
 from netenvs.readers.reader import Reader, check_share, find_path, read_input
+from netenvs.readers.reading import Reading
 from netenvs.readers.table import read_table
 
 
@@ -99,6 +100,14 @@ def test_what_means_a_file(folder, monkeypatch):
     assert found("x" * 300) is None
     with pytest.raises(InputError, match="there is no file 'missing'; write numbers"):
         found("numbers(path=missing)")
+
+
+def test_a_doubt_is_told_once_with_the_figures_of_the_first_case():
+    reading = Reading("traces")
+    for name in ("a", "b"):
+        reading.note("times are taken for ms", f"{name}: a row every 20")
+        reading.note("no header")
+    assert reading.notes == ["times are taken for ms (a: a row every 20)", "no header"]
 
 
 def test_a_message_stays_one_line_of_a_readable_length(folder):

@@ -1,0 +1,59 @@
+"""Which column of a table without a header is what, by what stands in it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netenvs.readers.errors import InputError
+from netenvs.vp.recording_files.columns import ANGLES, KNOWN, QUATERNION, VECTOR, WXYZ, XYZW, Layout
+
+UNIT_WITHIN = 0.02
+"""Lengths of unit quaternions and vectors are this near to 1; they are written with few digits."""
+MOST_ROWS = 0.75
+"""Share of the rows in which something must hold; some are damaged."""
+
+
+def bare_layout(values: np.ndarray, where: str) -> tuple[Layout, str | None]:
+    """The layout of rows of numbers, the time first, and a doubt about it.
+
+    ``values`` is float64 (rows, columns), NaN where there is none. Known are, behind the time: pitch, yaw; roll, pitch,
+    yaw; a unit vector; a unit quaternion; and these among others where only one group of columns has the length 1.
+    Raises :class:`InputError` for others.
+    """
+    columns = values.shape[1]
+    if columns == 3:
+        return _two_angles(values)
+    if columns == 4:
+        if is_unit(values[:, 1:4]) and np.nanmax(np.nanstd(values[:, 1:4], axis=0)) > 0:  # not 1 degree all the time
+            return Layout(0, VECTOR, (1, 2, 3)), None
+        return Layout(0, ANGLES, (1, 2, 3)), None
+    for size in (4, 3):
+        starts = [start for start in range(1, columns - size + 1) if is_unit(values[:, start : start + size])]
+        if len(starts) == 1:
+            places = tuple(range(starts[0], starts[0] + size))
+            if size == 3:
+                return Layout(0, VECTOR, places), None
+            by_counter = starts[0] == 2 and is_counter(values[:, 1])  # frame numbers, as Corbillon's
+            return Layout(0, QUATERNION, places, scalar=WXYZ if by_counter else XYZW, scalar_known=False), None
+    raise InputError(f"{where}: {columns} columns and no header; give {KNOWN} a header, or say columns=")
+
+
+def _two_angles(values: np.ndarray) -> tuple[Layout, str]:
+    steep = [float(np.nanmax(np.abs(values[:, column]), initial=0.0)) for column in (1, 2)]
+    if steep[0] > 90 >= steep[1]:
+        text = f"the columns are taken for time, yaw and pitch, as the second runs to {steep[0]:.4g}"
+        return Layout(0, ANGLES, (-1, 2, 1)), f"{text}; columns= says otherwise"
+    text = f"the columns are taken for time, pitch (up to {steep[0]:.4g}) and yaw (up to {steep[1]:.4g})"
+    return Layout(0, ANGLES, (-1, 1, 2)), f"{text}; columns= says otherwise"
+
+
+def is_unit(values: np.ndarray) -> bool:
+    """Whether rows have the length 1."""
+    length = np.linalg.norm(values, axis=1)
+    return len(length) > 0 and bool(np.mean(np.abs(length - 1) < UNIT_WITHIN) >= MOST_ROWS)
+
+
+def is_counter(values: np.ndarray) -> bool:
+    """Whether whole numbers count up, some of them twice maybe."""
+    finite = values[np.isfinite(values)]
+    return len(finite) > 1 and bool((finite == np.rint(finite)).all() and np.mean(np.diff(finite) >= 0) >= MOST_ROWS)
