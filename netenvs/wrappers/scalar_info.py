@@ -15,7 +15,7 @@ class ScalarInfo(gym.Wrapper[Observation, Action, Observation, Action], gym.util
     """Leave out of ``info`` what is neither a number nor ``action_mask``: objects, and arrays whose shapes change.
 
     Libraries that keep infos in a buffer need it, such as Tianshou, and Gymnasium's ``SyncVectorEnv`` and
-    ``AsyncVectorEnv`` where rows are at different steps of their episodes.
+    ``AsyncVectorEnv`` where rows are at different steps of their episodes. Worker processes send less with it.
     """
 
     def __init__(self, env: gym.Env[Observation, Action]):
