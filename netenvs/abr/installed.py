@@ -62,7 +62,7 @@ def read_split(split: str) -> TraceSet:
         derived = json.loads((folder / "splits.json").read_text()) if INSTALLED_SPLITS[split] == DATASET else {}
         stored = derived[split]["from"] if split in derived else split
         with named_arrays(folder / f"{stored}.npz") as arrays:
-            flat = {key: arrays[key] for key in ("time_s", "bandwidth_mbps", "offset", "start_pointer")}
+            flat = {key: arrays[key] for key in arrays.files if key != "names"}
             whole = TraceSet(split, tuple(map(str, arrays["names"])), **flat, installed=True)
         if split not in derived:
             return whole

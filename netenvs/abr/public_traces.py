@@ -1,6 +1,7 @@
 """Converters of the data sets ``puffer22``, ``pensieve``, ``sabre-3g``, ``fcc-hd``, ``fcc-sd`` and ``lumos-wifi``.
 
-Traces are numbered in the order of their upstream paths, and their number says to which split they belong:
+Files are read as a user's are, by the readers of ``netenvs.abr.trace_files``, but strictly. Traces are numbered in the
+order of their upstream paths, and their number says to which split they belong:
 
 * ``puffer22``: of ``cooked_traces``, 4 modulo 5 is for validation and the others for training; ``cooked_test_traces``
   is for judging only;
@@ -8,8 +9,8 @@ Traces are numbered in the order of their upstream paths, and their number says 
 * ``pensieve``: ``cooked_traces`` and ``cooked_test_traces`` as they are;
 * ``sabre-3g``: one split, without the logs that ``netllm-abr`` has, too; see :func:`convert_sabre_3g`.
 
-Installed: ``<split>.npz``, arrays of a :class:`netenvs.abr.records.TraceSet`, and the video of ``sabre-3g`` as
-``bbb.json``.
+Installed: ``<split>.npz``, arrays of a :class:`netenvs.abr.records.TraceSet` (``latency_ms`` where files have it), and
+the video of ``sabre-3g`` as ``bbb.json``.
 """
 
 from __future__ import annotations
@@ -17,20 +18,24 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 import numpy as np
 
 from netenvs import datasets
 from netenvs.abr.installed import DATASET
-from netenvs.abr.records import TraceSet, make_trace_set
+from netenvs.abr.trace_files.lumos_wifi import LUMOS_WIFI
+from netenvs.abr.trace_files.sabre import SABRE
+from netenvs.abr.trace_files.samples import LinkTrace
+from netenvs.abr.trace_files.two_columns import PENSIEVE
+from netenvs.abr.traces import pack
 from netenvs.datasets import DatasetError
 from netenvs.errors import flat
-from netenvs.readers.table import parse_table
+from netenvs.readers.reader import Reader
+from netenvs.readers.reading import Reading
+from netenvs.readers.sources import Source
 
-#: A trace as :func:`netenvs.abr.records.make_trace_set` takes it: name, times in s, bandwidths in Mbit/s.
-Trace = tuple[str, np.ndarray, np.ndarray]
 Files = Mapping[str, bytes]
 
 _SABRE = "example/mmsys18"
@@ -40,19 +45,19 @@ _LOG = re.compile(r"report\.(\d{4}-\d\d-\d\d_\d{4}CES?T)")  # of the Norway meas
 
 def convert_puffer22(files: Files, manifest: Mapping[str, str]) -> dict[str, bytes]:
     """Upstream files -> ``puffer22-train.npz`` and the others. Raises DatasetError for unexpected content."""
-    cooked = _read(files, "puffer_220218/cooked_traces/", _two_columns)
+    cooked = _read(files, "puffer_220218/cooked_traces/", PENSIEVE)
     return {
         "puffer22-train.npz": _pack(trace for number, trace in enumerate(cooked) if number % 5 != 4),
         "puffer22-valid.npz": _pack(cooked[4::5]),
-        "puffer22-test.npz": _pack(_read(files, "puffer_220218/cooked_test_traces/", _two_columns)),
+        "puffer22-test.npz": _pack(_read(files, "puffer_220218/cooked_test_traces/", PENSIEVE)),
     }
 
 
 def convert_pensieve(files: Files, manifest: Mapping[str, str]) -> dict[str, bytes]:
     """Upstream files -> ``pensieve-train.npz`` and ``pensieve-test.npz``. Raises DatasetError."""
     return {
-        "pensieve-train.npz": _pack(_read(files, "src/cooked_traces/", _two_columns)),
-        "pensieve-test.npz": _pack(_read(files, "src/cooked_test_traces/", _two_columns)),
+        "pensieve-train.npz": _pack(_read(files, "src/cooked_traces/", PENSIEVE)),
+        "pensieve-test.npz": _pack(_read(files, "src/cooked_test_traces/", PENSIEVE)),
     }
 
 
@@ -69,19 +74,19 @@ def convert_sabre_3g(files: Files, manifest: Mapping[str, str]) -> dict[str, byt
         path: content for path, content in files.items() if not (match := _LOG.search(path)) or match[1] not in known
     }
     return {
-        "sabre-3g.npz": _pack(_read(own, f"{_SABRE}/3Glogs/", _sabre_periods)),
-        "bbb.json": _parsed(_sabre_video, files[f"{_SABRE}/bbb.json"], f"{_SABRE}/bbb.json"),
+        "sabre-3g.npz": _pack(_read(own, f"{_SABRE}/3Glogs/", SABRE)),
+        "bbb.json": _sabre_video(files[f"{_SABRE}/bbb.json"], f"{_SABRE}/bbb.json"),
     }
 
 
 def convert_fcc_hd(files: Files, manifest: Mapping[str, str]) -> dict[str, bytes]:
     """Upstream files -> ``fcc-hd-train.npz`` and the others. Raises DatasetError for unexpected content."""
-    return _by_four("fcc-hd", _read(files, f"{_SABRE}/hd_fs/", _sabre_periods))
+    return _by_four("fcc-hd", _read(files, f"{_SABRE}/hd_fs/", SABRE))
 
 
 def convert_fcc_sd(files: Files, manifest: Mapping[str, str]) -> dict[str, bytes]:
     """Upstream files -> ``fcc-sd-train.npz`` and the others. Raises DatasetError for unexpected content."""
-    return _by_four("fcc-sd", _read(files, f"{_SABRE}/sd_fs/", _sabre_periods))
+    return _by_four("fcc-sd", _read(files, f"{_SABRE}/sd_fs/", SABRE))
 
 
 def convert_lumos_wifi(files: Files, manifest: Mapping[str, str]) -> dict[str, bytes]:
@@ -90,10 +95,10 @@ def convert_lumos_wifi(files: Files, manifest: Mapping[str, str]) -> dict[str, b
     A session lists its chunks with throughput (kbit/s) and delivery time (s). A chunk's throughput holds for its
     delivery time, and the next one's follows at once: between chunks nobody measured the link.
     """
-    return _by_four("lumos-wifi", _read(files, "", _lumos_chunks))
+    return _by_four("lumos-wifi", _read(files, "", LUMOS_WIFI))
 
 
-def _by_four(name: str, traces: list[Trace]) -> dict[str, bytes]:
+def _by_four(name: str, traces: list[LinkTrace]) -> dict[str, bytes]:
     return {
         f"{name}-train.npz": _pack(traces[0::4]),
         f"{name}-valid.npz": _pack(traces[1::4]),
@@ -101,81 +106,50 @@ def _by_four(name: str, traces: list[Trace]) -> dict[str, bytes]:
     }
 
 
-def _read(files: Files, folder: str, parse: Callable[[str, str], tuple[np.ndarray, np.ndarray]]) -> list[Trace]:
-    """The traces below an upstream folder in the order of their paths."""
-    return [
-        (path.rpartition("/")[2], *_parsed(parse, files[path], path))
-        for path in sorted(files)
-        if path.startswith(folder)
-    ]
+def _read(files: Files, folder: str, reader: Reader) -> list[LinkTrace]:
+    """The traces below an upstream folder in the order of their paths, which are their names."""
+    traces: list[LinkTrace] = []
+    for path in sorted(path for path in files if path.startswith(folder)):
+        source = Source(path, (path.rpartition("/")[2],), partial(io.BytesIO, files[path]))
+        try:
+            traces += reader.read(source, Reading(path, strict=True))
+        except ValueError as error:
+            raise DatasetError(f"{flat(error)}; {_REMEDY}") from None
+    return traces
 
 
-def _parsed(parse: Callable[[str, str], Any], content: bytes, path: str) -> Any:
+def _sabre_video(content: bytes, path: str) -> bytes:
+    """A ladder with sizes in bits, chunk by chunk, as a manifest of ours."""
     try:
-        return parse(content.decode("utf-8"), path)
+        video = json.loads(content)
+        sizes = np.array(video["segment_sizes_bits"], np.float64).T / 8
+        manifest = {
+            "name": "bbb",
+            "chunk_duration_s": video["segment_duration_ms"] / 1000.0,
+            "num_chunks": sizes.shape[1],
+            "bitrates_kbps": video["bitrates_kbps"],
+            "chunk_sizes_bytes": np.rint(sizes).astype(np.int64).tolist(),
+        }
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         raise DatasetError(f"{path} is not as it should be ({flat(error)}); {_REMEDY}") from None
-
-
-def _two_columns(text: str, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Lines ``time_s bandwidth_mbps``; a bandwidth holds from the time of the line before."""
-    table = parse_table(text, path)
-    if table.num_columns != 2 or table.columns or table.odd:
-        raise ValueError("two numbers a line were expected")
-    return table.numbers(0), table.numbers(1)
-
-
-def _sabre_periods(text: str, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """A list of periods, each with ``duration_ms`` and ``bandwidth_kbps``."""
-    periods = json.loads(text)
-    return _in_turn(
-        np.array([period["duration_ms"] for period in periods], np.float64) / 1000.0,
-        np.array([period["bandwidth_kbps"] for period in periods], np.float64) / 1000.0,
-    )
-
-
-def _lumos_chunks(text: str, path: str) -> tuple[np.ndarray, np.ndarray]:
-    """A header and a line for each chunk."""
-    table = parse_table(text, path)
-    if not table.columns or table.odd:
-        raise ValueError("a header and lines of equal length were expected")
-    column = table.columns.index
-    return _in_turn(table.numbers(column("delivery_time")), table.numbers(column("app_throughput")) / 1000.0)
-
-
-def _in_turn(length_s: np.ndarray, bandwidth_mbps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Periods, one after the other, as times and bandwidths of which the first is never used."""
-    return np.concatenate([[0.0], np.cumsum(length_s)]), np.concatenate([bandwidth_mbps[:1], bandwidth_mbps])
-
-
-def _sabre_video(text: str, path: str) -> bytes:
-    """A ladder with sizes in bits, chunk by chunk, as a manifest of ours."""
-    video = json.loads(text)
-    sizes = np.array(video["segment_sizes_bits"], np.float64).T / 8
-    manifest = {
-        "name": "bbb",
-        "chunk_duration_s": video["segment_duration_ms"] / 1000.0,
-        "num_chunks": sizes.shape[1],
-        "bitrates_kbps": video["bitrates_kbps"],
-        "chunk_sizes_bytes": np.rint(sizes).astype(np.int64).tolist(),
-    }
     return (json.dumps(manifest) + "\n").encode()
 
 
-def _pack(traces: Iterable[Trace]) -> bytes:
-    """One npz of traces, the fields of a :class:`TraceSet` but its name."""
+def _pack(traces: Iterable[LinkTrace]) -> bytes:
+    """One npz of traces, called like their files."""
     try:
-        made: TraceSet = make_trace_set("upstream", list(traces))
+        made = pack("upstream", list(traces))
     except ValueError as error:
         raise DatasetError(f"{flat(error)}; {_REMEDY}") from None
+    arrays = {
+        "time_s": made.time_s,
+        "bandwidth_mbps": made.bandwidth_mbps,
+        "offset": made.offset,
+        "start_pointer": made.start_pointer,
+        "names": np.array([name.rpartition("/")[2] for name in made.names], np.str_),
+    }
+    if made.latency_ms is not None:
+        arrays["latency_ms"] = made.latency_ms
     buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        allow_pickle=False,
-        time_s=made.time_s,
-        bandwidth_mbps=made.bandwidth_mbps,
-        offset=made.offset,
-        start_pointer=made.start_pointer,
-        names=np.array(made.names, np.str_),
-    )
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

@@ -27,7 +27,8 @@ def load_traces(spec: str | TraceSet, *, strict: bool = False, **options: Any) -
     * ``synthetic`` (options ``count``, ``seed``), ``genet`` (``space``, ``count``, ``seed``, and any of the
       five parameters), ``pensieve-markov`` (``count``, ``seed``, ``t_l``, ``t_s``, ``cov``, ``duration_s``):
       generated, see ``netenvs.abr.generators``; options in brackets, ``genet(space=udr2,seed=3)``;
-    * ``fcc-test`` and the other splits of the data set ``netllm-abr``, once installed;
+    * ``fcc-test``, ``puffer22-test`` and the other splits of :data:`netenvs.abr.installed.INSTALLED_SPLITS`, once their
+      data sets are installed;
     * a file, a folder of files or an archive, whose format is recognised, or named in front of brackets:
       ``mahimahi(path=FILE)``, ``csv(path=FILE,unit=kbit/s)``; the formats and their options are in
       ``netenvs.abr.trace_files``. A name above wins over a file of that name, ``./genet`` is the file.

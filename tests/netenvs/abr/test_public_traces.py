@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from netenvs import datasets
+from netenvs.abr.env import ABREnv
 from netenvs.abr.installed import INSTALLED_SPLITS
 from netenvs.abr.workload import load_traces, load_video
 from netenvs.datasets import DatasetError, entries
@@ -115,7 +116,20 @@ def test_traces_have_the_rows_of_their_files(install):
     assert (times.tolist(), mbps[1:].tolist()) == ([0.0, 0.25, 0.75], [4.001, 4.001])
     times, mbps = load_traces("sabre-3g").trace(0)
     assert (times.tolist(), mbps[1:].tolist()) == ([0.0, 1.001, 3.001, 3.501], [1.5, 0.041, 0.0])
-    assert load_traces("sabre-3g").installed
+    traces = load_traces("sabre-3g")
+    assert traces.installed
+    assert traces.latency_ms.tolist() == [100.0] * len(traces.time_s)
+    assert load_traces("puffer22-train").latency_ms is None
+
+
+def test_latency_of_a_trace_is_the_round_trip_of_its_chunks(install):
+    for name, split, round_trip_ms in (("sabre-3g", "sabre-3g", 100.0), ("fcc-sd", "fcc-sd-train", 20.0)):
+        install(name, upstream_files(name))
+        own, other = (
+            ABREnv(traces=split, video="synthetic", rtt_ms=rtt_ms).reset(seed=0, options={"trace": 0})[1]["delay_ms"]
+            for rtt_ms in (None, 60.0)
+        )
+        assert own - other == pytest.approx(round_trip_ms - 60.0)
 
 
 def test_logs_of_another_data_set_are_left_out(install):
@@ -152,7 +166,7 @@ def test_the_video_of_sabre(install):
 @pytest.mark.parametrize(
     ("name", "path", "content", "message"),
     [
-        ("pensieve", "src/cooked_traces/trace_1", b"0.0 1.0\n1.0\n", "two numbers a line"),
+        ("pensieve", "src/cooked_traces/trace_1", b"0.0 1.0\n1.0\n", "trace_1:2: not 2 columns"),
         ("pensieve", "src/cooked_traces/trace_1", b"", "trace_1"),
         ("pensieve", "src/cooked_traces/trace_1", b"0 1\n2 1\n2 1\n", "trace_1"),
         ("pensieve", "src/cooked_traces/trace_1", b"0 1\n2 -1\n3 1\n", "trace_1"),
