@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_model
 from torch import nn
 
+from agents.sizes import MAX_CONFIG_BYTES, building, check_config, shapes_of
 from netenvs.errors import flat
 from netenvs.files import write_atomically
 
@@ -65,8 +66,10 @@ def saved_config(folder: Path) -> dict[str, Any]:
     """``config.json`` of a folder, with the registered name ``policy``; ``ValueError``, one line, if it is none."""
     path = folder / CONFIG
     try:
-        config: dict[str, Any] = dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CONFIG_BYTES)
+        config: dict[str, Any] = dict(json.loads(text))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: not a policy's config.json: it must name its 'policy'") from error
     if "policy" not in config:
         raise ValueError(f"{path}: not a policy's config.json: it must name its 'policy'")
@@ -79,10 +82,11 @@ def load(model_class: type[Model], folder: Path, policy: str) -> tuple[Model, in
     ``model_class`` has ``huggingface_hub.PyTorchModelHubMixin``; ``policy`` is the registered name that the folder
     must have been saved with.
     """
-    read_config(folder, policy)
+    config, shapes = read_config(folder, policy), shapes_of(folder / WEIGHTS)
+    check_config(config, shapes, folder / CONFIG)
     hub_class: Any = model_class
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the hub announces local folders
+        with contextlib.redirect_stdout(io.StringIO()), building(shapes):  # the hub announces local folders
             model = hub_class.from_pretrained(str(folder), strict=True)
     except Exception as error:
         raise ValueError(

@@ -19,6 +19,7 @@ from transformers import NemotronHConfig, NemotronHModel
 from agents.hub import one_line, quiet
 from agents.mamba4net.hybrid import HybridBackbone
 from agents.mamba4net.layers import ATTENTION, MAMBA, MLP, HybridConfig
+from agents.sizes import check_folder
 
 KINDS = {MAMBA: "linear_attention", ATTENTION: "full_attention", MLP: "mlp"}
 """Blocks as transformers names them."""
@@ -122,6 +123,7 @@ def from_nemotron_h(folder: str | Path) -> HybridBackbone:
     remedy = "give a folder with config.json and model.safetensors of a NemotronH, whole"
     if not (folder / "config.json").is_file():
         raise ValueError(f"{folder}: no config.json; {remedy}")
+    check_folder(folder)
     try:
         config = NemotronHConfig.from_pretrained(str(folder), **local)
     except Exception as error:

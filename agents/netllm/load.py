@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from agents.hub import one_line, quiet
 from agents.netllm.backbone import HFBackbone, attention_of, family_of, network_config
+from agents.sizes import check_folder
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Of frozen weights; ``auto``: as they are stored."""
@@ -217,6 +218,7 @@ def _read(name: str, folder: Path, dtype: str) -> PreTrainedModel:
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     if (folder / "adapter_config.json").exists():
         raise ValueError(f"backbone {name!r}: an adapter, not a model; merge it into its model and give that")
+    check_folder(folder)
     try:
         with quiet():
             config = AutoConfig.from_pretrained(str(folder), **local).get_text_config(decoder=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from agents.registry import part_of, tasks_with
 from agents.sequence.backbone import BACKBONES
 from agents.sequence.model import SequenceModel
 from agents.sequence.net import TaskNet
+from agents.sizes import building, check_config, shapes_of
 from netenvs.loading import named
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -66,14 +68,19 @@ def load_policy_model(
         backbone: folder or name of the pretrained backbone, if it is not where it was; it must be the same model.
         device: as torch calls it.
     """
-    config = read_config(folder, policy)
+    config, shapes = read_config(folder, policy), shapes_of(folder / WEIGHTS)
     try:
         kind, task = config["backbone"]["kind"], config["task"]
         if kind not in BACKBONES or task not in tasks_with("net"):
             raise ValueError(f"its {CONFIG} is of another version: kind {kind!r}, task {task!r}")
-        base = named(BACKBONES[kind])(config["backbone"], backbone, device)
-        net = net_of(task, base.d_model, config["net"])
-        model = SequenceModel(net, base, config["timesteps"], config["context"]).to(device)
+        elsewhere = kind == "pretrained"  # its frozen weights, that is, and they have sizes of their own
+        sized = {**config, "backbone": config["backbone"].get("lora")} if elsewhere else config
+        check_config(sized, shapes, folder / CONFIG)
+        with nullcontext() if elsewhere else building(shapes):
+            base = named(BACKBONES[kind])(config["backbone"], backbone, device)
+        with building(shapes):
+            net = net_of(task, base.d_model, config["net"])
+            model = SequenceModel(net, base, config["timesteps"], config["context"]).to(device)
         settings = dict(config["settings"])
     except ValueError as error:
         hint = "" if backbone is not None or "backbone" not in str(error) else " (option backbone=FOLDER)"
