@@ -26,6 +26,7 @@ import numpy as np
 from agents.errors import PolicyError, one_line
 from agents.registry import Entry, registered, registered_by_task
 from netenvs import tasks
+from netenvs.files import is_file, is_folder
 from netenvs.loading import named
 from netenvs.spec import check_option_types, parse_spec, unknown_name
 
@@ -131,7 +132,7 @@ def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
         raise PolicyError(f"policy {error}") from None
     options = {**given, **options}
     if _is_path(name) and not _is_registered(name, task):
-        if Path(name).is_dir():
+        if is_folder(name):
             return _from_folder(Path(name), task, options)
         cls = _class_from_file(name)
     elif ":" in name:
@@ -146,7 +147,7 @@ def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
 
 def _is_path(name: str) -> bool:
     file, _ = _split_file(name)
-    return file.endswith(".py") or "/" in file or (name != "" and Path(name).is_dir())
+    return file.endswith(".py") or "/" in file or (name != "" and is_folder(name))
 
 
 def _split_file(target: str) -> tuple[str, str]:
@@ -183,7 +184,7 @@ def _class_from_module(target: str) -> type[Policy]:
 def _class_from_file(target: str) -> type[Policy]:
     file, class_name = _split_file(target)
     path = Path(file).expanduser()
-    if not path.is_file():
+    if not is_file(path):
         raise PolicyError(f"policy {target!r}: there is no file or checkpoint folder {file}")
     module_spec = importlib.util.spec_from_file_location(f"_policy_{path.stem}", path)
     if module_spec is None or module_spec.loader is None:
@@ -242,7 +243,7 @@ def _from_folder(folder: Path, task: str | None, options: dict[str, Any]) -> Pol
     ``config.json`` names its registered class as ``policy``, and its ``task`` where several have one of that name.
     """
     config = folder / "config.json"
-    if not config.is_file():
+    if not is_file(config):
         raise PolicyError(f"policy {str(folder)!r}: a checkpoint folder has a config.json, this one has none")
     from agents.pretrained import saved_config  # with torch, which rules do without
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from agents.sizes import MAX_CONFIG_BYTES, building, check_config, shapes_of
 from netenvs.errors import flat
-from netenvs.files import write_atomically
+from netenvs.files import is_file, write_atomically
 
 CHECKPOINTS = Path(__file__).parent / "checkpoints"
 """Folders that are shipped."""
@@ -54,7 +54,7 @@ def read_config(folder: Path, policy: str) -> dict[str, Any]:
     ``policy`` is the registered name that the folder must have been saved with.
     """
     for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
+        if not is_file(folder / name):
             raise ValueError(f"{folder} is no folder of trained weights: it has no {name}")
     config = saved_config(folder)
     if config["policy"] != policy:

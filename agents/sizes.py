@@ -57,7 +57,7 @@ def check_config(config: Any, shapes: Shapes, where: Path, name: str = "") -> No
 def check_folder(folder: Path) -> None:
     """As ``check_config`` for a folder of transformers: its layers and widths, against all its safetensors files.
 
-    A configuration that is missing, or no JSON, is left to who reads it next.
+    A configuration that is missing, or no JSON, and files that are damaged are left to who reads them next.
     """
     path = folder / "config.json"
     try:
@@ -66,7 +66,10 @@ def check_folder(folder: Path) -> None:
     except (OSError, ValueError, RecursionError):
         return
     files = [file for file in sorted(folder.glob("*.safetensors")) if file.is_file()]
-    shapes = {f"{file.name}:{name}": shape for file in files for name, shape in shapes_of(file).items()}
+    try:
+        shapes = {f"{file.name}:{name}": shape for file in files for name, shape in shapes_of(file).items()}
+    except ValueError:
+        return
     if not shapes:
         return
     tensors, largest = _extent(shapes)

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import tyro
 
+from netenvs.files import is_folder
+
 
 def from_one(text: str) -> int:
     """A whole number from 1 up."""
@@ -70,7 +72,7 @@ Repeated = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 
 def check_json(path: Path | None) -> None:
     """``ValueError``, one line, if no file can be written there."""
-    if path is not None and path.is_dir():
+    if path is not None and is_folder(path):
         raise ValueError(f"--json {path}: this is a folder; give a file")
-    if path is not None and not path.absolute().parent.is_dir():
+    if path is not None and not is_folder(path.absolute().parent):
         raise ValueError(f"--json {path}: there is no folder {path.absolute().parent}")

@@ -10,12 +10,24 @@ from gymnasium.vector import AutoresetMode
 
 from netenvs.spec import unknown_name
 
+MOST_ENVS = 1_000_000
+MOST_SAMPLES = 10_000
+
 
 def check_num_envs(num_envs: Any) -> int:
     """The number of rows of a vector environment."""
     if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
         raise ValueError(f"num_envs must be a whole number from 1 up, not {num_envs!r}")
+    if num_envs > MOST_ENVS:
+        raise ValueError(f"num_envs must be {MOST_ENVS} or less, not {num_envs!r}")
     return int(num_envs)
+
+
+def check_length(name: str, value: int) -> int:
+    """A number of samples or chunks that an observation or an action is long."""
+    if value > MOST_SAMPLES:
+        raise ValueError(f"{name} must be {MOST_SAMPLES} or less, not {value!r}")
+    return int(value)
 
 
 def check_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:

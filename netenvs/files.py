@@ -27,13 +27,19 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], Any]) -
     """Write a file beside ``path``, on to the disk (fsync), then put it in its place: never half a file there.
 
     An interrupted write leaves what was there, and so does a full disk, an ``OSError`` that names ``path``.
-    The file has the permissions of any other that is made here.
+    The file has the permissions of any other that is made here. A pipe or a device is written to, never replaced.
 
     Arguments:
         path: in a folder that is there.
         content: bytes; text, written as UTF-8 with its ends of lines as they are; or a function that is called with
             the path of the file to fill.
     """
+    if _is_device(path):
+        if callable(content):
+            raise ValueError(f"{path}: a pipe or a device, not a file; name a file")
+        with naming(path):
+            path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        return
     part = path.with_name(f".{path.name[:LONGEST_STEM]}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         with naming(path):
@@ -53,6 +59,22 @@ def write_atomically(path: Path, content: bytes | str | Callable[[Path], Any]) -
         raise
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether a file is there, no pipe or device; False, too, for what cannot be a path, such as a name too long."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there; False, too, for what cannot be a path."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def remove_unfinished(folder: Path, name: str = "") -> None:
     """Remove what killed processes left of files that they wrote into a folder: of all, or of the one of that name.
 
@@ -62,6 +84,15 @@ def remove_unfinished(folder: Path, name: str = "") -> None:
     for path in folder.glob(f".*{UNFINISHED}"):
         if path.name.startswith(begin) and path.is_file():
             path.unlink(missing_ok=True)
+
+
+def _is_device(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ TESTED_IN = {
     "netenvs.abr.simulator": "netenvs/abr/test_env.py netenvs/abr/test_golden.py",
     "netenvs.abr.task": "agents/test_registry.py netenvs/test_package.py",
     "netenvs.abr.workload": "netenvs/abr/test_traces.py netenvs/abr/test_videos.py",
-    "netenvs.arguments": "netenvs/abr/test_env.py netenvs/cjs/test_options.py",
     "netenvs.cjs.alibaba": "netenvs/cjs/test_importers.py",
     "netenvs.cjs.cluster": "netenvs/cjs/test_reference.py netenvs/cjs/test_env.py",
     "netenvs.cjs.engines": "netenvs/cjs/test_env.py",

@@ -20,6 +20,7 @@ from agents.hub import one_line, quiet
 from agents.mamba4net.hybrid import HybridBackbone
 from agents.mamba4net.layers import ATTENTION, MAMBA, MLP, HybridConfig
 from agents.sizes import check_folder
+from netenvs.files import is_file
 
 KINDS = {MAMBA: "linear_attention", ATTENTION: "full_attention", MLP: "mlp"}
 """Blocks as transformers names them."""
@@ -121,7 +122,7 @@ def from_nemotron_h(folder: str | Path) -> HybridBackbone:
     folder = Path(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     remedy = "give a folder with config.json and model.safetensors of a NemotronH, whole"
-    if not (folder / "config.json").is_file():
+    if not is_file(folder / "config.json"):
         raise ValueError(f"{folder}: no config.json; {remedy}")
     check_folder(folder)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from agents.hub import one_line, quiet
 from agents.netllm.backbone import HFBackbone, attention_of, family_of, network_config
 from agents.sizes import check_folder
+from netenvs.files import is_file, is_folder
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 """Of frozen weights; ``auto``: as they are stored."""
@@ -196,7 +198,7 @@ def fingerprint(network: nn.Module) -> str:
 
 def _find(name: str, revision: str | None) -> tuple[Path, str | None]:
     """Folder of a model on this machine and, of one of the hub, its commit."""
-    if name and (folder := Path(name).expanduser()).is_dir():
+    if name and is_folder(folder := Path(os.path.expanduser(name))):
         return folder, None
     if name.count("/") > 1 or name[:1] in ("", "/", ".", "~") or "\\" in name:
         raise ValueError(f"backbone {name!r}: no such folder; give one, or a name on the Hugging Face hub, owner/model")
@@ -216,7 +218,7 @@ def _find(name: str, revision: str | None) -> tuple[Path, str | None]:
 def _read(name: str, folder: Path, dtype: str) -> PreTrainedModel:
     remedy = "it must be a folder with config.json and model.safetensors of one model, whole"
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    if (folder / "adapter_config.json").exists():
+    if is_file(folder / "adapter_config.json"):
         raise ValueError(f"backbone {name!r}: an adapter, not a model; merge it into its model and give that")
     check_folder(folder)
     try:

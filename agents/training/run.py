@@ -17,7 +17,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from netenvs.errors import printable
-from netenvs.files import naming, only_one, remove_unfinished, write_atomically
+from netenvs.files import is_file, naming, only_one, remove_unfinished, write_atomically
 
 CHECKPOINT, CURVE, LOCK = "checkpoint.pt", "curve.jsonl", ".lock"
 
@@ -101,7 +101,7 @@ class Run(AbstractContextManager["Run"]):
         ``ValueError``, one line, for a file that is no checkpoint, or one of another training.
         """
         path = self.folder / CHECKPOINT
-        if not path.is_file():
+        if not is_file(path):
             return None
         try:
             saved = torch.load(path, map_location="cpu", weights_only=True)

@@ -33,7 +33,7 @@ from agents.vp.frames import Video, check_recordings, find_videos, one_line, ope
 from netenvs.arrays import named_arrays
 from netenvs.command_line import Positional, run
 from netenvs.errors import printable
-from netenvs.files import write_atomically
+from netenvs.files import is_file, is_folder, write_atomically
 from netenvs.vp.recordings import RATE_HZ
 
 RATE, MADE_FROM = "rate", "made_from"
@@ -105,7 +105,7 @@ class Backbone:
 
 def _folder(name: str) -> str:
     """Where the model is on this machine; ``ValueError``, one line, if it is not."""
-    if Path(name).is_dir():
+    if is_folder(name):
         return name
     if name.count("/") != 1 or name[0] in "./~":
         raise ValueError(f"backbone {name!r}: no such folder; give one, or a name on the hub, owner/model")
@@ -184,7 +184,7 @@ def _save(path: Path, fps: float, done: dict[str, tuple[str, np.ndarray]]) -> No
 
 def _read(path: Path) -> dict[str, tuple[str, np.ndarray]]:
     """What ``_save`` wrote, empty if there is no such file."""
-    if not path.exists():
+    if not is_file(path):
         return {}
     try:
         with named_arrays(path) as file:
@@ -219,7 +219,7 @@ def main(args: Args) -> None:
         raise ValueError(f"fps must be a number of frames a second above 0, not {args.fps:g}")
     if args.batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, not {args.batch_size}")
-    if args.out.is_dir():
+    if is_folder(args.out):
         raise ValueError(f"{args.out}: a folder; give --out a file in it, such as {args.out / 'features.npz'}")
     videos = find_videos(args.frames)
     if args.dataset is not None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from netenvs.files import is_folder
 from netenvs.vp.workload import load_recordings
 
 SLACK_S = 1.0
@@ -35,7 +36,7 @@ def find_videos(frames: Path) -> dict[int, Video]:
     Hidden files do not count. ``ValueError``, one line, for what is not so.
     """
     example = frames / "video4" / "0001.jpg"
-    if not frames.is_dir():
+    if not is_folder(frames):
         raise ValueError(f"{frames}: no such folder; put frames into files like {example}")
     videos: dict[int, Video] = {}
     for folder in _entries(frames):

@@ -20,6 +20,7 @@ from agents.vp.irls import least_absolute
 from agents.vp.predictor import Predictor, displacements
 from netenvs.command_line import run
 from netenvs.errors import printable
+from netenvs.files import is_file
 from netenvs.vp import sphere
 from netenvs.vp.recordings import TRIM_TAIL, Recordings, windows
 from netenvs.vp.workload import load_recordings
@@ -76,7 +77,7 @@ def fit(recordings: Recordings, lags: int = 9, horizon: int = TRIM_TAIL, step: i
 def _read(folder: Path) -> tuple[np.ndarray, int]:
     """Coefficients of a folder as float64, and their size in bytes; ``ValueError`` says what is wrong with it."""
     for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
+        if not is_file(folder / name):
             raise ValueError(f"{folder} holds no fitted coefficients: it has no {name}")
     try:
         coefficients = load_file(folder / WEIGHTS)["coefficients"].astype(np.float64)

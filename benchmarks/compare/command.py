@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netenvs.files import is_folder
+
 if TYPE_CHECKING:
     import gymnasium
 
@@ -135,7 +137,7 @@ def prepare(options: Options) -> Plan:
         raise ValueError(f"no policy is named; {known}, or give --policy FILE.py:CLASS")
     contenders = load_contenders(task, specs, env_options)
     if options.json is not None:
-        if options.json.is_dir():
+        if is_folder(options.json):
             raise ValueError(f"--json {options.json}: this is a folder; give a file")
         writable_folder(options.json.parent, "--json: folder")
     out = options.out or Path("runs") / f"{task.name}-{time.strftime('%Y%m%d-%H%M%S')}"

@@ -23,6 +23,7 @@ from distill.recipe import Recipe, recipe, tasks_with
 from netenvs import tasks
 from netenvs.command_line import datasets_help
 from netenvs.errors import printable
+from netenvs.files import is_file
 
 EPISODES = 10
 """Of a collection, where every seed is another episode and nothing else is said."""
@@ -73,7 +74,7 @@ class Collect:
             options = environment_of(task, task.environment_options(self.dataset, self.options))
             episodes = self._episodes(task, joint_options(policies, options))
             labels = self._labels(task, known, options)
-        before = len(Pool(self.out)) if (self.out / MANIFEST).exists() else 0
+        before = len(Pool(self.out)) if is_file(self.out / MANIFEST) else 0
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             bar = progress.add_task("episodes", total=len(policies) * len(episodes))
             pool = collect(

@@ -32,7 +32,7 @@ from distill.commands.task_option import one_of
 from distill.commands.wrong_arguments import WrongArguments, checking
 from netenvs import tasks
 from netenvs.errors import printable
-from netenvs.files import write_atomically
+from netenvs.files import is_folder, write_atomically
 
 TOLERANCE = 1e-4
 """Largest difference of outputs, as the task compares them (``TaskGraph.apart``)."""
@@ -82,7 +82,7 @@ class Export:
                 _required(package)
             if self.out.suffix != ".onnx":
                 raise ValueError(f"--out {self.out}: give a name that ends in .onnx")
-            if not self.out.parent.is_dir():
+            if not is_folder(self.out.parent):
                 raise ValueError(f"--out {self.out}: there is no folder {self.out.parent}")
             if self.out.exists() and not self.force:
                 raise ValueError(f"--out {self.out}: there is such a file; --force replaces it")

@@ -32,7 +32,7 @@ from distill.pools.recorder import ExtraColumn, Records, record
 from distill.pools.shards import PoolError, read_shard, sha256
 from netenvs import tasks
 from netenvs.errors import reason
-from netenvs.files import UNFINISHED, only_one, remove_unfinished
+from netenvs.files import UNFINISHED, is_file, only_one, remove_unfinished
 
 LOCK = ".lock"
 """Held in the folder of a pool by who collects into it."""
@@ -227,7 +227,7 @@ def prepare(folder: Path) -> dict[str, Any] | None:
     """Make the folder; its manifest, if it is a pool. ``PoolError`` if it holds something else."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / MANIFEST).exists():
+        if is_file(folder / MANIFEST):
             return read_manifest(folder)
         ours = (LOCK, ".safetensors", UNFINISHED)
         foreign = sorted(path.name for path in folder.iterdir() if not path.name.endswith(ours))
@@ -258,7 +258,7 @@ def _parts(policies: Sequence[Policy], count: int, size: int) -> list[tuple[int,
 
 def _finished(path: Path, metadata: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the manifest says of a shard that a killed collection has left complete."""
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
         shard = read_shard(path)
@@ -287,7 +287,7 @@ def commit(
     """
     columns = entries[0]["columns"]
     manifest: dict[str, Any] = {**head, "columns": columns, "policies": [], "collections": [], "shards": []}
-    if (folder / MANIFEST).exists():
+    if is_file(folder / MANIFEST):
         manifest = read_manifest(folder)
         check_same({**head, "columns": columns}, manifest, folder)
     add(manifest, {**head, "collections": [collection], "shards": _listed(entries, len(head["policies"]))})

@@ -32,7 +32,7 @@ from distill.pools.column_units import unit_of
 from distill.pools.recorder import RANDOM, Records
 from distill.pools.shards import DTYPES, PoolError, Shard, read_shard, sha256, write_shard
 from netenvs import tasks
-from netenvs.files import write_atomically
+from netenvs.files import is_file, write_atomically
 
 FORMAT, SCHEMA = "netenvs-pool", 1
 MANIFEST = "manifest.json"
@@ -296,7 +296,7 @@ def _restore(folder: Path, indices: np.ndarray) -> Pool:
 def read_manifest(folder: Path) -> dict[str, Any]:
     """``manifest.json`` of a pool; ``PoolError`` if there is none, or it is none."""
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_file(path):
         raise PoolError(f"{folder}: no pool, there is no {MANIFEST}; python -m distill collect makes one")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))

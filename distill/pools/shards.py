@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from netenvs.errors import OneLineError, flat
-from netenvs.files import write_atomically
+from netenvs.files import is_file, write_atomically
 
 DTYPES = {
     "F64": "float64",
@@ -59,7 +59,7 @@ def write_shard(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[
 
 def read_shard(path: Path) -> Shard:
     """Open a file. ``PoolError`` for one that is missing, truncated or no shard."""
-    if not path.is_file():
+    if not is_file(path):
         raise PoolError(f"{path}: this file of the pool is missing; restore it, or collect again into another folder")
     try:
         with safe_open(path, framework="numpy") as checked:  # header and size of the file are in order

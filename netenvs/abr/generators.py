@@ -43,7 +43,7 @@ def call(kind: str, generator: Callable[..., Any], spec: str, options: dict[str,
     try:
         check_option_types(generator, options)
         return generator(**options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{kind} {spec!r}: {error}") from None
 
 
@@ -210,6 +210,10 @@ def markov_traces(
     _check_count(count)
     if not (t_l >= 1 and t_s >= 1 and cov >= 0 and duration_s >= 2):
         raise ValueError("give t_l >= 1, t_s >= 1, cov >= 0 and duration_s >= 2")
+    if count * duration_s > MAX_ROWS:
+        raise ValueError(
+            f"{count} traces of {duration_s:g} s are more than {MAX_ROWS} rows; give fewer, or shorter ones"
+        )
     states = np.linspace(0.2, 4.3, 10)
     made = []
     for index in range(count):
@@ -296,9 +300,14 @@ def generated_video(seed: int = 0, levels: int = 6) -> dict[str, Any]:
     }
 
 
+MAX_TRACES = 100_000
+MAX_ROWS = 20_000_000
+"""Of all traces together."""
+
+
 def _check_count(count: int) -> None:
-    if not (isinstance(count, int) and count >= 1):
-        raise ValueError(f"the number of traces must be a whole number from 1 up, it is {count!r}")
+    if not (isinstance(count, int) and 1 <= count <= MAX_TRACES):
+        raise ValueError(f"the number of traces must be a whole number from 1 to {MAX_TRACES}, it is {count!r}")
 
 
 TRACES: dict[str, Callable[..., Generated]] = {

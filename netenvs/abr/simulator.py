@@ -13,6 +13,7 @@ from netenvs.abr.qoe import QoE, make_qoe
 from netenvs.abr.records import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video
 from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, ROWS, THROUGHPUT
 from netenvs.abr.workload import load_traces, load_video
+from netenvs.arguments import check_length
 
 
 class Simulator:
@@ -31,6 +32,7 @@ class Simulator:
                 f"history must be a whole number from {levels} up, one column for each size of the next chunk, "
                 f"not {history!r}"
             )
+        check_length("history", int(history))
         count = len(self.traces)
         rtt = _per_trace("rtt_ms", options.rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
         chunk_s = self.video.chunk_duration_s

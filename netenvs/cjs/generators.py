@@ -78,6 +78,10 @@ SPREAD = (0.0, 0.09, 0.18, 0.30, 0.42, 0.66, 0.9)  # standard deviation of log d
 SPREAD_OF_FIRST, SPREAD_OF_FRESH = 0.53, 0.27  # relative to that of rest, medians
 
 
+MAX_JOBS = 10_000
+"""Templates take about 0.1 MB each."""
+
+
 def call(generator: Callable[..., Any], spec: str, options: dict[str, Any]) -> Any:
     """Call a generator with options from a spec string; unknown or mistyped options are a ``ValueError``."""
     parameters = inspect.signature(generator).parameters
@@ -95,6 +99,8 @@ def synthetic_jobs(count: int = 100, seed: int = 0) -> list[Job]:
     for name, value, least in (("count", count, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"synthetic workload: {name} must be a whole number from {least} up, it is {value!r}")
+    if count > MAX_JOBS:
+        raise ValueError(f"synthetic workload: count must be {MAX_JOBS} or less, it is {count!r}")
     return [
         synthetic_job(np.random.default_rng([seed, index]), f"synthetic-{seed}-{index:03d}") for index in range(count)
     ]

@@ -19,6 +19,10 @@ STAGES_PER_JOB = 20  # default max_stages / max_jobs; a TPC-H query has up to 18
 EDGES_PER_STAGE = 2  # TPC-H has 187 edges for 202 stages
 
 
+MOST = {"num_executors": 100_000, "num_jobs": 10**9, "max_jobs": 10_000, "max_stages": 1_000_000}
+"""The largest sizes, in names of options: observations and the state of a cluster are made for them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CJSOptions(EnvironmentOptions):
     """Checked, but for what depends on the jobs; the environment, its engines and both simulators take it whole."""
@@ -58,10 +62,10 @@ class CJSOptions(EnvironmentOptions):
 
     def _put_numbers(self) -> None:
         """As ``int`` and ``float``: numpy's whole numbers are none for Gymnasium, and numba compiles for each kind."""
-        for name in ("num_executors", "num_jobs", "max_jobs", "max_stages"):
+        for name, most in MOST.items():
             value = getattr(self, name)
             if value is not None or name == "num_executors":
-                self._put(**{name: _whole(name, value)})
+                self._put(**{name: _whole(name, value, most)})
         self._put(mean_interarrival_ms=_number("mean_interarrival_ms", self.mean_interarrival_ms, above=0.0))
         for name in ("moving_delay_ms", "warmup_delay_ms", "beta"):
             self._put(**{name: _number(name, getattr(self, name))})
@@ -91,9 +95,11 @@ class CJSOptions(EnvironmentOptions):
         return replace(self, max_jobs=self.jobs_in_view, max_stages=self.stages_in_view)
 
 
-def _whole(name: str, value: Any) -> int:
+def _whole(name: str, value: Any, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} must be a whole number from 1 up, not {value!r}")
+    if value > most:
+        raise ValueError(f"{name} must be {most} or less, not {value!r}")
     return int(value)
 
 

@@ -202,6 +202,9 @@ PRESETS = MappingProxyType(
 )
 
 
+MAX_SAMPLES = 10_000_000
+
+
 def synthetic_recordings(
     preset: str = "jin", seed: int = 0, videos: int = 20, users: int = 60, samples: int = 240
 ) -> Recordings:
@@ -219,6 +222,10 @@ def synthetic_recordings(
     for name, value, least in (("seed", seed, 0), ("videos", videos, 4), ("users", users, 6), ("samples", samples, 2)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} must be a whole number from {least} up, not {value!r}")
+    if videos * users * samples > MAX_SAMPLES:
+        raise ValueError(
+            f"{videos} videos, {users} users and {samples} samples are more than {MAX_SAMPLES} in all; give fewer"
+        )
     return _recordings(preset, int(seed), int(videos), int(users), int(samples))
 
 

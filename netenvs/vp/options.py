@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from netenvs.arguments import check_length
 from netenvs.options import EnvironmentOptions
 from netenvs.spec import unknown_name
 from netenvs.vp.recordings import RATE_HZ
@@ -46,7 +47,7 @@ class VPOptions(EnvironmentOptions):
 def _samples(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} must be a whole number of samples (5 a second) from 1 up, not {value!r}")
-    return int(value)
+    return check_length(name, int(value))
 
 
 def _stride(stride_s: Any) -> int:

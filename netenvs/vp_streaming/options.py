@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from netenvs.arguments import check_length
 from netenvs.options import EnvironmentOptions
 from netenvs.spec import unknown_name
 from netenvs.vp.sphere import FOV_DEG
@@ -56,7 +57,7 @@ class VPStreamingOptions(EnvironmentOptions):
         self._put(
             fov_deg=_field_of_view(self.fov_deg),
             rates_mbps=_ladder(self.rates_mbps),
-            history=_whole("history", self.history, 1, "samples (5 a second)"),
+            history=check_length("history", _whole("history", self.history, 1, "samples (5 a second)")),
             video_seed=_whole("video_seed", self.video_seed, 0, ""),
             bandwidth_scale=_number("bandwidth_scale", self.bandwidth_scale, 1e-6),
             rtt_ms=_number("rtt_ms", self.rtt_ms, 0.0),

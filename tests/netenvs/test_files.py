@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import stat
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import safetensors.numpy
 import torch
 
 from netenvs import files
-from netenvs.files import only_one, remove_unfinished, write_atomically
+from netenvs.files import is_file, is_folder, only_one, remove_unfinished, write_atomically
 
 
 @pytest.mark.parametrize("content", ["new", b"new", lambda path: path.write_text("new")], ids=["text", "bytes", "call"])
@@ -161,3 +162,23 @@ def test_a_lock_file_that_is_removed_meanwhile_is_no_lock(tmp_path, monkeypatch)
     monkeypatch.setattr(files, "lock", removed_before_the_first)
     with only_one(path) as held, only_one(path) as other:
         assert held and not other and len(locks) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+@pytest.mark.parametrize("content", ["text", b"text"])
+def test_pipes_and_devices_are_written_to_and_never_replaced(content, tmp_path):
+    """``--json /dev/null``, given by who may replace it, would leave a file there."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, content)
+    assert os.read(reader, 100) == b"text" and stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(reader)
+    with pytest.raises(ValueError, match="a pipe or a device, not a file"):
+        write_atomically(pipe, lambda path: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+@pytest.mark.parametrize("path", ["n" * 300, "a\0b", "caf\udce9", "/dev/null", "/dev/null/x", ""])
+def test_what_cannot_be_a_path_is_not_there(path):
+    assert not is_file(path) and (path == "" or not is_folder(path))
