@@ -73,6 +73,13 @@ def _traces_and_video(names: dict[str, Any], folder: Path, page: list[Block]) ->
     (folder / "my_video.json").write_text(next(block.text for block in page if block.language == "json"))
 
 
+def _traces(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
+    """The files that the page shows."""
+    (folder / "my_traces").mkdir()
+    for name, start in (("log.csv", "time_ms;"), ("one.txt", "0.0 ")):
+        (folder / "my_traces" / name).write_text(next(block.text for block in page if block.text.startswith(start)))
+
+
 def _simulator(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
     from netenvs.cjs.reference import ReferenceSimulator
 
@@ -123,6 +130,7 @@ NEEDS = {
     "model.learn(100_000)": Preparation(shorter=(("100_000", "3008"),)),
     "model.learn(4096)": Preparation(shorter=(("4096", "256"), ("n_steps=128", "n_steps=16"))),
     'traces="my_traces/"': Preparation(prepare=_traces_and_video),
+    'read_traces("my_traces")': Preparation(prepare=_traces),
     "MySimulator(": Preparation(prepare=_simulator),
     "num_envs=1698": Preparation(data=("jin2022",)),
     'load_recordings("jin2022")': Preparation(data=("jin2022",)),

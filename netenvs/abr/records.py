@@ -119,7 +119,7 @@ def make_trace_set(
     if not traces:
         raise ValueError(f"{name}: there is no trace in it")
     for trace_name, time_s, bandwidth_mbps in traces:
-        _check_trace(trace_name, time_s, bandwidth_mbps)
+        check_trace(trace_name, time_s, bandwidth_mbps)
     lengths = [len(time_s) for _, time_s, _ in traces]
     if start_pointer is None:
         start_pointer = np.ones(len(traces))
@@ -175,7 +175,8 @@ def frozen(values: Any, dtype: type) -> np.ndarray:
     return array
 
 
-def _check_trace(name: str, time_s: np.ndarray, bandwidth_mbps: np.ndarray) -> None:
+def check_trace(name: str, time_s: np.ndarray, bandwidth_mbps: np.ndarray) -> None:
+    """Raises ``ValueError`` as :func:`make_trace_set` does."""
     if len(bandwidth_mbps) != len(time_s):
         raise ValueError(f"{name}: {len(time_s)} times and {len(bandwidth_mbps)} bandwidths; give one of each a row")
     if len(time_s) < 2:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from netenvs.abr.records import MAX_TRACE_VALUE
-from netenvs.abr.trace_files.samples import LinkTrace, head_table, skip_odd
+from netenvs.abr.trace_files.samples import LinkTrace, checked, head_table, skip_odd
 from netenvs.readers.errors import InputError
 from netenvs.readers.reader import Reader, check_share
 from netenvs.readers.reading import Reading
@@ -52,7 +52,7 @@ def read(source: Source, reading: Reading) -> list[LinkTrace]:
     reading.records["rows"] += len(delivery_ms)
     if not len(delivery_ms) or delivery_ms[-1] <= 0:
         raise InputError(f"{source.name}: all packets are delivered at 0 ms; times are in ms since the start")
-    return [LinkTrace(source.name, *_binned(delivery_ms))]
+    return [checked(LinkTrace(source.name, *_binned(delivery_ms)))]
 
 
 def _not_falling(times: np.ndarray) -> np.ndarray:
@@ -68,9 +68,9 @@ def _not_falling(times: np.ndarray) -> np.ndarray:
 
 def _binned(delivery_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Packet-delivery times (ms, 1500 bytes each) as mean bandwidth over bins of one second."""
-    if len(delivery_ms) == 1:  # again and again, up to a second
-        delivery_ms = delivery_ms * np.arange(1, max(1.0, np.ceil(1000.0 * BIN_S / delivery_ms[0])) + 1)
     end_s = delivery_ms[-1] / 1000.0
+    if len(delivery_ms) == 1 and end_s < BIN_S:  # again and again, up to a second
+        return np.array([0.0, np.ceil(BIN_S / end_s) * end_s]), np.full(2, PACKET_BYTES * 8 / 1e6 / end_s)
     edges = np.append(np.arange(0.0, end_s, BIN_S), end_s)
     # bin k holds the packets of (edges[k], edges[k + 1]], as segments do; packets at 0 ms join the first
     bins = np.searchsorted(edges[1:], delivery_ms / 1000.0, side="left")

@@ -38,6 +38,8 @@ def read(source: Source, reading: Reading, *, unit: str = "B/s") -> list[LinkTra
     names = [name.strip().lower() for name in next(lines, (0, ""))[1].split(",")]
     if "delivery_rate" not in names:
         raise InputError(f"{source.name}: it has no delivery_rate; give the file video_sent of the same day")
+    if not {"session_id", "index"} <= set(names):
+        raise InputError(f"{source.name}: it has no session_id and index; give a file video_sent of Puffer")
     wanted = [names.index(name) for name in ("session_id", "index", "delivery_rate")]
     groups: defaultdict[Hashable, Samples] = defaultdict(Samples)
     before, total = reading.num_skipped("rows"), 0

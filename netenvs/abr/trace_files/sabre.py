@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from netenvs.abr.records import DEFAULT_RTT_MS, MIN_LAP_BYTES
-from netenvs.abr.trace_files.samples import LinkTrace
+from netenvs.abr.records import DEFAULT_RTT_MS
+from netenvs.abr.trace_files.samples import LinkTrace, checked
 from netenvs.readers.errors import InputError, decoding
 from netenvs.readers.reader import Reader, check_share
 from netenvs.readers.reading import Reading
@@ -47,14 +47,14 @@ def read(source: Source, reading: Reading) -> list[LinkTrace]:
             rows.append(found)
     check_share(source.name, reading, before, len(periods), "periods")
     reading.records["periods"] += len(rows)
-    duration_ms, kbps, latency_ms = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-    if float(np.sum(duration_ms * kbps)) / 8 < MIN_LAP_BYTES:
-        raise InputError(f"{source.name}: its {len(rows)} periods carry nothing, so no chunk would ever arrive")
+    if not rows:
+        raise InputError(f"{source.name}: it has no period; take it out")
+    duration_ms, kbps, latency_ms = np.array(rows, dtype=np.float64).T
     time_s = np.concatenate([[0.0], np.cumsum(duration_ms)]) / 1000.0
     latency = None
     if np.isfinite(latency_ms).any():
         latency = _from_first(np.where(np.isfinite(latency_ms), latency_ms, DEFAULT_RTT_MS))
-    return [LinkTrace(source.name, time_s, _from_first(kbps / 1000.0), latency)]
+    return [checked(LinkTrace(source.name, time_s, _from_first(kbps / 1000.0), latency))]
 
 
 _REASON = "no duration_ms above 0 with a bandwidth_kbps and latency_ms from 0 up"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from netenvs.abr.records import MAX_TRACE_VALUE, MIN_LAP_BYTES
+from netenvs.abr.records import MAX_TRACE_VALUE, check_trace
 from netenvs.readers.errors import InputError
 from netenvs.readers.reader import OptionError, check_share
 from netenvs.readers.reading import Reading
@@ -73,10 +73,12 @@ def from_samples(
         where: the file, where it has several traces.
 
     Raises:
-        InputError: Less than two rows are left, or they carry nothing.
+        InputError: What is left cannot be played: less than two rows, or they carry nothing.
     """
     file = where or name
-    bad = ~((bandwidth_mbps >= 0) & (bandwidth_mbps <= MAX_TRACE_VALUE) & np.isfinite(time_s))
+    middle = np.median(time_s[np.isfinite(time_s)]) if np.isfinite(time_s).any() else 0.0
+    near = np.abs(time_s - middle) <= MAX_TRACE_VALUE / 2
+    bad = ~((bandwidth_mbps >= 0) & (bandwidth_mbps <= MAX_TRACE_VALUE) & near)
     reading.skip_rows(file, lines, bad, "a time or bandwidth that is no number from 0 to 1e9", texts)
     late = ~bad
     late[late] = ~_increasing(time_s[~bad])
@@ -84,17 +86,16 @@ def from_samples(
     kept = ~(bad | late)
     time_s, bandwidth_mbps = time_s[kept], bandwidth_mbps[kept]
     reading.records["rows"] += len(time_s)
-    if len(time_s) < 2:
-        raise InputError(f"{name}: a trace needs at least two rows, it has {len(time_s)}; take it out")
-    if time_s[-1] - time_s[0] > MAX_TRACE_VALUE:
-        raise InputError(f"{name}: it lasts {time_s[-1] - time_s[0]:.3g} s; name the unit of its times, time_unit=ms")
-    lap_bytes = float(np.sum(np.diff(time_s) * bandwidth_mbps[1:]) * 1e6 / 8)
-    if lap_bytes < MIN_LAP_BYTES:
-        raise InputError(
-            f"{name}: the whole trace carries {lap_bytes:.0f} bytes, so no chunk would ever arrive; "
-            "take it out, or name its unit, unit=Mbit/s"
-        )
-    return LinkTrace(name, time_s - time_s[0], bandwidth_mbps, guesses=guesses)
+    return checked(LinkTrace(name, time_s - time_s[:1], bandwidth_mbps, guesses=guesses))
+
+
+def checked(trace: LinkTrace) -> LinkTrace:
+    """The trace itself. Raises :class:`InputError` where it cannot be played, so that its file is left out."""
+    try:
+        check_trace(trace.name, trace.time_s, trace.bandwidth_mbps)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return trace
 
 
 def _increasing(time_s: np.ndarray) -> np.ndarray:
@@ -145,9 +146,8 @@ def from_groups(source: Source, reading: Reading, groups: Mapping[Hashable, Samp
     for key, found in groups.items():
         name = f"{source.name}:{'_'.join(map(str, key)) if isinstance(key, tuple) else key}"
         time_s, bandwidth_mbps = np.array(found.time_s), np.array(found.bandwidth_mbps)
-        texts = [f"{t:.10g} s, {b:.6g} Mbit/s" for t, b in zip(time_s, bandwidth_mbps, strict=True)]
         try:
-            lines = np.array(found.lines)
+            lines, texts = np.array(found.lines), time_s.tolist()
             traces.append(from_samples(name, reading, lines, time_s, bandwidth_mbps, texts, where=source.name))
         except InputError as error:
             if reading.strict:

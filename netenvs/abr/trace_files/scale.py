@@ -52,11 +52,15 @@ def _note_guesses(traces: Sequence[LinkTrace], reading: Reading) -> None:
     guesses = [guess for trace in traces for guess in trace.guesses]
     for what, taken_for in dict.fromkeys((guess.what, guess.taken_for) for guess in guesses):
         values = np.array([g.value for g in guesses if (g.what, g.taken_for) == (what, taken_for)])
-        figures, option = ("a median", "unit") if what == "bandwidth" else ("mean steps", "time_unit")
+        figures, option = ("medians", "unit") if what == "bandwidth" else ("mean steps", "time_unit")
         reading.note(
-            f"no unit of {what} is named in {len(values)} of {len(traces)} traces; {figures} of {_range(values)} is "
-            f"taken for {taken_for}; name another: {option}=..."
+            f"no unit of {what} is named in {len(values)} of {len(traces)} traces: {figures} of {_range(values)} are "
+            f"taken for {taken_for}; if that is wrong, name it: {option}={_OTHER[taken_for]}"
         )
+
+
+_OTHER = {"Mbit/s": "kbit/s", "kbit/s": "Mbit/s", "bit/s": "kbit/s", "s": "ms", "ms": "s"}
+"""An example of another unit."""
 
 
 def _share(far: np.ndarray) -> str:

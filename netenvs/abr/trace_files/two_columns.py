@@ -34,27 +34,36 @@ def sniff_pensieve(source: Source) -> bool:
     return table is not None and table.num_columns == 2 and not has_names(table)
 
 
-def _read(source: Source, reading: Reading, unit: str, time_unit: str, told_by_size: bool) -> list[LinkTrace]:
+def _two(source: Source) -> Table:
     table = read_table(source)
     if table.num_columns != 2:
         raise InputError(
             f"{source.name}: {table.num_columns} columns, not two; csv(path=FILE,time=1,bandwidth=2) says which"
         )
-    time, bandwidth = table.numbers(0), table.numbers(1)
-    guesses: tuple[Guess, ...] = ()
-    if told_by_size and _is_oboe(table):
-        guesses = (Guess("time", time_unit, mean_step(time)), Guess("bandwidth", unit, typical(bandwidth)))
-    return [from_columns(table, reading, time * time_unit_s(time_unit), bandwidth * bandwidth_unit(unit), guesses)]
+    return table
 
 
 def read_pensieve(source: Source, reading: Reading, *, unit: str = "Mbit/s", time_unit: str = "s") -> list[LinkTrace]:
     """The one trace of a file."""
-    return _read(source, reading, unit, time_unit, told_by_size=False)
+    table = _two(source)
+    time_s, mbps = table.numbers(0) * time_unit_s(time_unit), table.numbers(1) * bandwidth_unit(unit)
+    return [from_columns(table, reading, time_s, mbps)]
 
 
-def read_oboe(source: Source, reading: Reading, *, unit: str = "kbit/s", time_unit: str = "ms") -> list[LinkTrace]:
-    """The one trace of a file."""
-    return _read(source, reading, unit, time_unit, told_by_size=True)
+def read_oboe(
+    source: Source, reading: Reading, *, unit: str | None = None, time_unit: str | None = None
+) -> list[LinkTrace]:
+    """The one trace of a file. Units that are not named are noted, as nothing but numbers tells them."""
+    table = _two(source)
+    time, bandwidth = table.numbers(0), table.numbers(1)
+    guesses = []
+    if time_unit is None and _is_oboe(table):
+        guesses.append(Guess("time", "ms", mean_step(time)))
+    if unit is None and _is_oboe(table):
+        guesses.append(Guess("bandwidth", "kbit/s", typical(bandwidth)))
+    time_s = time * time_unit_s("ms" if time_unit is None else time_unit)
+    mbps = bandwidth * bandwidth_unit("kbit/s" if unit is None else unit)
+    return [from_columns(table, reading, time_s, mbps, tuple(guesses))]
 
 
 PENSIEVE = Reader(

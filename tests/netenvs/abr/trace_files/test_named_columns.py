@@ -38,9 +38,9 @@ def test_units_beside_no_name_are_told_by_size_and_noted(read):
     """The median of 1500 and 2500 is 2000; the mean step of 0, 1000, 3000 is 1500."""
     traces, reading = read("time,bandwidth\n0,1500\n1000,0\n3000,2500\n")
     assert traces.trace(0)[0].tolist() == [0, 1, 3] and traces.trace(0)[1].tolist() == [1.5, 0, 2.5]
-    assert [note.partition(";")[2] for note in reading.notes] == [
-        " mean steps of 1500 is taken for ms; name another: time_unit=...",
-        " a median of 2000 is taken for kbit/s; name another: unit=...",
+    assert [note.partition(": ")[2] for note in reading.notes] == [
+        "mean steps of 1500 are taken for ms; if that is wrong, name it: time_unit=s",
+        "medians of 2000 are taken for kbit/s; if that is wrong, name it: unit=Mbit/s",
     ]
     traces, reading = read("time,bandwidth\n0,1500\n1000,0\n3000,2500\n", unit="Mbit/s", time_unit="s")
     assert traces.trace(0)[0].tolist() == [0, 1000, 3000] and traces.trace(0)[1].tolist() == [1500, 0, 2500]
@@ -53,7 +53,8 @@ def test_one_note_for_a_whole_folder(read, tmp_path):
     _, reading = read("time_s,bandwidth\n0,2\n1,2\n", "c.csv")
     _, reading = read_traces(tmp_path)
     assert reading.notes == [
-        "no unit of bandwidth is named in 3 of 3 traces; a median of 1 to 3 is taken for Mbit/s; name another: unit=..."
+        "no unit of bandwidth is named in 3 of 3 traces: medians of 1 to 3 are taken for Mbit/s; if that is wrong, "
+        "name it: unit=kbit/s"
     ]
 
 

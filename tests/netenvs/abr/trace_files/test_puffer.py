@@ -46,6 +46,11 @@ def test_video_acked_has_no_rate(read):
         read("time (ns GMT),session_id,index,expt_id,channel,video_ts\n1,a,0,3,abc,5\n", "video_acked.csv")
 
 
+def test_another_table_is_refused(read):
+    with pytest.raises(InputError, match=r"trace\.txt: it has no session_id and index"):
+        read("time,delivery_rate\n1,5\n", format="puffer")
+
+
 def test_cooked_traces_are_those_of_pensieve(read):
     traces, reading = read("0.0\t3.23\n0.138000011444\t0.55\n2.5\t0.65\n", "tracecaHLw9=_9")
     assert dict(reading.formats) == {"pensieve": 1} and traces.trace(0)[1].tolist() == [3.23, 0.55, 0.65]

@@ -68,8 +68,8 @@ def test_a_bad_period_is_left_out(read, bad):
         ("[" * 100_000, "nested too deeply|damaged"),
         ('{"bandwidth_kbps": []}', "not a list of periods"),
         ('[{"bandwidth_kbps": 5}, {"bandwidth_kbps": 5}]', "2 of 2 periods cannot be used"),
-        ('[{"duration_ms": 9, "bandwidth_kbps": 0}]', "1 periods carry nothing"),
-        ("[]", "0 periods carry nothing"),
+        ('[{"duration_ms": 9, "bandwidth_kbps": 0}]', "the whole trace carries 0 bytes"),
+        ("[]", "it has no period"),
     ],
 )
 def test_what_is_no_trace_is_one_line(read, content, message):

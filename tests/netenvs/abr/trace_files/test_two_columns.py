@@ -48,9 +48,16 @@ def test_oboe_is_told_by_its_numbers_which_are_noted(read):
     assert traces.trace(0)[1] == pytest.approx([4.64667, 4.64667, 4.69675, 2.746])
     assert dict(reading.formats) == {"oboe": 1}
     assert reading.notes == [
-        "no unit of time is named in 1 of 1 traces; mean steps of 555.3 is taken for ms; name another: time_unit=...",
-        "no unit of bandwidth is named in 1 of 1 traces; a median of 4647 is taken for kbit/s; name another: unit=...",
+        "no unit of time is named in 1 of 1 traces: mean steps of 555.3 are taken for ms; if that is wrong, name it: "
+        "time_unit=s",
+        "no unit of bandwidth is named in 1 of 1 traces: medians of 4647 are taken for kbit/s; if that is wrong, name "
+        "it: unit=Mbit/s",
     ]
+
+
+def test_units_of_oboe_by_option_are_no_guess(read):
+    traces, reading = read(OBOE, unit="kbit/s", time_unit="ms")
+    assert traces.trace(0)[0][-1] == pytest.approx(1.666) and not reading.notes
 
 
 def test_no_trace_is_taken_for_oboe_by_one_of_both(read):
