@@ -83,6 +83,8 @@ _NOTATIONS = (
     "%H:%M:%S",
 )
 """Besides those of ISO 8601; the first is of G-NetTrack Pro (github.com/uccmisl/5Gdataset)."""
+LATEST = 1e30
+"""A larger time, of whatever unit, is none."""
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 """Times after 1973 in ns, us and ms since 1970 are larger than these; (bound, unit in s)."""
 
@@ -95,12 +97,15 @@ def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
         unit: key of ``SECONDS``; None: seconds, and times since 1970 by their size.
     """
     found = numbers(fields)
+    found[np.abs(found) > LATEST] = np.nan
     if np.isfinite(found).sum() * 2 < len(found):
         dates = np.array([_date_s(field) for field in fields])
         if np.isfinite(dates).sum() > np.isfinite(found).sum():
             return dates
     if unit is not None:
         return found * SECONDS[unit]
+    if not np.isfinite(found).any():
+        return found
     largest = float(np.nanmedian(found))
     return found * next((factor for bound, factor in _EPOCHS if largest > bound), 1.0)
 

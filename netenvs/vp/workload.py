@@ -28,7 +28,7 @@ NAMES = ("synthetic", *INSTALLED)
 
 _WHAT = "a head-motion recording"
 _TWO_PI = 6.2832
-_LONG_S, _MOVES = 10.0, 0.5
+_LONG_S, _MOVES = 5.0, 0.5
 """A recording as long, with yaw over as wide a range, has motion in it."""
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from netenvs.readers.errors import InputError
+from netenvs.readers.table import Table
 from netenvs.vp.recording_files.columns import ANGLES, KNOWN, QUATERNION, VECTOR, WXYZ, XYZW, Layout
 
 UNIT_WITHIN = 0.02
 """Lengths of unit quaternions and vectors are this near to 1; they are written with few digits."""
+LARGEST = 1e9
+"""A larger number of degrees, or part of a quaternion or vector, is none."""
 MOST_ROWS = 0.75
 """Share of the rows in which something must hold; some are damaged."""
 
@@ -24,7 +29,7 @@ def bare_layout(values: np.ndarray, where: str) -> tuple[Layout, str | None]:
     if columns == 3:
         return _two_angles(values)
     if columns == 4:
-        if is_unit(values[:, 1:4]) and np.nanmax(np.nanstd(values[:, 1:4], axis=0)) > 0:  # not 1 degree all the time
+        if is_unit(values[:, 1:4]) and not _is_constant(values[:, 1:4]):  # not 1 degree all the time
             return Layout(0, VECTOR, (1, 2, 3)), None
         return Layout(0, ANGLES, (1, 2, 3)), None
     for size in (4, 3):
@@ -47,10 +52,22 @@ def _two_angles(values: np.ndarray) -> tuple[Layout, str]:
     return Layout(0, ANGLES, (-1, 1, 2)), f"{text}; columns= says otherwise"
 
 
+def numbers_of(table: Table, places: Iterable[int]) -> np.ndarray:
+    """Columns of a table, float64 (rows, columns), NaN for what is no number, or one beyond ``LARGEST``."""
+    values = np.stack([table.numbers(place) for place in places], axis=1)
+    values[np.abs(values) > LARGEST] = np.nan
+    return values
+
+
 def is_unit(values: np.ndarray) -> bool:
     """Whether rows have the length 1."""
     length = np.linalg.norm(values, axis=1)
     return len(length) > 0 and bool(np.mean(np.abs(length - 1) < UNIT_WITHIN) >= MOST_ROWS)
+
+
+def _is_constant(values: np.ndarray) -> bool:
+    finite = values[np.isfinite(values).all(axis=1)]
+    return bool((finite == finite[0]).all())
 
 
 def is_counter(values: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ from netenvs.readers.reader import OptionError, Reader
 from netenvs.readers.reading import Reading
 from netenvs.readers.sources import Source
 from netenvs.readers.table import Table, parse_table, read_table
-from netenvs.vp.recording_files.bare import bare_layout, is_counter, is_unit
+from netenvs.vp.recording_files.bare import bare_layout, is_counter, is_unit, numbers_of
 from netenvs.vp.recording_files.columns import ANGLES, QUATERNION, WXYZ, Layout, is_named, named_layout
 from netenvs.vp.recording_files.recorded import Recorded
 from netenvs.vp.recording_files.tables import PICTURE, Choices, recorded_rows
@@ -71,7 +71,7 @@ def _layout(table: Table, columns: str, reading: Reading) -> Layout:
     names = table.columns or (table.commented if is_named(table.commented) else None)
     if names:
         return named_layout(names, table.name)
-    values = np.stack([table.numbers(place) for place in range(table.num_columns)], axis=1)
+    values = numbers_of(table, range(table.num_columns))
     layout, doubt = bare_layout(values, table.name)
     if doubt:
         reading.note(doubt)
@@ -129,7 +129,7 @@ def read_nasrabadi(
     """
     table, choices = read_table(source), Choices(quaternion=quaternion, axes=axes, time_unit=time_unit)
     _expect(table, 8)
-    values = np.stack([table.numbers(place) for place in range(8)], axis=1)
+    values = numbers_of(table, range(8))
     values = values[np.isfinite(values).all(axis=1)]
     x, y, z, w = values[:, 1:5].T
     views = np.stack([2 * (x * z + w * y), 2 * (w * x - y * z), 1 - 2 * (x**2 + y**2)], axis=1)
@@ -226,7 +226,7 @@ def _numbers(source: Source) -> np.ndarray | None:
     table = _glance(source)
     if table is None or table.columns or is_named(table.commented) or not table.rows:
         return None
-    return np.stack([table.numbers(place) for place in range(table.num_columns)], axis=1)
+    return numbers_of(table, range(table.num_columns))
 
 
 def _is_wu(source: Source) -> bool:

@@ -14,6 +14,7 @@ from netenvs.readers.table import Table
 from netenvs.readers.units import SECONDS, increasing
 from netenvs.spec import unknown_name
 from netenvs.vp.recording_files import heads
+from netenvs.vp.recording_files.bare import numbers_of
 from netenvs.vp.recording_files.clock import LONGEST_S, playback_s
 from netenvs.vp.recording_files.columns import ANGLES, DEGREES, QUATERNION, WXYZ, XYZW, Layout
 from netenvs.vp.recording_files.recorded import AssumedDegrees, Recorded
@@ -115,8 +116,7 @@ def _recorded(
         choices.fps if layout.by_frame else None,
         layout.first_frame,
     )
-    places = [place for place in layout.places if place >= 0]
-    values = np.stack([table.numbers(place)[rows] for place in places], axis=1)
+    values = numbers_of(table, [place for place in layout.places if place >= 0])[rows]
     if layout.kind == ANGLES:
         values = _degrees(values, layout, choices)
     usable = _usable_rows(table, layout, reading, rows, time_s, values)
