@@ -50,8 +50,6 @@ TESTED_IN = {
     "netenvs.vp.recording_files.bare": "netenvs/vp/recording_files/test_formats.py",
     "netenvs.vp.recording_files.clock": "netenvs/vp/recording_files/test_formats.py",
     "netenvs.vp.recording_files.columns": "netenvs/vp/recording_files/test_formats.py",
-    "netenvs.vp.recording_files.heads": "netenvs/vp/recording_files/test_formats.py "
-    "netenvs/vp/recording_files/test_sampling.py",
     "netenvs.vp.recording_files.recorded": "netenvs/vp/recording_files/test_naming.py",
     "netenvs.vp.recording_files.tables": "netenvs/vp/recording_files/test_formats.py",
     "netenvs.vp.task": "agents/test_registry.py netenvs/test_package.py",

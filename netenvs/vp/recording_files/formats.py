@@ -183,7 +183,8 @@ def read_salient360(source: Source, reading: Reading) -> list[Recorded]:
         raise InputError(f"{source.name}: it has no columns {', '.join(sorted(_SALIENT360))}; is it of this format?")
     clock = names.index("start timestamp")
     order = table.numbers(names.index("idx") if "idx" in names else clock)
-    groups = np.concatenate([[0], np.cumsum(np.diff(order) < 0)])
+    starts = np.diff(order) < 0
+    groups = np.concatenate([[0], np.cumsum(starts)]) if starts.any() else None  # one observer: the path says who
     places = (-1, names.index("latitude"), names.index("longitude"))
     layout = Layout(clock, ANGLES, places, time_unit="ms", unit=PICTURE)
     return recorded_rows(table, layout, source, reading, Choices(), groups)
@@ -248,7 +249,12 @@ def _is_jin(source: Source) -> bool:
 
 
 def _is_salient360(source: Source) -> bool:
-    return _names(source) >= _SALIENT360
+    table = _glance(source)
+    names = [name.strip().lower() for name in table.columns or ()] if table else []
+    if table is None or not set(names) >= _SALIENT360 or not table.rows:
+        return False
+    shares = numbers_of(table, [names.index("longitude"), names.index("latitude")])
+    return bool(np.nanmin(shares, initial=0) >= 0 and np.nanmax(shares, initial=0) <= 1)
 
 
 def _is_xu(source: Source) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,9 @@ QUATERNION_LENGTH = (0.9, 1.1)
 """Quaternions and vectors of other lengths are damaged."""
 UPRIGHT = 0.3
 """Mean cosine between a head's up and the sky from which on it tells the order of a quaternion's parts."""
+UPRIGHT_BY_AXES, UPRIGHT_MORE = 0.8, 0.25
+"""How upright heads are with z up, and by how much more than with y up, where z is up."""
+Y_UP, Z_UP = "xyz", "-yzx"
 Motion = Callable[[np.ndarray], np.ndarray]
 """Times in s, float64 (samples,), within those of the rows -> roll, pitch, yaw in degrees, float64 (samples, 3)."""
 
@@ -61,15 +64,30 @@ def uprightness(quaternions: np.ndarray) -> float:
     return float(np.mean(1 - 2 * (x**2 + z**2)))
 
 
-def scalar_by_content(quaternions: np.ndarray, axes: np.ndarray, assumed: str) -> tuple[str, float]:
-    """Order of the parts, ``XYZW`` or ``WXYZ``, with which heads are upright, and how upright they are.
+class Orientation(NamedTuple):
+    """How quaternions may be read."""
 
-    Read in the wrong order, they hang upside down by as much as they are upright. Below ``UPRIGHT`` it is ``assumed``.
+    scalar: str
+    axes: str
+    upright: float
+    """How upright heads are then, see :func:`uprightness`."""
+
+
+def by_content(quaternions: np.ndarray, scalar: str, axes: str) -> Orientation:
+    """How heads are most upright: the order of the parts, and with no ``axes`` what points up, too.
+
+    Read in the wrong order, heads hang upside down by as much as they are upright. Below ``UPRIGHT`` the order is
+    ``scalar``. z points up where heads are clearly more upright then.
     """
-    upright = {order: uprightness(in_order(quaternions, order, axes)) for order in (XYZW, WXYZ)}
-    best = max(upright, key=lambda order: upright[order])
-    order = best if upright[best] >= UPRIGHT else assumed
-    return order, upright[order]
+    up_y, up_z = (_best(quaternions, scalar, one) for one in (axes or Y_UP, axes or Z_UP))
+    return up_z if up_z.upright > max(UPRIGHT_BY_AXES, up_y.upright + UPRIGHT_MORE) else up_y
+
+
+def _best(quaternions: np.ndarray, scalar: str, axes: str) -> Orientation:
+    matrix = axes_matrix(axes, "")
+    found = [Orientation(order, axes, uprightness(in_order(quaternions, order, matrix))) for order in (XYZW, WXYZ)]
+    best = max(found, key=lambda one: one.upright)
+    return best if best.upright >= UPRIGHT else next(one for one in found if one.scalar == scalar)
 
 
 def turning(time_s: np.ndarray, rotations: Rotation) -> Motion:

@@ -233,30 +233,31 @@ def _motion(
 
 def _quaternions(name: str, layout: Layout, reading: Reading, choices: Choices, values: np.ndarray) -> np.ndarray:
     """x, y, z, w with x right, y up, z forward, float64 (rows, 4)."""
-    axes = heads.axes_matrix(choices.axes or "xyz", name)
     if choices.quaternion:
         values, order = values[:, np.argsort(layout.places)], choices.quaternion
-    else:
-        order = layout.scalar
-        found, upright = heads.scalar_by_content(values, axes, order)
-        if found != order:
-            says = "for all that the names say" if layout.scalar_known else "as so heads are upright"
-            text = "reads like the scalar of quaternions first" if found == WXYZ else "reads like the scalar last"
-            reading.note(f"it {text}, {says}; quaternion={found} or {order}", f"{name}: up is {upright:.2f} up")
-            order = order if layout.scalar_known else found
-        elif abs(upright) < heads.UPRIGHT and not layout.scalar_known:
-            last = "last" if order == XYZW else "first"
+        return heads.in_order(values, order, heads.axes_matrix(choices.axes or heads.Y_UP, name))
+    found = heads.by_content(values, layout.scalar, choices.axes)
+    figure = f"{name}: mean cosine of up and the sky {found.upright:.2f}"
+    first = "first" if found.scalar == WXYZ else "last"
+    if layout.scalar_known:
+        if found.scalar != layout.scalar:
+            text = f"quaternions look like the scalar {first}, for all that the names say; quaternion= says so"
+            reading.note(text, figure)
+        if not choices.axes and found.axes != heads.Y_UP:
             text = (
-                f"quaternions are taken with the scalar {last}: heads are upright neither way; quaternion= says which"
+                f"y is taken to point up and z forward, and heads are more upright with z up; axes={found.axes} says so"
             )
-            reading.note(text, f"{name}: up is {upright:.2f} up")
-    turned = heads.in_order(values, order, axes)
-    if not choices.axes:
-        other = heads.uprightness(heads.in_order(values, order, heads.axes_matrix("-yzx", name)))
-        if other > max(heads.uprightness(turned), 0) + 0.2 and other > 0.8:
-            reading.note(
-                "y is taken to point up and z forward, but heads are more upright with z up; axes=-yzx where x points "
-                "forward",
-                f"{name}: {other:.2f} to {heads.uprightness(turned):.2f}",
-            )
-    return turned
+            reading.note(text, figure)
+        return heads.in_order(values, layout.scalar, heads.axes_matrix(choices.axes or heads.Y_UP, name))
+    if found.upright < heads.UPRIGHT:
+        text = (
+            f"quaternions are taken with the scalar {first}, heads are upright neither way; quaternion= says otherwise"
+        )
+        reading.note(text, figure)
+    elif found.scalar != layout.scalar:
+        text = f"quaternions are taken with the scalar {first}, as so heads are upright; quaternion= says otherwise"
+        reading.note(text, figure)
+    if not choices.axes and found.axes != heads.Y_UP:
+        text = "z is taken to point up and x forward, as so heads are upright; axes= says otherwise"
+        reading.note(text, figure)
+    return heads.in_order(values, found.scalar, heads.axes_matrix(found.axes, name))

@@ -1,6 +1,7 @@
 """Files as they are published or lie about, each written here by its convention, and the angles they must give."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def test_unit_vectors_by_their_axes(tmp_path, header, axes, columns):
 
 def test_the_scalar_first_by_option_and_by_content(tmp_path):
     last, first = np.column_stack([TIME_S, XYZW]), np.column_stack([TIME_S, WXYZ])
-    said = "it reads like the scalar of quaternions first, as so heads are upright; quaternion=wxyz or xyzw"
+    said = "quaternions are taken with the scalar first, as so heads are upright; quaternion= says otherwise"
     for table, options, notes in (
         (last, {}, 0),
         (first, {}, 1),
@@ -164,7 +165,7 @@ def test_a_name_wins_over_content_but_not_without_a_word(tmp_path):
     recordings, notes, _ = read(file)
     assert np.abs(wrapped(recordings.angles_deg - EXPECTED)).max() > 30
     assert notes[0].startswith(
-        "it reads like the scalar of quaternions first, for all that the names say; quaternion=wxyz"
+        "quaternions look like the scalar first, for all that the names say; quaternion= says so"
     )
     assert_angles(read(file, quaternion="wxyz")[0], GRID_S, EXPECTED, 1e-3)
 
@@ -176,8 +177,34 @@ def test_heads_that_are_upright_neither_way(tmp_path):
     turned = Rotation.from_euler("ZXY", recordings.angles_deg, degrees=True).as_quat()
     assert np.abs(np.abs(np.sum(turned * lying[::10], axis=1)) - 1).max() < 1e-6
     assert notes[0].startswith(
-        "quaternions are taken with the scalar last: heads are upright neither way; quaternion= says"
+        "quaternions are taken with the scalar last, heads are upright neither way; quaternion= says"
     )
+
+
+def with_z_up():
+    """Quaternions w, x, y, z of the same turns where x points forward, y left and z up."""
+    to_file = np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]])  # right, up, forward -> forward, left, up
+    turns = Rotation.from_euler("ZXY", MOTION, degrees=True).as_matrix()
+    return Rotation.from_matrix(to_file @ turns @ to_file.T).as_quat()[:, [3, 0, 1, 2]]
+
+
+@pytest.mark.parametrize("header", [None, "timestamp,q0,q1,q2,q3"])
+def test_what_points_up_is_seen_where_no_name_says_what_is_what(tmp_path, header):
+    file = write_table(tmp_path / "one.csv", np.column_stack([TIME_S, with_z_up()]), header)
+    recordings, notes, _ = read(file)
+    assert_angles(recordings, GRID_S, EXPECTED, 1e-3)
+    assert notes[-1].startswith("z is taken to point up and x forward, as so heads are upright; axes= says otherwise (")
+    assert read(file, axes="-yzx", quaternion="wxyz")[1] == []
+
+
+def test_what_points_up_is_only_asked_about_where_names_say_the_order(tmp_path):
+    file = write_table(tmp_path / "one.csv", np.column_stack([TIME_S, with_z_up()]), "time,qw,qx,qy,qz")
+    recordings, (note,), _ = read(file)
+    np.testing.assert_array_equal(recordings.angles_deg, read(file, axes="xyz")[0].angles_deg)
+    assert note.startswith(
+        "y is taken to point up and z forward, and heads are more upright with z up; axes=-yzx says so"
+    )
+    assert_angles(read(file, axes="-yzx")[0], GRID_S, EXPECTED, 1e-3)
 
 
 def test_wu_2017(tmp_path):
@@ -204,11 +231,7 @@ def test_wu_2017(tmp_path):
 
 def test_corbillon_2017(tmp_path):
     """Blanks, no header: time, frame, w x y z, by a frame with x forward, y left, z up."""
-    to_file = np.array([[0, 0, 1], [-1, 0, 0], [0, 1, 0]])  # right, up, forward -> forward, left, up
-    turns = Rotation.from_euler("ZXY", MOTION, degrees=True).as_matrix()
-    # a right-handed frame of a left-handed one: R' = C R C^-1 for each
-    x, y, z, w = Rotation.from_matrix(to_file @ turns @ to_file.T).as_quat().T
-    table = np.column_stack([TIME_S, np.floor(TIME_S * 30), w, x, y, z])
+    table = np.column_stack([TIME_S, np.floor(TIME_S * 30), with_z_up()])
     for user, video in (
         ("uid-a", "Diving-2OzlksZBTiA"),
         ("uid-b", "Diving-2OzlksZBTiA"),
@@ -222,9 +245,6 @@ def test_corbillon_2017(tmp_path):
     assert np.abs(wrapped(recordings.angles_deg[:100] - EXPECTED)).max() < 1e-2
     assert (recordings.video.tolist(), recordings.user.tolist()) == ([2, 2, 875], [1, 2, 2])
     assert notes == ["users are numbered in the order of their names: 1 uid-a, 2 uid-b"]
-    views = to_file @ (turns @ [0, 0, 1])[0]  # where x' = forward looks: the first row of the published formula
-    w, x, y, z = table[0, 2:]
-    np.testing.assert_allclose(views, [1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)], atol=1e-6)
 
 
 def test_nasrabadi_2019(tmp_path):
@@ -278,6 +298,11 @@ def test_salient360(tmp_path):
     for name in ("1_PortoRiverside_fixations.csv", "10_Cows_fixations.csv"):
         (tmp_path / name).write_text("\n".join(lines))
     recordings, notes, _ = read(tmp_path)
+    (tmp_path / "one" / "video1").mkdir(parents=True)
+    for user in (3, 4):  # an observer a file
+        (tmp_path / "one" / "video1" / f"user{user}.csv").write_text("\n".join(lines[:101]))
+    assert read(tmp_path / "one")[0].user.tolist() == [3, 4]
+    shutil.rmtree(tmp_path / "one")
     assert set(recognised(tmp_path)) == {"salient360"}
     assert (recordings.video.tolist(), recordings.user.tolist()) == ([1, 1, 10, 10], [1, 2, 1, 2])
     assert np.abs(wrapped(recordings.angles_deg[:100] - DIRECTIONS)).max() < 1e-4
