@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,11 +123,25 @@ def play(
     alone = policy.privileged or policy.sequential or binds(policy)
     if isinstance(policy, BatchPolicy) and not alone and gym.spec(env_id).vector_entry_point is not None:
         return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode, collect, witness)
-    env = gym.make(env_id, **options)
+    env = _made(gym.make, policy, env_id, options)
     try:
         return [_play_one(policy, env, spec, i, on_episode, collect, witness) for i, spec in enumerate(episodes)]
     finally:
         env.close()
+
+
+def _made(make: Callable[..., Any], policy: Policy, env_id: str, options: dict[str, Any]) -> Any:
+    """The environment; ``PolicyError`` where the policy asks for an observation that it does not have."""
+    try:
+        return make(env_id, **options)
+    except ValueError as error:
+        needs = policy.observation_options
+        if not any(re.search(rf"\b{name}\b", str(error)) for name in needs):
+            raise
+        wanted = ", ".join(f"{name}={value}" for name, value in needs.items())
+        raise PolicyError(
+            f"{policy.name}: it is made for {wanted}, which this environment does not have: {error}"
+        ) from None
 
 
 def binds(policy: Policy) -> bool:
@@ -203,7 +219,7 @@ def _play_batched(
     if not specs:
         return []
     rows = max(1, min(num_envs, len(specs)))
-    env = gym.make_vec(env_id, num_envs=rows, autoreset_mode="disabled", **options)
+    env = _made(partial(gym.make_vec, num_envs=rows, autoreset_mode="disabled"), policy, env_id, options)
     try:
         return _Batch(policy, env, specs, on_episode, collect, witness).play()
     finally:

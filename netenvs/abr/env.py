@@ -96,8 +96,9 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     | ``video``       | None          | name, path, ``Video``; None: ``video1`` with installed traces, else  |
     |                 |               | ``synthetic``                                                        |
     | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
-    | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or ``hd``                                           |
-    | ``history``     | None          | columns of the observation; None: 6, in preset ``pensieve`` 8        |
+    | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or, for six levels, ``hd``                          |
+    | ``history``     | None          | columns of the observation, one a level at least; None: 6, in preset |
+    |                 |               | ``pensieve`` 8, and the number of levels where that is larger        |
     | ``observation`` | ``"matrix"``  | ``matrix`` (6, history) or ``flat`` (6 * history,)                   |
     | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                              |
     | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                           |

@@ -22,6 +22,7 @@ class Preset:
     traces: str
     start: str
     history: int
+    """Of ladders with no more levels than that."""
     first_quality: int
     """Level of the forced first chunk."""
     rebuffer_penalty: float
@@ -39,7 +40,7 @@ PRESETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ABROptions(EnvironmentOptions):
-    """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold."""
+    """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold; a ladder may lengthen the last."""
 
     traces: str | TraceSet | None = None
     video: str | Video | None = None

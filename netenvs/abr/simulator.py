@@ -22,11 +22,11 @@ class Simulator:
     def __init__(self, options: ABROptions, rows: int):
         preset = options.defaults
         start = preset.start if options.start is None else options.start
-        history = preset.history if options.history is None else options.history
         self.traces: TraceSet = load_traces(preset.traces if options.traces is None else options.traces)
         self.video: Video = load_video(default_video(self.traces) if options.video is None else options.video)
         self.qoe: QoE = make_qoe(options.qoe, self.video.bitrates_kbps, preset.rebuffer_penalty)
         levels = self.video.num_levels
+        history = max(preset.history, levels) if options.history is None else options.history
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(
                 f"history must be a whole number from {levels} up, one column for each size of the next chunk, "

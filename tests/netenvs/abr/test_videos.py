@@ -6,7 +6,7 @@ import re
 import gymnasium as gym
 import pytest
 
-from agents.policy import load_policy
+from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
 from netenvs.abr.workload import load_video
 
@@ -112,30 +112,53 @@ def test_hd_needs_six_levels(tmp_path):
         gym.make(ABR, video=write(tmp_path), history=6, qoe="hd")
 
 
-def test_many_levels_need_a_long_history(tmp_path):
-    ladder = [100 * (i + 1) for i in range(8)]
-    path = write(tmp_path, bitrates_kbps=ladder, chunk_sizes_bytes=[[b * 250] * 5 for b in ladder])
-    with pytest.raises(ValueError, match="from 8 up"):
-        gym.make(ABR, video=path)
-    env = gym.make(ABR, video=path, history=8)
-    assert env.action_space.n == 8
+def ladder_of(tmp_path, levels, chunks=12):
+    ladder = [300 * (i + 1) for i in range(levels)]
+    return write(tmp_path, bitrates_kbps=ladder, chunk_sizes_bytes=[[b * 250] * chunks for b in ladder])
+
+
+@pytest.mark.parametrize(("levels", "preset", "columns"), [(10, "netllm", 10), (7, "pensieve", 8), (2, "genet", 6)])
+def test_the_history_grows_with_the_ladder(levels, preset, columns, tmp_path):
+    path = ladder_of(tmp_path, levels)
+    env = gym.make(ABR, video=path, preset=preset)
+    assert env.observation_space.shape == (6, columns) and env.action_space.n == levels
     env.reset(seed=0)
-    for _ in range(4):
-        *_, terminated, _, info = env.step(7)
-    assert terminated and info["bitrate_kbps"] == 800
+    rows = gym.make_vec(ABR, num_envs=2, video=path, preset=preset)
+    rows.reset(seed=0)
+    for _ in range(11):
+        observation, _, terminated, _, info = env.step(levels - 1)
+        assert env.observation_space.contains(observation)
+        observations, *_ = rows.step([levels - 1] * 2)
+        assert observations[0].tolist() == observation.tolist()
+    assert terminated and info["bitrate_kbps"] == 300 * levels
 
 
+def test_a_history_that_was_asked_for_is_not_changed(tmp_path):
+    path = ladder_of(tmp_path, 8)
+    with pytest.raises(ValueError, match="history must be a whole number from 8 up"):
+        gym.make(ABR, video=path, history=6)
+    assert gym.make(ABR, video=path, history=9).observation_space.shape == (6, 9)
+
+
+def test_a_policy_that_needs_another_history_says_so(tmp_path):
+    path = ladder_of(tmp_path, 10)
+    with pytest.raises(PolicyError, match=r"genet-released: it is made for history=6, .*history must be .* from 10 up"):
+        play(load_policy("genet-released", "abr"), ABR, [EpisodeSpec(0)], {"video": path})
+
+
+@pytest.mark.parametrize(
+    "ladder", [[400, 3500], [400, 900, 2000, 3500], [230, 331, 477, 688, 991, 1427, 2056, 2962, 5027]]
+)
 @pytest.mark.parametrize("spare", [0, 1])
 @pytest.mark.parametrize("policy", ["bba", "robust-mpc", "netllm-mpc", "oracle", "throughput", "bola", "random"])
-def test_a_users_video_plays_with_every_policy(policy, spare, tmp_path):
-    ladder = [400, 900, 2000, 3500]
+def test_a_users_video_plays_with_every_policy(policy, spare, ladder, tmp_path):
     sizes = [[kbps * 250 + 1000 * (chunk % 3) for chunk in range(40 + spare)] for kbps in ladder]
     path = write(tmp_path, bitrates_kbps=ladder, chunk_sizes_bytes=sizes, num_chunks=40)
     specs = [EpisodeSpec(seed=seed) for seed in range(5)]
     episodes = play(load_policy(policy, "abr"), ABR, specs, {"video": path}, num_envs=3)
     assert [len(episode.rewards) for episode in episodes] == [39] * 5
     levels = {int(action) for episode in episodes for action in episode.actions}
-    assert levels <= {0, 1, 2, 3} and len(levels) > 1
+    assert levels <= set(range(len(ladder))) and len(levels) > 1
 
 
 def test_names_win_over_files_of_that_name(tmp_path, monkeypatch):
