@@ -40,7 +40,7 @@ PRESETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ABROptions(EnvironmentOptions):
-    """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold; a ladder may lengthen the last."""
+    """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold; a ladder may lengthen it."""
 
     traces: str | TraceSet | None = None
     video: str | Video | None = None

@@ -147,7 +147,7 @@ def test_a_policy_that_needs_another_history_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "ladder", [[400, 3500], [400, 900, 2000, 3500], [230, 331, 477, 688, 991, 1427, 2056, 2962, 5027]]
+    "ladder", [[400, 1200], [400, 900, 2000, 3500], [230, 331, 477, 688, 991, 1427, 2056, 2962, 5027]]
 )
 @pytest.mark.parametrize("spare", [0, 1])
 @pytest.mark.parametrize("policy", ["bba", "robust-mpc", "netllm-mpc", "oracle", "throughput", "bola", "random"])
