@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,10 +73,7 @@ def _layout(table: Table, columns: str, reading: Reading) -> Layout:
     if names:
         return named_layout(names, table.name)
     values = numbers_of(table, range(table.num_columns))
-    layout, doubt = bare_layout(values, table.name)
-    if doubt:
-        reading.note(doubt)
-    return layout
+    return bare_layout(values, table.name, reading)
 
 
 def read_wu(
@@ -207,6 +205,7 @@ def read_xu(source: Source, reading: Reading, *, fps: float = 0.0) -> list[Recor
     return [replace(one, user_first=True) for one in records]
 
 
+@functools.lru_cache(maxsize=1)  # every format looks at it
 def _glance(source: Source) -> Table | None:
     """The first lines of a file as a table."""
     lines = source.head.split("\n")

@@ -100,8 +100,12 @@ def test_units_below_a_header_and_names_in_a_comment(tmp_path):
         ("time_s,pitch,yaw", [MOTION[:, 1:]], []),
         ("time_s,yaw,pitch", [MOTION[:, [2, 1]]], []),
         ("time_s,longitude,latitude", [MOTION[:, [2, 1]] * [1, -1]], []),  # north is up, published pitch counts down
-        (None, [MOTION[:, 1:]], ["the columns are taken for time, pitch .up to 25. and yaw"]),
-        (None, [MOTION[:, [2, 1]]], ["the columns are taken for time, yaw and pitch, as the second runs to 1"]),
+        (
+            None,
+            [MOTION[:, 1:]],
+            ["columns without a header are taken for time, pitch and yaw, as yaw turns more.*over 49.9 and 345"],
+        ),
+        (None, [MOTION[:, [2, 1]]], ["columns without a header are taken for time, yaw and pitch, as yaw turns more"]),
     ],
 )
 def test_a_missing_roll_is_0(tmp_path, header, columns, notes):
