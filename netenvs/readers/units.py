@@ -27,8 +27,10 @@ MBPS = {
     f"{prefix}{unit}": factor * size
     for prefix, factor in {"": 1e-6, "k": 1e-3, "K": 1e-3, "M": 1.0, "m": 1.0, "G": 1e3, "g": 1e3}.items()
     for unit, size in {
-        **dict.fromkeys(("bps", "bit/s", "bits/s", "b/s", "bitps"), 1.0),
-        **dict.fromkeys(("Bps", "B/s", "byte/s", "bytes/s", "Byte/s", "Bytes/s"), 8.0),
+        **dict.fromkeys(("bps", "bit/s", "bits/s", "b/s", "bit/sec", "bits/sec", "b/sec", "bitps", "bit", "bits"), 1.0),
+        **dict.fromkeys(
+            ("Bps", "B/s", "B/sec", "byte/s", "bytes/s", "Byte/s", "Bytes/s", "bytes/sec", "Bytes/sec"), 8.0
+        ),
     }.items()
 }
 """Unit of bandwidth -> Mbit/s. A capital B is a byte, a small one a bit; m is taken for M, as people write mbps."""

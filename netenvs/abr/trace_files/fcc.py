@@ -61,7 +61,8 @@ def read(source: Source, reading: Reading, *, interval_s: float = 5.0, unit: str
         if not value >= 0:
             reading.skip("rows", "no bytes_sec from 0 up", f"{source.name}:{number}", line[:40])
             continue
-        group = groups[fields[columns["unit_id"]], fields[columns["target"]]]
+        target = fields[columns["target"]].replace(":", "-").replace("/", "-")  # as in the names of Pensieve's files
+        group = groups[fields[columns["unit_id"]], target]
         group.time_s.append(len(group.time_s) * interval_s)
         group.bandwidth_mbps.append(value)
         group.lines.append(number)

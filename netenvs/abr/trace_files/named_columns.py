@@ -15,6 +15,7 @@ from netenvs.abr.trace_files.samples import (
     from_columns,
     head_table,
     time_unit_s,
+    times_s,
 )
 from netenvs.abr.trace_files.scale import HIGHEST_MBPS, LONGEST_STEP_S, LOWEST_MBPS, mean_step, typical
 from netenvs.readers.errors import InputError
@@ -22,26 +23,17 @@ from netenvs.readers.reader import OptionError, Reader
 from netenvs.readers.reading import Reading
 from netenvs.readers.sources import Source
 from netenvs.readers.table import Table, read_table
-from netenvs.readers.units import MBPS, SECONDS, clock_s, known_unit, split_unit
+from netenvs.readers.units import MBPS, SECONDS, known_unit, split_unit
 
-TIMES = (
-    "time",
-    "timestamp",
-    "datetime",
-    "date_time",
-    "t",
-    "elapsed",
-    "elapsed_time",
-    "relative_time",
-    "clock",
-    "epoch",
-)
+TIMES = ("time", "timestamp", "datetime", "date_time", "t", "elapsed", "elapsed_time", "relative_time", "epoch")
 BANDWIDTHS = (
     *("bandwidth", "bw", "throughput", "tput", "thr", "dl_bitrate", "downlink_bitrate", "dl_throughput"),
     *("download", "downlink", "capacity", "link_capacity", "available_bandwidth", "rate", "bitrate", "data_rate"),
     *("delivery_rate", "download_speed", "goodput", "dl"),
 )
 """Names of columns, without units, the most telling first."""
+_NO_UNITS = ("min", "bit", "bits")
+"""Units that are more often something else where they are the whole name."""
 KNOWN_UNITS = {"dl_bitrate": "kbit/s"}
 """Columns of one tool: G-NetTrack Pro."""
 
@@ -108,7 +100,8 @@ def _find(names: tuple[str, ...], known: tuple[str, ...], units: dict[str, float
     for name in known:
         if name in bare:
             return bare.index(name)
-    return next((i for i, name in enumerate(names) if len(name.strip()) > 1 and known_unit(name, units)), None)
+    telling = [(i, name.strip()) for i, name in enumerate(names) if name.strip().lower() not in _NO_UNITS]
+    return next((i for i, name in telling if len(name) > 1 and known_unit(name, units)), None)
 
 
 def _column(
@@ -159,17 +152,14 @@ def _bandwidth(table: Table, column: int, unit: str | None) -> tuple[np.ndarray,
 
 def _time(table: Table, column: int, time_unit: str | None) -> tuple[np.ndarray, tuple[Guess, ...]]:
     """Times in s, float64 (rows,), and what was guessed."""
-    comma = "," if table.separator != "," else ""  # a decimal one
-    texts = [text.replace(comma, ".") if comma else text for text in table.texts(column)]
     if time_unit is not None:
         return table.numbers(column) * time_unit_s(time_unit), ()
     name = names_of(table)[column] if names_of(table) else ""
     split = split_unit(name, SECONDS)
     named = known_unit(split.unit or name, SECONDS) if name else None
-    if named is not None:
-        return clock_s(texts, named), ()
-    found = clock_s(texts, None)
-    values = table.numbers(column)
+    found, values = times_s(table, column), table.numbers(column)
+    if named is not None and np.isfinite(values).sum() * 2 >= len(values):
+        return values * SECONDS[named], ()
     if not np.array_equal(found, values, equal_nan=True):  # dates, or times since 1970 by their size
         return found, ()
     step = mean_step(values)

@@ -16,7 +16,7 @@ from netenvs.readers.reader import OptionError, check_share
 from netenvs.readers.reading import Reading
 from netenvs.readers.sources import HEAD_BYTES, Source
 from netenvs.readers.table import Table, parse_table
-from netenvs.readers.units import MBPS, SECONDS, increasing, known_unit
+from netenvs.readers.units import MBPS, SECONDS, clock_s, increasing, known_unit
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,14 @@ def column(table: Table, name: str) -> int:
     if name not in names:
         raise InputError(f"{table.name}: it has no column {name!r}, but {', '.join(names) or 'no header'}")
     return names.index(name)
+
+
+def times_s(table: Table, column: int) -> np.ndarray:
+    """A column of seconds, dates or times since 1970 of whatever unit, as s, float64 (rows,)."""
+    texts = table.texts(column)
+    if table.separator != ",":  # elsewhere a comma is decimal
+        texts = [text.replace(",", ".") for text in texts]
+    return clock_s(texts, None)
 
 
 def bandwidth_unit(unit: Any) -> float:

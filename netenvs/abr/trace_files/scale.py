@@ -13,8 +13,8 @@ LADDER_MBPS = (0.3, 4.3)
 """The ladder of Pensieve's video, which most of the literature plays."""
 LOWEST_MBPS, HIGHEST_MBPS = 0.02, 500.0
 """Medians outside are far off the ladder: Mbit/s taken for kbit/s, or kbit/s for Mbit/s."""
-SHORTEST_STEP_S, LONGEST_STEP_S = 0.001, 100.0
-"""Mean steps outside are in another unit."""
+SHORTEST_STEP_S, LONGEST_STEP_S = 0.001, 60.0
+"""Mean steps outside are in another unit: logs have steps of 0.1 to 60 s, and 100 ms is a common one."""
 
 
 def typical(values: np.ndarray) -> float:

@@ -7,7 +7,15 @@ size of the numbers tells them apart.
 from __future__ import annotations
 
 from netenvs.abr.trace_files.named_columns import has_names
-from netenvs.abr.trace_files.samples import Guess, LinkTrace, bandwidth_unit, from_columns, head_table, time_unit_s
+from netenvs.abr.trace_files.samples import (
+    Guess,
+    LinkTrace,
+    bandwidth_unit,
+    from_columns,
+    head_table,
+    time_unit_s,
+    times_s,
+)
 from netenvs.abr.trace_files.scale import HIGHEST_MBPS, LONGEST_STEP_S, mean_step, typical
 from netenvs.readers.errors import InputError
 from netenvs.readers.reader import Reader
@@ -43,11 +51,13 @@ def _two(source: Source) -> Table:
     return table
 
 
-def read_pensieve(source: Source, reading: Reading, *, unit: str = "Mbit/s", time_unit: str = "s") -> list[LinkTrace]:
-    """The one trace of a file."""
+def read_pensieve(
+    source: Source, reading: Reading, *, unit: str = "Mbit/s", time_unit: str | None = None
+) -> list[LinkTrace]:
+    """The one trace of a file. Where ``time_unit`` is None times are in s, dates, or since 1970."""
     table = _two(source)
-    time_s, mbps = table.numbers(0) * time_unit_s(time_unit), table.numbers(1) * bandwidth_unit(unit)
-    return [from_columns(table, reading, time_s, mbps)]
+    time_s = times_s(table, 0) if time_unit is None else table.numbers(0) * time_unit_s(time_unit)
+    return [from_columns(table, reading, time_s, table.numbers(1) * bandwidth_unit(unit))]
 
 
 def read_oboe(

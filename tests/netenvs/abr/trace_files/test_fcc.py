@@ -27,7 +27,7 @@ MEASURED = [
 @pytest.mark.parametrize("header", [HEADER, ""], ids=["with a header", "of 2016 and before"])
 def test_a_trace_for_each_unit_and_target_in_steps_of_5_s(read, header):
     traces, reading = read(header + rows(*MEASURED), "curr_webget.csv")
-    assert [name.rpartition("csv:")[2] for name in traces.names] == ["7_http://a.com", "8_http://a.com"]
+    assert [name.rpartition("csv:")[2] for name in traces.names] == ["7_http---a.com", "8_http---a.com"]
     assert traces.trace(0)[0].tolist() == [0, 5, 10] and traces.trace(0)[1].tolist() == [1.0, 2.0, 0.0]
     assert dict(reading.formats) == {"fcc": 1} and reading.num_skipped("traces") == 1
 

@@ -16,14 +16,19 @@ HEADERS = [
     ("seconds,BW_MBps", 1, 0.125),
     ("time_s,throughput_MB/s", 1, 0.125),
     ("ms,kbps", 1000, 1000),
+    ("Time (sec),Bandwidth (Mbits/sec)", 1, 1),
+    (",time_s,bandwidth_kbit", 1, 1000),
     ("# time_s bandwidth_mbps", 1, 1),
     ("# time_ms, bandwidth_kbps", 1000, 1000),
 ]
 
 
 def rows(header, times, rates):
+    header, index = (header[1:], "0,") if header.startswith(",") else (header, "")
     separator = next((mark for mark in ("\t", ";", ",") if mark in header), " ")
-    return "\n".join([header, *(f"{t:.10g}{separator}{r:.10g}" for t, r in zip(times, rates, strict=True))])
+    return "\n".join(
+        [f"{index[1:]}{header}", *(f"{index}{t:.10g}{separator}{r:.10g}" for t, r in zip(times, rates, strict=True))]
+    )
 
 
 @pytest.mark.parametrize(("header", "of_time", "of_rate"), HEADERS, ids=[header for header, *_ in HEADERS])

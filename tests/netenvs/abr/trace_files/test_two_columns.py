@@ -38,6 +38,20 @@ def test_units_by_option(read):
         read("10 2.5\n11 0\n12.5 1.25\n", time_unit="Mbit/s")
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["1645182000", "1645182001", "1645182002.5"],
+        ["1645182000000", "1645182001000", "1645182002500"],
+        ["2022-02-18 11:00:00", "2022-02-18 11:00:01", "2022-02-18T11:00:02.5"],
+    ],
+    ids=["epoch in s", "epoch in ms", "dates"],
+)
+def test_clocks(read, times):
+    traces, reading = read("".join(f"{time},{mbps}\n" for time, mbps in zip(times, WANT[1], strict=True)))
+    assert (traces.trace(0)[0].tolist(), traces.trace(0)[1].tolist()) == WANT and not reading.notes
+
+
 OBOE = "7.0 4646.67\n320.0 4646.67\n408.0 4696.75\n1673.0 2746\n"
 
 
