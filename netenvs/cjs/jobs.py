@@ -25,6 +25,8 @@ from netenvs.records import put_array, put_offsets, refuse_field
 if TYPE_CHECKING:
     import networkx as nx
 
+    from netenvs.readers.reading import Reading
+
 WAVES = ("fresh", "first", "rest")
 FRESH, FIRST, REST = range(3)
 LEVELS = (5, 10, 20, 40, 50, 60, 80, 100)
@@ -61,6 +63,10 @@ class Job:
 
     name: str
     stages: Sequence[Stage]
+    arrival_ms: float | None = None
+    """When it was submitted, counted from anywhere; None where that is not known."""
+    source: str = ""
+    """The file that it is of, where there are several."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -99,6 +105,8 @@ class JobSet:
     """
     cell_count: np.ndarray
     """int32 (stages, 3 waves, 9 columns): length of that list, 0 where there are no samples."""
+    arrival_ms: np.ndarray | None = None
+    """float64 (templates,): when each job was submitted, from 0 for the first; None where that is not known."""
 
     def __post_init__(self) -> None:
         """Raises ``ValueError``, one line: kernels read what is here without a look."""
@@ -113,6 +121,8 @@ class JobSet:
         if not np.array_equal(np.sort(below * stages + above), child * stages + parent):
             refuse_field(self, "children", "they must be those that have the stage among their parents")
         self._check_samples(stages)
+        if self.arrival_ms is not None:
+            put_array(self, "arrival_ms", np.float64, (len(self.names),), 0)
 
     def _edges(self, offset: str, ends: str, edges: int) -> tuple[np.ndarray, np.ndarray]:
         """int64 (edges,) each: the stage that an entry of ``parents`` or ``children`` is of, and the entry."""
@@ -253,8 +263,22 @@ class Template:
         return neighbours[offset[row] : offset[row + 1]] - np.int32(self.first_stage)
 
 
-def make_job_set(name: str, jobs: Sequence[Job]) -> JobSet:
+_TASKS, _DURATIONS = "a number of tasks that is none", "a duration that is none"
+
+
+class JobError(ValueError):
+    """A job that cannot be packed; ``reason`` is why, the same for all of its kind."""
+
+    def __init__(self, reason: str, text: str):
+        super().__init__(text)
+        self.reason = reason
+
+
+def make_job_set(name: str, jobs: Sequence[Job], reading: Reading | None = None) -> JobSet:
     """Check jobs and pack them.
+
+    With a ``reading``, jobs that cannot be packed are left out and it is told; there must be one that can. Arrivals are
+    kept where all jobs have theirs.
 
     Stages keep their order where every parent stands before its children; otherwise they are sorted so, and
     as little as possible. Durations are rounded to whole ms. Raises ``ValueError`` (one line: workload, job,
@@ -264,12 +288,18 @@ def make_job_set(name: str, jobs: Sequence[Job]) -> JobSet:
     if not jobs:
         raise ValueError(f"{name}: there is no job in it")
     packer = _Packer()
+    packed: list[Job] = []
     for job in jobs:
         try:
             packer.add(job)
-        except ValueError as error:
-            raise ValueError(f"{name}: job {job.name!r}: {error}") from None
-    return packer.finish(name, tuple(job.name for job in jobs))
+            packed.append(job)
+        except JobError as error:
+            if reading is None or reading.strict:
+                raise ValueError(f"{name}: job {job.name!r}: {error}") from None
+            reading.skip("jobs", error.reason, f"{job.source or name}: job {job.name!r}", str(error))
+    if not packed:
+        raise ValueError(f"{name}: no job is left: {'; '.join(reading.skipped_lines()) if reading else ''}")
+    return packer.finish(name, packed)
 
 
 class _Packer:
@@ -285,8 +315,20 @@ class _Packer:
         self._cells: list[np.ndarray] = []
 
     def add(self, job: Job) -> None:
+        """Raises :class:`JobError`, and is as it was then."""
+        lists: tuple[list[Any], ...] = (self._num_tasks, self._rough_ms, self._parents, self._lists, self._cells)
+        lengths, samples = [len(one) for one in lists], self._samples
+        try:
+            self._add(job)
+        except JobError:
+            for one, length in zip(lists, lengths, strict=True):
+                del one[length:]
+            self._samples = samples
+            raise
+
+    def _add(self, job: Job) -> None:
         if not len(job.stages):
-            raise ValueError("it has no stages; remove it")
+            raise JobError("no stages", "it has no stages; remove it")
         order = _parents_first([stage.parents for stage in job.stages])
         base = self._stage_offset[-1]
         number = {old: base + new for new, old in enumerate(order)}
@@ -296,8 +338,8 @@ class _Packer:
             try:
                 self._num_tasks.append(_checked_tasks(stage.num_tasks))
                 self._add_durations(stage)
-            except ValueError as error:
-                raise ValueError(f"stage {old}: {error}") from None
+            except JobError as error:
+                raise JobError(error.reason, f"stage {old}: {error}") from None
         self._stage_offset.append(base + len(order))
 
     def _add_durations(self, stage: Stage) -> None:
@@ -307,7 +349,7 @@ class _Packer:
         ]
         levels = sorted(waves[FIRST])
         if not levels or levels[0] < 1:
-            raise ValueError("it has no durations; give 'first' at one executor level (1 or more) at least")
+            raise JobError("no durations", "it has no durations; give 'first' at one executor level (1 or more)")
         for lower, level in itertools.pairwise(levels):
             if not len(waves[FIRST][level]):
                 waves[FIRST][level] = waves[FIRST][lower]
@@ -319,7 +361,9 @@ class _Packer:
         for column in range(COLUMNS):
             level = LEVELS[column] if column < LARGEST and LEVELS[column] in waves[FIRST] else levels[-1]
             if not len(waves[FIRST][level]) and not len(waves[FRESH].get(level, ())):
-                raise ValueError(f"it has neither 'fresh' nor 'first' durations at level {level}; give one of them")
+                raise JobError(
+                    "no durations", f"it has neither 'fresh' nor 'first' durations at level {level}; give one of them"
+                )
             for wave in range(len(WAVES)):
                 samples = waves[wave].get(level)
                 if samples is None or not len(samples):
@@ -331,7 +375,8 @@ class _Packer:
                 cells[:, wave, column] = packed[id(samples)], len(samples)
         self._cells.append(cells)
 
-    def finish(self, name: str, names: tuple[str, ...]) -> JobSet:
+    def finish(self, name: str, jobs: Sequence[Job]) -> JobSet:
+        arrivals = [job.arrival_ms for job in jobs if job.arrival_ms is not None]
         cells = np.stack(self._cells)
         children: list[list[int]] = [[] for _ in self._parents]
         for child, parents in enumerate(self._parents):
@@ -341,7 +386,7 @@ class _Packer:
         child_offset, children_flat = _csr(children)
         return JobSet(
             name=name,
-            names=names,
+            names=tuple(job.name for job in jobs),
             stage_offset=frozen(self._stage_offset, np.int64),
             num_tasks=frozen(self._num_tasks, np.int32),
             rough_ms=frozen(self._rough_ms, np.float64),
@@ -352,6 +397,7 @@ class _Packer:
             durations_ms=frozen(np.concatenate(self._lists), np.int32),
             cell_start=frozen(cells[:, 0], np.int64),
             cell_count=frozen(cells[:, 1], np.int32),
+            arrival_ms=_from_first(arrivals) if len(arrivals) == len(jobs) else None,
         )
 
 
@@ -362,6 +408,10 @@ def frozen(values: Any, dtype: type) -> np.ndarray:
     return array
 
 
+def _from_first(arrival_ms: list[float]) -> np.ndarray:
+    return frozen(np.array(arrival_ms, dtype=np.float64) - min(arrival_ms), np.float64)
+
+
 def _csr(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     flat = [entry for row in rows for entry in row]
     return frozen(np.cumsum([0, *map(len, rows)]), np.int64), frozen(flat, np.int32)
@@ -369,11 +419,11 @@ def _csr(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
 
 def _checked_tasks(num_tasks: Any) -> int:
     if isinstance(num_tasks, bool) or not isinstance(num_tasks, int | float | np.integer | np.floating):
-        raise ValueError(f"the number of tasks is {num_tasks!r}; give a whole number from 1 up")
+        raise JobError(_TASKS, f"the number of tasks is {num_tasks!r}; give a whole number from 1 up")
     if not 1 <= num_tasks <= MAX_TASKS:
-        raise ValueError(f"it has {num_tasks} tasks; give 1 or more, or remove the stage")
+        raise JobError(_TASKS, f"it has {num_tasks} tasks; give 1 or more, or remove the stage")
     if int(num_tasks) != num_tasks:
-        raise ValueError(f"it has {num_tasks} tasks; give a whole number")
+        raise JobError(_TASKS, f"it has {num_tasks} tasks; give a whole number")
     return int(num_tasks)
 
 
@@ -382,13 +432,14 @@ def _checked(samples: Sequence[float] | np.ndarray) -> np.ndarray:
     try:
         values = np.array(samples, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        raise ValueError("durations must be lists of numbers, in ms") from None
+        raise JobError(_DURATIONS, "durations must be lists of numbers, in ms") from None
     if values.ndim != 1:
-        raise ValueError("durations must be flat lists of numbers, in ms")
+        raise JobError(_DURATIONS, "durations must be flat lists of numbers, in ms")
     bad = ~((values >= 0) & (values <= MAX_DURATION_MS))  # NaN is bad, too
     if bad.any():
-        raise ValueError(
-            f"duration {values[bad][0]} is not a number of ms from 0 to {MAX_DURATION_MS}; mend or remove it"
+        raise JobError(
+            _DURATIONS,
+            f"duration {values[bad][0]} is not a number of ms from 0 to {MAX_DURATION_MS}; mend or remove it",
         )
     return np.rint(values).astype(np.int32)
 
@@ -396,11 +447,14 @@ def _checked(samples: Sequence[float] | np.ndarray) -> np.ndarray:
 def _parents_first(parents: Sequence[Sequence[int]]) -> list[int]:
     """The stages in an order in which parents come first; of those that can come next, the smallest does."""
     children: list[list[int]] = [[] for _ in parents]
-    waiting = []
+    waiting, last = [], len(parents) - 1
     for stage, own in enumerate(parents):
         for parent in own:
             if not 0 <= parent < len(parents):
-                raise ValueError(f"stage {stage} has the unknown parent {parent}; stages are 0 to {len(parents) - 1}")
+                raise JobError(
+                    "a parent that is none",
+                    f"stage {stage} has the unknown parent {parent}; stages are 0 to {last}",
+                )
         for parent in set(own):
             children[parent].append(stage)
         waiting.append(len(set(own)))
@@ -415,7 +469,10 @@ def _parents_first(parents: Sequence[Sequence[int]]) -> list[int]:
                 heapq.heappush(ready, child)
     if len(order) < len(parents):
         stuck = next(stage for stage, count in enumerate(waiting) if count > 0)
-        raise ValueError(f"its stages depend on each other in a cycle (stage {stuck} can never start); remove an edge")
+        raise JobError(
+            "its stages wait for each other in a cycle",
+            f"its stages depend on each other in a cycle (stage {stuck} can never start); remove an edge",
+        )
     return order
 
 

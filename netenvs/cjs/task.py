@@ -8,12 +8,13 @@ from netenvs.tasks import Choice, Task
 def _datasets() -> list[Choice]:
     from netenvs import datasets
     from netenvs.cjs import workload
+    from netenvs.cjs.job_files import READERS
 
     installed = datasets.installed(workload.DATASET)
     return [
         Choice("synthetic"),
         Choice("tpch", installed, f"python -m netenvs.datasets install {workload.DATASET}"),
-        *(Choice(f"{reader}(path=FILE)") for reader in workload.READERS),
+        *(Choice(f"{reader.name}(path=FILE)") for reader in READERS),
         Choice("FILE"),
     ]
 

@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import functools
-import zlib
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import Any
+
+import numpy as np
 
 from netenvs import datasets
 from netenvs.arrays import named_arrays
-from netenvs.cjs import alibaba, generators, json_jobs, netllm_tpch, spark_eventlog
+from netenvs.cjs import generators, netllm_tpch
+from netenvs.cjs.job_files import READERS, spark
 from netenvs.cjs.jobs import (
     COLUMNS,
     FIRST,
@@ -30,7 +32,10 @@ from netenvs.cjs.jobs import (
     frozen,
     make_job_set,
 )
-from netenvs.cjs.textfile import first_characters
+from netenvs.readers.reader import AUTO, find_path, read_input
+from netenvs.readers.reader import recognise as reader_of
+from netenvs.readers.reading import Reading
+from netenvs.readers.sources import list_sources
 from netenvs.spec import parse_spec, unknown_name
 
 __all__ = [
@@ -49,11 +54,17 @@ __all__ = [
     "Template",
     "load_workload",
     "make_job_set",
+    "read_jobs",
     "recognise",
     "tpch_index",
 ]
 
 DATASET = "netllm-tpch"
+GENERATED = ("synthetic", "tpch")
+NAMES = (*GENERATED, *(reader.name for reader in READERS))
+WHAT = "a workload (docs/cjs_workloads.md)"
+SHORT_MS, LONG_MS = 5.0, 1_800_000.0
+"""Medians of task durations outside are doubted; that of tpch is 0.3 s."""
 TPCH_SIZES = netllm_tpch.SIZES
 TPCH_QUERIES = netllm_tpch.QUERIES
 
@@ -67,63 +78,77 @@ def tpch_index(query: int, size: str) -> int:
     return TPCH_SIZES.index(size) * TPCH_QUERIES + query - 1
 
 
-def load_workload(spec: str) -> JobSet:
-    """The workload called ``spec``: a generator, an installed data set, or a file.
+def load_workload(spec: str, **options: Any) -> JobSet:
+    """The workload called ``spec``: a generator, an installed data set, or a path.
 
     * ``synthetic`` (options ``count``, ``seed``): generated, see ``netenvs.cjs.generators``; options in
       brackets, ``synthetic(count=200,seed=3)``;
     * ``tpch``: the data set ``netllm-tpch``, once installed; template ``tpch_index(query, size)``;
-    * ``alibaba(path=FILE,count=1000)``: a ``batch_task`` table of the Alibaba trace of 2018;
-    * ``spark-eventlog(path=FILE)``: an Apache Spark event log, or the folder of one in parts;
-    * ``json(path=FILE)``: the format of ``netenvs.cjs.json_jobs``;
-    * a path alone: any of the last three, told apart by their content. Files may be gzip.
+    * ``alibaba(path=FILE,count=1000,instances=FILE)``: tables of the Alibaba trace of 2018;
+    * ``spark-eventlog(path=FILE)``: Apache Spark event logs, whole or in parts;
+    * ``json(path=FILE,unit=ms)``: the format of ``netenvs.cjs.job_files.json_jobs``;
+    * a path alone: any of the last three, told apart by their content. It is a file, however packed, or a folder or
+      archive of files, which together are one workload.
+
+    Jobs that cannot be used are left out, and a warning counts them by reason; with ``strict=True``, here or in the
+    brackets, the first is an error. ``options`` are those of the format.
 
     Raises ``ValueError`` (one line: file, job, remedy) for bad files and unknown names, and ``DatasetError``,
     which is one, where the data set is not installed.
     """
     if not isinstance(spec, str):
         raise ValueError(f"workload must be a name or a path, not {type(spec).__name__}")
-    if spec not in NAMES and Path(spec).exists():
-        return _read_file(recognise(Path(spec)), spec, Path(spec), {})
-    name, options = parse_spec(spec)
-    if name == "tpch" and not options:
+    found = find_path(spec, READERS, GENERATED)
+    if found is not None:
+        format, path, own = found
+        jobs, reading = read_jobs(path, format, **own, **options)
+        reading.warn()
+        return jobs
+    name, own = parse_spec(spec)
+    if options:
+        raise ValueError(f"workload {spec!r}: {next(iter(options))} is an option of files")
+    if name == "tpch" and not own:
         return _read_tpch(datasets.path(DATASET) / netllm_tpch.INSTALLED)
     if name == "synthetic":
         return _generate(spec)
-    if name in READERS:
-        path = options.pop("path", None)
-        if not isinstance(path, str) or not Path(path).exists():
-            raise ValueError(f"workload {spec!r}: there is no file {path!r}; write {name}(path=FILE)")
-        return _read_file(name, spec, Path(path), options)
     if "/" in name or "." in name:
-        raise ValueError(f"workload {spec!r}: no such file")
-    raise ValueError(unknown_name("workload", spec, NAMES) + ", or a file")
+        raise ValueError(f"workload {spec!r}: no such file or folder")
+    raise ValueError(unknown_name("workload", spec, NAMES) + ", or a file or folder")
 
 
-def recognise(path: Path) -> str:
-    """The key of ``READERS`` for a file, by its content. Raises ``ValueError`` when it is none of them."""
-    known = "a Spark event log, an Alibaba batch_task table, or a JSON workload (docs/cjs_workloads.md)"
-    if path.is_dir():
-        if spark_eventlog.parts(path):
-            return "spark-eventlog"
-        raise ValueError(f"{path}: a folder without events_1_... files; a workload is {known}")
-    start = first_characters(path).lstrip()
-    line = start.partition("\n")[0]
-    if line.startswith("{") and f'"Event":"{spark_eventlog.PREFIX}' in line.replace(" ", ""):
-        return "spark-eventlog"
-    if start.startswith("{"):
-        return "json"
-    if line.count(",") == alibaba.COLUMNS - 1:
-        return "alibaba"
-    raise ValueError(f"{path}: not recognised, it starts with {line[:40]!r}; a workload is {known}")
+def read_jobs(path: str, format: str = AUTO, strict: bool = False, **options: Any) -> tuple[JobSet, Reading]:
+    """The jobs of all files of a path, and what became of it; nothing is warned of.
+
+    Arguments:
+        path: a file, folder or archive.
+        format: name of a reader, or ``AUTO``.
+        strict: whether the first job or record that cannot be used is an error.
+        options: of the format.
+
+    Raises ``ValueError``, one line, where nothing is left.
+    """
+    jobs, reading = read_input(path, READERS, WHAT, format=format, strict=strict, group=spark.group_parts, **options)
+    if len({job.source for job in jobs}) > 1:
+        jobs = [replace(job, name=f"{PurePath(job.source).name}/{job.name}") for job in jobs]
+    job_set = make_job_set(path, jobs, reading)
+    _compare_with_scale(job_set, reading)
+    return job_set, reading
 
 
-def _read_file(reader: str, spec: str, path: Path, options: dict[str, Any]) -> JobSet:
-    try:
-        jobs = generators.call(READERS[reader], spec, {"path": path, **options})
-    except (UnicodeDecodeError, EOFError, OSError, RecursionError, zlib.error) as error:
-        raise ValueError(f"{path}: damaged, or no text file ({error}); read as {reader}") from None
-    return make_job_set(str(path), jobs)
+def recognise(path: str | Path) -> str:
+    """Name of the format of a file or folder, by its content. Raises ``ValueError`` when it is none of them."""
+    source = spark.group_parts(list_sources(path))[0]
+    return reader_of(source, READERS, WHAT).name
+
+
+def _compare_with_scale(jobs: JobSet, reading: Reading) -> None:
+    """Note durations that tasks of a cluster hardly have."""
+    median_ms = float(np.median(jobs.rough_ms))
+    if "json" in reading.formats and not SHORT_MS <= median_ms <= LONG_MS:
+        reading.note(
+            f"the median task lasts {median_ms:g} ms; are the durations in another unit? give it, "
+            f"json(path=...,unit={'s' if median_ms < SHORT_MS else 'us'})"
+        )
 
 
 @functools.lru_cache(maxsize=8)
@@ -136,11 +161,3 @@ def _read_tpch(path: Path) -> JobSet:
     with datasets.reading(DATASET), named_arrays(path) as npz:
         arrays = {key: frozen(npz[key], npz[key].dtype) for key in npz.files if key != "names"}
         return JobSet(name="tpch", names=tuple(npz["names"].tolist()), **arrays)
-
-
-READERS: dict[str, Callable[..., list[Job]]] = {
-    "alibaba": alibaba.read_jobs,
-    "json": json_jobs.read_jobs,
-    "spark-eventlog": spark_eventlog.read_jobs,
-}
-NAMES = ("synthetic", "tpch", *READERS)

@@ -115,9 +115,9 @@ def recognise(source: Source, readers: Iterable[Reader], what: str) -> Reader:
     if found is None:
         known = ", ".join(reader.name for reader in readers)
         start = source.head.lstrip().partition("\n")[0][:40]
+        begins = f"it starts with {start!r}" if start else "it is empty, or no text"
         raise InputError(
-            f"{source.name}: not recognised as {what}, it starts with {start!r}; name its format, FORMAT(path=FILE), "
-            f"one of: {known}"
+            f"{source.name}: not recognised as {what}, {begins}; name its format, FORMAT(path=FILE), one of: {known}"
         )
     return found
 

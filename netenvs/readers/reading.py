@@ -88,13 +88,13 @@ class Reading:
         return sum(one.count for (of, _), one in self.skipped.items() if of == kind)
 
     def skipped_lines(self) -> list[str]:
-        """A line for each reason: count, kind, reason, the first."""
-        return [
-            f"{one.count} {kind if one.count > 1 else kind.removesuffix('s')} left out: {reason} (first {one.first})"
-            if one.count > 1
-            else f"1 {kind.removesuffix('s')} left out: {reason} ({one.first})"
-            for (kind, reason), one in self.skipped.items()
-        ]
+        """A line for each reason: count, kind, reason, the first; where that names the input alone, it is left out."""
+        lines = []
+        for (kind, reason), one in self.skipped.items():
+            first = one.first.removeprefix(f"{self.where}: ")
+            many = f"{one.count} {kind}" if one.count > 1 else f"1 {kind.removesuffix('s')}"
+            lines.append(f"{many} left out: {reason} ({'first ' if one.count > 1 else ''}{first})")
+        return lines
 
     def warn(self, stacklevel: int = 2) -> None:
         """One warning for all that was left out, and one for each doubt."""

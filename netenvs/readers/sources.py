@@ -18,7 +18,7 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO
 
-from netenvs.readers.codecs import unpacked
+from netenvs.readers.codecs import codec_of, unpacked
 from netenvs.readers.errors import InputError, decoding
 
 HEAD_BYTES = 64 * 2**10
@@ -52,12 +52,22 @@ class Source:
     """Its path below the input, file name last; the file name alone where the input is a file."""
     opener: Callable[[], BinaryIO]
     """A seekable stream of its bytes as they are stored."""
+    joined: tuple[Source, ...] = ()
+    """The parts in their order, where it is one file in parts, such as a log that is begun anew from time to time; what
+    else is here is that of the first."""
+
+    @property
+    def pieces(self) -> tuple[Source, ...]:
+        """Itself; the parts of a file in parts."""
+        return self.joined or (self,)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """A stream of its plain bytes, unpacked; whatever is wrong inside the block is :class:`InputError`."""
-        with decoding(self.name), self.opener() as stored, unpacked(stored, self.name) as plain:
-            yield plain
+        with decoding(self.name), self.opener() as stored:
+            codec = codec_of(stored)
+            with decoding(self.name, codec=codec.name if codec else ""), unpacked(stored, self.name) as plain:
+                yield plain
 
     @cached_property
     def head(self) -> str:
@@ -145,10 +155,8 @@ def _archive(one: Source) -> list[Source]:
     with decoding(one.name), one.opener() as stored:
         if zipfile.is_zipfile(stored):
             return _zip_members(one, stored)
-        stored.seek(0)
-        with unpacked(stored, one.name) as plain:
-            start = plain.read(512)
-        is_tar = start[257:262] == b"ustar"
+    with one.open() as plain:
+        is_tar = plain.read(512)[257:262] == b"ustar"
     return list(_tar_members(one)) if is_tar else [one]
 
 

@@ -8,7 +8,7 @@ import pytest
 import agents
 import benchmarks
 import distill
-import netenvs
+import netenvs.cjs
 from netenvs.loading import named
 
 MOVED = {

@@ -319,7 +319,7 @@ def stages(**changes):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"jobs": [', "not JSON"),
+        ('{"jobs": [', "it must be JSON"),
         ({"job": []}, 'an object with a list "jobs"'),
         ({"jobs": []}, "there is no job in it"),
         ({"jobs": [], "version": 2}, "unknown key 'version'; known: jobs"),
@@ -345,9 +345,9 @@ def stages(**changes):
         (stages(durations_ms={"first": {"x": 5}}), "'x' is not an executor level"),
         (stages(durations_ms={"first": {"0": 5}}), "'0' is not an executor level"),
         (stages(durations_ms={"first": {"\u00b2": 5}}), "'\u00b2' is not an executor level"),
-        (stages(durations_ms=10**400), "must be lists of numbers"),
+        (stages(durations_ms=10**400), "job 'etl': int too large"),
         ("[" * 100_000, "not recognised"),
-        ('{"jobs": ' + "[" * 100_000, "damaged, or no text file"),
+        ('{"jobs": ' + "[" * 100_000, "nested too deeply; it must be JSON"),
         (stages(durations_ms={"first": {"5": 5}, "rest": {"10": 5}}), "'first' must list every executor level"),
     ],
 )
@@ -368,12 +368,12 @@ def test_json_with_fresh_durations_only(tmp_path):
     ("content", "message"),
     [
         (b"", "not recognised"),
-        (b"hello", "not recognised, it starts with 'hello'"),
+        (b"hello", "not recognised as a workload .*, it starts with 'hello'; name its format"),
         (b"1,2,3\n", "not recognised"),
-        (b"\xff\xfe\x00", "not a text file"),
-        (b"\x28\xb5\x2f\xfd...", "zstd -d"),
-        (gzip.compress(b'{"jobs": []}' * 9, mtime=0)[:-12], "not a text file"),
-        (b"\x1f\x8b\x08hello", "not a text file"),
+        (b"\xff\xfe\x00", "not recognised"),
+        (b"\x28\xb5\x2f\xfd...", "not recognised as a workload .*, it is empty, or no text"),
+        (gzip.compress(b'{"jobs": []}' * 9, mtime=0)[:-12], "damaged, compressed with gzip"),
+        (b"\x1f\x8b\x08hello", "damaged, compressed with gzip"),
     ],
 )
 def test_files_that_are_no_workload(tmp_path, content, message):
@@ -407,6 +407,37 @@ def test_the_example_of_the_documentation(tmp_path, artifacts):
     assert jobs.template(1).durations(0, REST, 5).tolist() == [150, 160, 155]
 
 
-def test_a_folder_is_a_spark_log_or_nothing(tmp_path):
-    with pytest.raises(ValueError, match="a folder without events_1_"):
-        recognise(tmp_path)
+def test_a_folder_without_files_of_data(tmp_path):
+    (tmp_path / "README").write_text("words")
+    for read in (recognise, load_workload):
+        with pytest.raises(ValueError, match="there is no file of data in it"):
+            read(str(tmp_path))
+
+
+def test_a_folder_of_files_is_one_workload(tmp_path):
+    save(tmp_path / "b.json", stages())
+    save(tmp_path / "a.json", REPORT)
+    save(tmp_path / "bad.json", {"jobs": [{"name": "etl"}]})
+    with pytest.warns(UserWarning, match=r"1 job left out: not of the format .*bad\.json: job 'etl': a job is"):
+        jobs = load_workload(str(tmp_path))
+    assert jobs.names == ("a.json/report", "a.json/job-1", "b.json/etl")
+    with pytest.raises(ValueError, match=r"bad\.json: job 'etl'"):
+        load_workload(str(tmp_path), strict=True)
+
+
+def test_json_in_another_unit_is_doubted_and_read(tmp_path):
+    path = save(tmp_path / "jobs.json", stages(durations_ms=[0.25, 1.75]))
+    with pytest.warns(UserWarning, match=r"the median task lasts 1 ms; .*json\(path=...,unit=s\)"):
+        load_workload(path)
+    assert load_workload(f"json(path={path},unit=s)").template(0).durations(0, FIRST).tolist() == [250, 1750]
+    slow = save(tmp_path / "slow.json", stages(durations_ms=4_000_000))
+    with pytest.warns(UserWarning, match=r"unit=us"):
+        load_workload(slow)
+    with pytest.raises(ValueError, match="unknown unit 'sek'; did you mean 'sec'"):
+        load_workload(path, unit="sek")
+
+
+def test_json_arrivals(tmp_path):
+    two = [{"arrival_ms": at, **stages()["jobs"][0]} for at in (5000, 2000.5)]
+    assert load_workload(save(tmp_path / "jobs.json", {"jobs": two})).arrival_ms.tolist() == [2999.5, 0]
+    assert load_workload(save(tmp_path / "jobs.json", {"jobs": [*two, *stages()["jobs"]]})).arrival_ms is None
