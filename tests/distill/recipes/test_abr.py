@@ -28,7 +28,7 @@ from distill.recipes.abr.training import (
     scaled,
 )
 from distill.training.phase import Phase
-from netenvs.abr.workload import load_traces
+from netenvs.abr.workload import load_traces, make_trace_set
 
 SMALL = {"traces": 2, "sessions": 8, "validation": 4, "warm_up": 0}
 
@@ -109,6 +109,17 @@ def test_bandwidth_is_scaled_and_times_are_not():
         spread.trace(i)[1].mean() / originals.trace(by_name[name])[1].mean() for i, name in enumerate(spread.names)
     ]
     assert np.log(factors).std() == pytest.approx(0.4, abs=0.1)
+
+
+def test_scaled_traces_keep_their_latency():
+    row = np.array([0.0, 1.0, 2.0])
+    named = [(name, row[: 2 + n], row[: 2 + n] + 1) for n, name in enumerate("ab")]
+    chosen = scaled(
+        make_trace_set("mine", named, latency_ms=np.array([1.0, 2, 3, 4, 5])),
+        np.array([1, 0, 1]),
+        np.array([1.0, 1, 1]),
+    )
+    assert chosen.latency_ms.tolist() == [3, 4, 5, 1, 2, 3, 4, 5]
 
 
 def test_improvement_compares_sessions_of_one_trace_and_place():

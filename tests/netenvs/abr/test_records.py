@@ -24,3 +24,18 @@ def test_traces_made_in_python_are_checked():
     for pointer in (0, 3):
         with pytest.raises(ValueError, match="start pointers must lie inside"):
             make_trace_set("mine", [("first", good, good)], np.array([pointer]))
+
+
+@pytest.mark.parametrize(
+    ("latency_ms", "message"),
+    [
+        ([20.0, -1.0, 20.0], r"latency_ms: value \[1\] is -1"),
+        ([20.0, np.nan, 20.0], r"latency_ms: value \[1\] is nan"),
+        ([20.0, 20.0], r"latency_ms: it must have the shape \(3\)"),
+        (["a", "b", "c"], "could not convert|latency_ms: it must be an array"),
+    ],
+)
+def test_a_latency_by_segment_is_checked(latency_ms, message):
+    row = np.array([0.0, 1.0, 2.0])
+    with pytest.raises(ValueError, match=message):
+        make_trace_set("mine", [("first", row, row)], latency_ms=np.array(latency_ms))
