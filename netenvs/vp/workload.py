@@ -27,6 +27,8 @@ INSTALLED = ("jin2022", "wu2017")
 NAMES = ("synthetic", *INSTALLED)
 
 _WHAT = "a head-motion recording"
+_MOVIES = (".mp4", ".webm", ".mkv", ".avi", ".mov")
+"""The videos themselves may lie beside the recordings."""
 _TWO_PI = 6.2832
 _LONG_S, _MOVES = 5.0, 0.5
 """A recording as long, with yaw over as wide a range, has motion in it."""
@@ -100,11 +102,12 @@ def read_recordings(
     """
     listed: list[Source] = []
 
-    def without_splits(sources: list[Source]) -> list[Source]:
+    def of_heads(sources: list[Source]) -> list[Source]:
         listed.extend(source for source in sources if source.parts[-1] == SPLITS_FILE)
-        return [source for source in sources if source.parts[-1] != SPLITS_FILE]
+        others = [source for source in sources if source.parts[-1] != SPLITS_FILE]
+        return [source for source in others if not source.parts[-1].lower().endswith(_MOVIES)] or others
 
-    records, reading = read_input(path, READERS, _WHAT, format, strict, without_splits, **options)
+    records, reading = read_input(path, READERS, _WHAT, format, strict, of_heads, **options)
     _note_radians(records, reading)
     recordings = numbered(records, layout, reading)
     reading.records["recordings"] += len(recordings)

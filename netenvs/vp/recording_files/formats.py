@@ -263,7 +263,8 @@ def _is_xu(source: Source) -> bool:
 def _is_delimited(source: Source) -> bool:
     """Three columns or more, most of them numbers, or with names that are known; and what is empty, which it says."""
     if not source.head.strip():
-        return True
+        with source.open() as file:
+            return not file.read(1).strip()
     table = _glance(source)
     if table is None or (table.num_columns < 3 and len(table.columns or ()) < 3):
         return False

@@ -42,7 +42,7 @@ def tiny(tmp_path: Path, trace_file: Callable[..., str], monkeypatch: pytest.Mon
     monkeypatch.setattr(simulator, "bytes_at_1_mbps", even)
     options = {
         "dataset": recording(np.tile([10.0, 10.0], (40, 1))),
-        "traces": trace_file([(0.0, 1.0), (1000.0, 1.0)]),
+        "traces": trace_file([(float(second), 1.0) for second in range(0, 1001, 10)]),
         "bandwidth_scale": 10.0,
         "tiles": "4x4",
         "fov_deg": [80.0, 80.0],

@@ -40,6 +40,7 @@ def test_separators_suffixes_headers_and_comments(tmp_path, separator, name, hea
     write_table(tmp_path / "video1" / name, table, header and header.format(separator), separator)
     (tmp_path / "README.md").write_text("who watched what\n")
     (tmp_path / ".hidden.csv").write_text("nothing\n")
+    (tmp_path / "video1" / "video1.mp4").write_bytes(b"\0" * 100)
     recordings, notes, skipped = read(tmp_path)
     assert_angles(recordings, GRID_S, EXPECTED, 1e-4)
     assert (notes, skipped) == ([], [])
