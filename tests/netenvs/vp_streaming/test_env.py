@@ -436,7 +436,7 @@ def test_objectives():
         ({"video_seed": 2**64}, "video_seed must be a whole number from 0 up"),
         ({"dataset": "synthetics"}, "did you mean 'synthetic'?"),
         ({"split": "tset"}, "did you mean 'test'?"),
-        ({"traces": "fcc"}, "unknown traces 'fcc'"),
+        ({"traces": "elsewhere"}, "unknown traces 'elsewhere'"),
         ({"dataset": "synthetic(samples=9)"}, "no recording of 2 s or more"),
         ({"render_mode": "text"}, "unknown render_mode 'text'"),
     ],
