@@ -32,6 +32,8 @@ BANDWIDTHS = (
     *("delivery_rate", "download_speed", "goodput", "dl"),
 )
 """Names of columns, without units, the most telling first."""
+_WORDS = {TIMES: ("time",), BANDWIDTHS: ("throughput", "bandwidth", "bitrate")}
+"""A name with one of these in it is taken where no other has: ``Sprint_throughput_mbps``; but for those of uploads."""
 _NO_UNITS = ("min", "bit", "bits")
 """Units that are more often something else where they are the whole name."""
 KNOWN_UNITS = {"dl_bitrate": "kbit/s"}
@@ -100,6 +102,10 @@ def _find(names: tuple[str, ...], known: tuple[str, ...], units: dict[str, float
     for name in known:
         if name in bare:
             return bare.index(name)
+    words = _WORDS[known]
+    parts = [i for i, name in enumerate(bare) if any(word in name for word in words) and not name.startswith("u")]
+    if len(parts) == 1:
+        return parts[0]
     telling = [(i, name.strip()) for i, name in enumerate(names) if name.strip().lower() not in _NO_UNITS]
     return next((i for i, name in telling if len(name) > 1 and known_unit(name, units)), None)
 

@@ -18,6 +18,7 @@ HEADERS = [
     ("ms,kbps", 1000, 1000),
     ("Time (sec),Bandwidth (Mbits/sec)", 1, 1),
     (",time_s,bandwidth_kbit", 1, 1000),
+    ("gps_time_s,Sprint_throughput_kbps", 1, 1000),
     ("# time_s bandwidth_mbps", 1, 1),
     ("# time_ms, bandwidth_kbps", 1000, 1000),
 ]
@@ -85,6 +86,16 @@ def test_without_times_a_row_lasts_a_second(read):
     assert reading.notes == ["there is no column of times; a row lasts 1 s; name one, time=NAME, or interval_s="]
     assert read("cell,throughput_mbps\na,1\nb,2\n", interval_s=5)[0].trace(0)[0].tolist() == [0, 5]
     assert read("3.5\n1.25\n0.5\n", format="csv", unit="Mbit/s")[0].trace(0)[1].tolist() == [3.5, 1.25, 0.5]
+
+
+def test_of_several_throughputs_one_has_to_be_named(read):
+    content = "seq_num,Sprint_throughput_mbps,TMobile_throughput_mbps\n0,25.5,145.5\n1,65,87.5\n"
+    with pytest.raises(InputError, match=r"not known \(seq_num, Sprint_throughput_mbps, TMobile.*; name it"):
+        read(content)
+    traces, _ = read(content, bandwidth="TMobile_throughput_mbps", time="seq_num")
+    assert traces.trace(0)[1].tolist() == [145.5, 87.5]
+    traces, _ = read("time_s,UL_bitrate_kbps,my_bitrate_kbps\n0,1,1000\n1,1,2000\n")
+    assert traces.trace(0)[1].tolist() == [1, 2]
 
 
 def test_columns_by_option(read):
