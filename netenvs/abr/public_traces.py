@@ -30,6 +30,7 @@ from netenvs.abr.trace_files.sabre import SABRE
 from netenvs.abr.trace_files.samples import LinkTrace
 from netenvs.abr.trace_files.two_columns import PENSIEVE
 from netenvs.abr.traces import pack
+from netenvs.abr.video_files.sabre import SABRE as SABRE_VIDEO
 from netenvs.datasets import DatasetError
 from netenvs.errors import flat
 from netenvs.readers.reader import Reader
@@ -120,18 +121,18 @@ def _read(files: Files, folder: str, reader: Reader) -> list[LinkTrace]:
 
 def _sabre_video(content: bytes, path: str) -> bytes:
     """A ladder with sizes in bits, chunk by chunk, as a manifest of ours."""
+    source = Source(path, (path.rpartition("/")[2],), partial(io.BytesIO, content))
     try:
-        video = json.loads(content)
-        sizes = np.array(video["segment_sizes_bits"], np.float64).T / 8
-        manifest = {
-            "name": "bbb",
-            "chunk_duration_s": video["segment_duration_ms"] / 1000.0,
-            "num_chunks": sizes.shape[1],
-            "bitrates_kbps": video["bitrates_kbps"],
-            "chunk_sizes_bytes": np.rint(sizes).astype(np.int64).tolist(),
-        }
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise DatasetError(f"{path} is not as it should be ({flat(error)}); {_REMEDY}") from None
+        (video,) = SABRE_VIDEO.read(source, Reading(path, strict=True))
+    except ValueError as error:
+        raise DatasetError(f"{flat(error)}; {_REMEDY}") from None
+    manifest = {
+        "name": "bbb",
+        "chunk_duration_s": video.chunk_duration_s,
+        "num_chunks": video.num_chunks,
+        "bitrates_kbps": video.bitrates_kbps.tolist(),
+        "chunk_sizes_bytes": video.chunk_sizes.T.tolist(),
+    }
     return (json.dumps(manifest) + "\n").encode()
 
 

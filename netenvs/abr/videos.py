@@ -1,12 +1,12 @@
-"""``load_video``: a video by name or path.
+"""``load_video`` and ``load_videos``: videos by name or path; ``read_videos``: those of files, and what became of them.
 
 Everything wrong with a file is found here, with its name and remedy.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,92 +14,108 @@ import numpy as np
 from netenvs import datasets
 from netenvs.abr import generators
 from netenvs.abr.installed import INSTALLED_VIDEOS
-from netenvs.abr.records import Video, frozen
-from netenvs.readers.sources import exists
+from netenvs.abr.records import Video
+from netenvs.abr.video_files import READERS, group
+from netenvs.abr.video_files.json_manifest import make_video, parse
+from netenvs.readers.reader import AUTO, find_path, read_input
+from netenvs.readers.reading import Reading
+from netenvs.readers.sources import Source
 from netenvs.spec import parse_spec, unknown_name
 
 
-def load_video(spec: str | Video) -> Video:
-    """The video called ``spec``; a video is itself.
+def load_video(spec: str | Video, *, strict: bool = False, **options: Any) -> Video:
+    """The one video of :func:`load_videos`; ``ValueError`` where there are several."""
+    videos = load_videos(spec, strict=strict, **options)
+    if len(videos) > 1:
+        raise ValueError(f"video {spec!r}: it has {len(videos)} videos, and one is wanted here; give the file of one")
+    return videos[0]
 
-    ``synthetic`` (option ``seed``) and ``generated`` (``seed``, ``levels``) are generated, see
-    ``netenvs.abr.generators``; ``video1``, ``video2`` and ``bbb`` are installed; other names are files of a
-    JSON manifest.
 
-    A manifest is an object with ``bitrates_kbps`` (ascending), ``chunk_sizes_bytes`` (one list per level)
-    and ``chunk_duration_s``; ``num_chunks`` (default: all listed) and ``name`` are optional.
-    Raises ``ValueError`` (one line) for bad manifests and unknown names.
+def load_videos(
+    spec: str | Video | Sequence[str | Video], *, strict: bool = False, **options: Any
+) -> tuple[Video, ...]:
+    """The videos called ``spec``, or those of several specs in their order; a video is itself.
+
+    * ``synthetic`` (option ``seed``) and ``generated`` (``seed``, ``levels``): generated, see
+      ``netenvs.abr.generators``; options in brackets, ``generated(levels=10)``;
+    * ``video1``, ``video2`` and ``bbb``, once their data sets are installed;
+    * a file, a folder or an archive, whose format is recognised, or named in front of brackets:
+      ``video-size(path=FOLDER,bitrates=[300,750])``, ``sabre(path=FILE)``; the formats and their options are in
+      ``netenvs.abr.video_files``. A folder of files ``video_size_*`` is one video, one of several manifests or of
+      several such folders has several. A name above wins over a file of that name, ``./video1`` is the file.
+
+    Arguments:
+        spec: see above.
+        strict: of folders: whether a file that cannot be used is an error; else it is left out, with one warning for
+            all of them.
+        options: of the format of files, the same that stand in brackets.
+
+    Raises:
+        ValueError: One line, with file and remedy, for bad files, options and unknown names.
     """
     if isinstance(spec, Video):
-        return spec
+        _refuse_options(f"video {spec.name}", strict, options)
+        return (spec,)
+    if isinstance(spec, list | tuple):
+        if not spec:
+            raise ValueError("video: the list is empty; name one or more")
+        return tuple(video for one in spec for video in load_videos(one, strict=strict, **options))
     if not isinstance(spec, str):
-        raise ValueError(f"video must be a name, a path or a Video, not {type(spec).__name__}")
-    is_name = spec.partition("(")[0].strip() in generators.VIDEOS or spec in INSTALLED_VIDEOS
-    if not is_name and exists(spec) and Path(spec).is_file():
-        return _read_video(Path(spec))
+        raise ValueError(f"video must be a name, a path, a Video or a list of these, not {type(spec).__name__}")
+    found = find_path(spec, READERS, [*generators.VIDEOS, *INSTALLED_VIDEOS])
+    if found is not None:
+        format, path, in_brackets = found
+        videos, reading = read_videos(
+            path, format, **{**in_brackets, **({"strict": strict} if strict else {}), **options}
+        )
+        reading.warn()
+        return tuple(videos)
+    _refuse_options(f"video {spec!r}", strict, options)
+    return (_named(spec),)
+
+
+def read_videos(
+    path: str | os.PathLike[str], format: str = AUTO, strict: bool = False, **options: Any
+) -> tuple[list[Video], Reading]:
+    """The videos of a file, folder or archive, in the order of the files' names, and what became of it, unsaid.
+
+    Arguments:
+        path: of the input.
+        format: name of a reader of :data:`netenvs.abr.video_files.READERS`, or ``auto``.
+        strict: see :func:`load_videos`.
+        options: of the format.
+
+    Raises:
+        ValueError: One line, with file and remedy.
+    """
+    videos, reading = read_input(path, READERS, "a video", format, strict, group=group, **options)
+    kept: list[Video] = []
+    for video in videos:
+        same = next((one for one in kept if np.array_equal(one.chunk_sizes, video.chunk_sizes)), None)
+        if same is None:
+            kept.append(video)
+        else:
+            reading.note("of manifests with the same segments one is kept", f"{same.name}, not {video.name}")
+    reading.records["videos"] += len(kept)
+    return kept, reading
+
+
+def _named(spec: str) -> Video:
+    """A generated or installed video."""
     name, options = parse_spec(spec)
     if name in generators.VIDEOS:
         made = generators.call("video", generators.VIDEOS[name], spec, options)
-        return _make_video({"name": spec, **made}, spec)
+        return make_video({"name": spec, **made}, spec)
     if spec in INSTALLED_VIDEOS:
         with datasets.reading(INSTALLED_VIDEOS[spec]) as folder:
-            return _read_video(folder / f"{spec}.json")
-    if "/" in spec or spec.endswith(".json"):
-        raise ValueError(f"video {spec!r}: no such file")
-    raise ValueError(unknown_name("video", spec, [*generators.VIDEOS, *INSTALLED_VIDEOS]) + ", or a .json file")
+            path = folder / f"{spec}.json"
+            return make_video(parse(Source(str(path), (path.name,), lambda: path.open("rb"))), str(path))
+    if "/" in spec or spec.endswith((".json", ".mpd", ".m3u8")):
+        raise ValueError(f"video {spec!r}: no such file or folder")
+    raise ValueError(unknown_name("video", spec, [*generators.VIDEOS, *INSTALLED_VIDEOS]) + ", or a file or folder")
 
 
-def _read_video(path: Path) -> Video:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not a JSON video manifest ({error})") from None
-    if not isinstance(manifest, dict):
-        raise ValueError(f"{path}: a video manifest is a JSON object with bitrates_kbps and chunk_sizes_bytes")
-    return _make_video(manifest, str(path))
-
-
-def _make_video(manifest: dict[str, Any], where: str) -> Video:
-    missing = [k for k in ("bitrates_kbps", "chunk_sizes_bytes", "chunk_duration_s") if k not in manifest]
-    if missing:
-        raise ValueError(f"{where}: the manifest lacks {', '.join(missing)}")
-    try:
-        bitrates = np.array(manifest["bitrates_kbps"], dtype=np.float64)
-        rows = [np.array(row, dtype=np.float64) for row in manifest["chunk_sizes_bytes"]]
-        duration = float(manifest["chunk_duration_s"])
-        num_chunks = manifest.get("num_chunks", len(rows[0]) if rows else 0)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{where}: the manifest must hold plain numbers ({error})") from None
-    bitrates = np.rint(bitrates)
-    valid = np.isfinite(bitrates) & (bitrates >= 1) & (bitrates < 2**31)
-    if bitrates.ndim != 1 or len(bitrates) < 2 or not valid.all():
-        raise ValueError(f"{where}: bitrates_kbps must list at least two bitrates, in kbit/s from 1 up")
-    if np.any(np.diff(bitrates) <= 0):
-        raise ValueError(f"{where}: bitrates_kbps must be in ascending order, whole kbit/s apart")
-    if len(rows) != len(bitrates):
-        raise ValueError(
-            f"{where}: chunk_sizes_bytes has {len(rows)} lists for {len(bitrates)} bitrates; give one per level"
-        )
-    counts = [len(row) if row.ndim == 1 else -1 for row in rows]
-    if len(set(counts)) != 1 or counts[0] < 2:
-        raise ValueError(
-            f"{where}: wrong chunk counts {counts}; every level lists the same number of chunks, at least two"
-        )
-    sizes = np.stack(rows)
-    bad = np.argwhere(~np.isfinite(sizes) | (sizes < 1) | (sizes > 2**31 - 1))
-    if len(bad):
-        level, chunk = bad[0]
-        raise ValueError(
-            f"{where}: chunk {chunk} of level {level} has size {sizes[level, chunk]}; sizes are bytes from 1 up"
-        )
-    if not isinstance(num_chunks, int) or not 2 <= num_chunks <= counts[0]:
-        raise ValueError(f"{where}: num_chunks is {num_chunks}, {counts[0]} sizes are listed; give 2 to {counts[0]}")
-    if not (np.isfinite(duration) and duration > 0):
-        raise ValueError(f"{where}: chunk_duration_s must be positive, it is {duration}")
-    return Video(
-        name=str(manifest.get("name", where)),
-        chunk_duration_s=duration,
-        num_chunks=num_chunks,
-        bitrates_kbps=frozen(bitrates, np.int32),
-        chunk_sizes=frozen(np.rint(sizes.T), np.int32),
-    )
+def _refuse_options(where: str, strict: bool, options: dict[str, Any]) -> None:
+    given = [*(["strict"] if strict else []), *options]
+    if given:
+        raise ValueError(f"{where}: {given[0]} is an option of files; options of a name stand in its brackets")

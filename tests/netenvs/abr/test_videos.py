@@ -8,10 +8,10 @@ import pytest
 
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
-from netenvs.abr.workload import load_video
+from netenvs.abr.workload import load_video, load_videos
 
 ABR = "netenvs/ABR-v0"
-SIZES = [[100, 200, 300], [200, 400, 600]]
+SIZES = [[100_000, 125_000, 150_000], [200_000, 250_000, 300_000]]
 MANIFEST = {"bitrates_kbps": [500, 1000], "chunk_sizes_bytes": SIZES, "chunk_duration_s": 2.0}
 
 
@@ -25,7 +25,7 @@ def test_video_manifest(tmp_path):
     path = write(tmp_path)
     video = load_video(path)
     assert (video.name, video.chunk_duration_s, video.num_chunks, video.num_levels) == (path, 2.0, 3, 2)
-    assert video.chunk_sizes.tolist() == [[100, 200], [200, 400], [300, 600]]
+    assert video.chunk_sizes.tolist() == [[100_000, 200_000], [125_000, 250_000], [150_000, 300_000]]
     assert video.bitrates_kbps.tolist() == [500, 1000]
     named = load_video(write(tmp_path, name="mine", num_chunks=2))
     assert (named.name, named.num_chunks, len(named.chunk_sizes)) == ("mine", 2, 3)
@@ -93,12 +93,12 @@ def test_manifests_that_are_not_json(content, message, tmp_path):
     ("spec", "message"),
     [
         ("video3", "unknown video 'video3'; did you mean 'video"),
-        ("nowhere/video.json", "no such file"),
+        ("nowhere/video.json", "no such file or folder"),
         ("missing.json", "no such file"),
         ("synthetic(sead=1)", "unknown option 'sead'; known: seed"),
         ("synthetic(seed=x)", r"video 'synthetic\(seed=x\)'"),
         ("a" * 300, "unknown video"),
-        (None, "video must be a name, a path or a Video, not NoneType"),
+        (None, "video must be a name, a path, a Video or a list of these, not NoneType"),
     ],
 )
 def test_bad_video_names_are_one_line(spec, message):
@@ -166,3 +166,39 @@ def test_names_win_over_files_of_that_name(tmp_path, monkeypatch):
     (tmp_path / "synthetic").write_text(json.dumps(MANIFEST))
     assert load_video("synthetic").num_levels == 6
     assert load_video("./synthetic").num_levels == 2
+
+
+def test_a_folder_of_manifests_leaves_out_what_is_none(tmp_path):
+    for number, factor in enumerate((1, 1.1, 1)):
+        sizes = [[int(size * factor) for size in row] for row in SIZES]
+        (tmp_path / f"{number}.json").write_text(json.dumps({**MANIFEST, "chunk_sizes_bytes": sizes}))
+    (tmp_path / "README.md").write_text("three videos")
+    (tmp_path / "other.json").write_text("[1]")
+    with pytest.warns(UserWarning) as caught:
+        videos = load_videos(str(tmp_path))
+    assert [video.name for video in videos] == [str(tmp_path / "0.json"), str(tmp_path / "1.json")]
+    messages = [str(warning.message) for warning in caught]
+    assert len(messages) == 2 and "1 file left out: cannot be used" in messages[0]
+    assert "with the same segments one is kept" in messages[1]
+    with pytest.raises(ValueError, match="other.json: "):
+        load_videos(f'auto(path="{tmp_path}",strict=true)')
+
+
+def test_lists_of_videos(tmp_path):
+    path = write(tmp_path)
+    made = load_video(path)
+    assert [video.num_levels for video in load_videos(["synthetic", path, made])] == [6, 2, 2]
+    with pytest.raises(ValueError, match="the list is empty"):
+        load_videos([])
+    with pytest.raises(ValueError, match="not int"):
+        load_videos([3])
+
+
+def test_bits_in_a_manifest_are_told(tmp_path):
+    path = write(tmp_path, chunk_sizes_bytes=[[size * 8 for size in row] for row in SIZES])
+    with pytest.warns(UserWarning, match=r"sizes are 8 times .* unit=bit .*8000 kbit/s at the level of 1000"):
+        load_video(path)
+    assert (
+        load_video(f'json(path="{path}",unit=bit)').chunk_sizes.tolist()
+        == load_video(write(tmp_path)).chunk_sizes.tolist()
+    )
