@@ -11,7 +11,8 @@ TESTED_IN = {
     "netenvs.abr.simulator": "netenvs/abr/test_env.py netenvs/abr/test_golden.py",
     "netenvs.abr.task": "agents/test_registry.py netenvs/test_package.py",
     "netenvs.abr.video_files.json_manifest": "netenvs/abr/test_videos.py",
-    "netenvs.abr.video_files.ladder": "netenvs/abr/video_files/test_sabre.py netenvs/abr/video_files/test_size_files.py",
+    "netenvs.abr.video_files.ladder": "netenvs/abr/video_files/test_sabre.py "
+    "netenvs/abr/video_files/test_size_files.py",
     "netenvs.abr.video_files.segments": "netenvs/abr/video_files/test_dash.py netenvs/abr/video_files/test_hls.py",
     "netenvs.abr.workload": "netenvs/abr/test_traces.py netenvs/abr/test_videos.py",
     "netenvs.cjs.cluster": "netenvs/cjs/test_reference.py netenvs/cjs/test_env.py",

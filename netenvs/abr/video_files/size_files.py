@@ -48,7 +48,7 @@ def _as_one(files: list[Source]) -> SizeFiles:
     files = sorted(files, key=lambda source: (_number(source), source.parts))
     first = files[0]
     folder = first.name.removesuffix(first.parts[-1]).rstrip("/") or first.name
-    return SizeFiles(folder, first.parts, first.opener, tuple(files))
+    return SizeFiles(folder, first.parts, first.opener, files=tuple(files))
 
 
 def _number(source: Source) -> int:

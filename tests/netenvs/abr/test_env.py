@@ -355,7 +355,7 @@ BAD_OPTIONS = [
     ({"buffer_cap_s": float("inf")}, "buffer_cap_s"),
     ({"traces": "genet(buffer_cap_s=1)"}, "buffer_cap_s must be a finite number from 4 up, not 1.0"),
     ({"traces": 3}, "traces must be a name, a path or a TraceSet"),
-    ({"video": 3}, "video must be a name, a path or a Video"),
+    ({"video": 3}, "video must be a name, a path, a Video or a list"),
 ]
 
 
