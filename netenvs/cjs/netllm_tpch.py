@@ -50,8 +50,9 @@ def convert(files: Mapping[str, bytes], manifest: Mapping[str, str]) -> dict[str
 
 
 def pack(jobs: JobSet) -> bytes:
-    """Return an npz with one array per field of the job set; names are fixed-width strings."""
+    """Return an npz with one array per field of the job set that it has; names are fixed-width strings."""
     arrays = {field.name: getattr(jobs, field.name) for field in dataclasses.fields(jobs) if field.name != "name"}
+    arrays = {name: array for name, array in arrays.items() if array is not None}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **{**arrays, "names": np.array(jobs.names, np.str_)})
     return buffer.getvalue()

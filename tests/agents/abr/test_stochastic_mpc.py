@@ -146,7 +146,7 @@ def test_bad_folders(tmp_path):
     (other / "config.json").write_text('{"policy": "stochastic-mpc", "hidden": 32}')
     for folder, message in (
         (tmp_path / "nowhere", "is no folder of trained weights: it has no config.json"),
-        (truncated, "its weights cannot be used, train or install them anew"),
+        (truncated, "no safetensors file, train or install it anew"),
         (foreign, "holds weights of 'pensieve', not of 'stochastic-mpc'"),
         (infinite, "not all weights are finite"),
         (other, "its weights cannot be used, train or install them anew"),
