@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.rollout import Episode
 from benchmarks.tasks.setup import Distribution, Metric, Setup, TaskComparison, Term
+from netenvs.cjs.options import RECORDED, CJSOptions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,13 +79,20 @@ def _setup(env: gym.Env) -> Setup:
         details={
             "cluster": f"{options.num_executors} executors, {options.moving_delay_ms / 1000:g} s to move to another job"
             + (", work-conserving" if options.work_conserving else ""),
-            "jobs": f"{options.num_jobs} an episode out of {len(jobs)} templates, one every "
-            f"{options.mean_interarrival_ms / 1000:g} s on average",
+            "jobs": _arrivals(options, len(jobs)),
             "randomness": f"{options.rng}: {rules[options.rng]}",
             "job completion time": "JCT, from the arrival of a job to the end of its last task; the metric of an "
             "episode is the mean over its jobs",
         },
     )
+
+
+def _arrivals(options: CJSOptions, num_templates: int) -> str:
+    if options.arrivals == RECORDED:
+        many = num_templates if options.num_jobs is None else min(options.num_jobs, num_templates)
+        return f"{many} an episode out of {num_templates}, which arrive as recorded"
+    mean_s = options.mean_interarrival_ms / 1000
+    return f"{options.num_jobs} an episode out of {num_templates} templates, one every {mean_s:g} s on average"
 
 
 def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:

@@ -94,7 +94,8 @@ class CJSEnv(SingleEnv[Any, np.ndarray]):
     ## Starting State
     An empty cluster, all executors in the common pool, the first job arriving at 0. ``reset(seed=s)`` alone
     determines arrivals and task durations: durations depend on (job, stage, task), so two schedulers see the same
-    luck. No reset options.
+    luck. No reset options. With ``arrivals="recorded"`` an episode is a stretch of ``num_jobs`` jobs as they followed
+    each other in the file of the workload, from a drawn one on; of a file with fewer jobs it is all of them.
 
     ## Episode End
     Terminated when all jobs are done. Truncated at the first decision from ``time_limit_ms`` on, if there is one.
@@ -111,7 +112,8 @@ class CJSEnv(SingleEnv[Any, np.ndarray]):
     | ``workload``           | `"synthetic"` | job templates, see ``netenvs.cjs.workload.load_workload``         |
     | ``num_executors``      | 50            | executors in the cluster                                          |
     | ``num_jobs``           | 200           | jobs of an episode; None: as many as arrive before the time limit |
-    | ``mean_interarrival_ms`` | 25000       | mean of the exponential time between arrivals                     |
+    | ``arrivals``           | `"poisson"`   | `recorded`: jobs arrive as they did in the file, see below        |
+    | ``mean_interarrival_ms`` | 25000       | mean of the exponential time between arrivals (`poisson`)         |
     | ``moving_delay_ms``    | 2000          | time until an executor works for another job                      |
     | ``warmup_delay_ms``    | 1000          | added to an executor's first task in a job if it was not measured |
     | ``rng``                | `"native"`    | `netllm`: the published simulator's random streams, bit for bit   |

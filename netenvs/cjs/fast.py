@@ -15,7 +15,7 @@ import numpy as np
 from netenvs.cjs import kernel
 from netenvs.cjs.jobs import JobSet
 from netenvs.cjs.kernel import COMMON, NONE, Batch, Options, Workload
-from netenvs.cjs.options import CJSOptions
+from netenvs.cjs.options import RECORDED, CJSOptions
 from netenvs.cjs.reference import DeadlockError
 from netenvs.cjs.rules import Rule
 
@@ -33,7 +33,7 @@ class FastClusters:
         options: as of ``ReferenceSimulator``, single ones in ``changes``. ``max_jobs`` and ``max_stages`` are bounds
             of ``StageView.row``: only so many jobs, the oldest ones, have rows; None: no bound.
         rows: number of clusters.
-        arrivals: (time in ms, template) of the jobs of every episode, in place of drawn ones.
+        given_arrivals: (time in ms, template) of the jobs of every episode, in place of drawn ones.
         record_tasks, record_jobs: keep ``tasks(row)`` and ``jobs_done(row)`` of the episode.
 
     ``workload``, ``options`` and ``batch`` are the arguments of the kernels; ``batch`` is another one after the
@@ -46,7 +46,7 @@ class FastClusters:
         options: CJSOptions | None = None,
         *,
         rows: int = 1,
-        arrivals: Sequence[tuple[float, int]] | None = None,
+        given_arrivals: Sequence[tuple[float, int]] | None = None,
         record_tasks: bool = False,
         record_jobs: bool = False,
         **changes: Any,
@@ -55,7 +55,9 @@ class FastClusters:
             raise ValueError(f"rows must be 1 or more, not {rows}")
         options = CJSOptions.of(changes, options)
         num_executors, num_jobs = options.num_executors, options.num_jobs
-        self.workload = make_kernel_workload(jobs, arrivals)
+        if options.arrivals == RECORDED:
+            given_arrivals = jobs.recorded_arrivals
+        self.workload = make_kernel_workload(jobs, given_arrivals)
         stride = 1 + int(np.diff(jobs.stage_offset).max())
         self.options = _kernel_options(options, stride, record_tasks, record_jobs)
         slots = FIRST_SLOTS if num_jobs is None else min(FIRST_SLOTS, num_jobs)
@@ -237,6 +239,7 @@ def make_kernel_workload(jobs: JobSet, arrivals: Sequence[tuple[float, int]] | N
 def _kernel_options(options: CJSOptions, stride: int, record_tasks: bool, record_jobs: bool) -> Options:
     """The kernels' ``Options``: those of the environment that they name, and what ``FastClusters`` adds."""
     more: dict[str, Any] = {"stride": stride, "record_tasks": bool(record_tasks), "record_jobs": bool(record_jobs)}
+    more["recorded"] = options.arrivals == RECORDED
     given: dict[str, Any] = {name: getattr(options, name) for name in Options._fields if name not in more}
     return Options(**more, **{name: UNBOUNDED[name] if value is None else value for name, value in given.items()})
 

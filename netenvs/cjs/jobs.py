@@ -161,6 +161,17 @@ class JobSet:
         return path_ms
 
     @cached_property
+    def recorded_arrivals(self) -> list[tuple[float, int]]:
+        """(time in ms, template) in order of time; ``ValueError``, one line, where the jobs have no arrivals."""
+        if self.arrival_ms is None:
+            raise ValueError(
+                f"{self.name}: its jobs have no arrivals, which arrivals='recorded' needs; Alibaba's table and Spark "
+                "event logs have them, JSON workloads as arrival_ms"
+            )
+        order = np.argsort(self.arrival_ms, kind="stable")
+        return [(float(self.arrival_ms[template]), int(template)) for template in order]
+
+    @cached_property
     def without_samples(self) -> JobSet:
         """The same templates without measured durations: graphs, tasks and ``rough_ms``, a tenth of the size."""
         none = frozen([], np.int32)

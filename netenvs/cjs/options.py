@@ -13,6 +13,7 @@ from netenvs.spec import unknown_name
 
 RNGS = ("native", "netllm")
 ENGINES = ("auto", "fast", "simpy")
+POISSON, RECORDED = ARRIVALS = ("poisson", "recorded")
 OBSERVATIONS = ("graph", "padded")
 MOST_JOBS = 64  # default bound of max_jobs
 STAGES_PER_JOB = 20  # default max_stages / max_jobs; a TPC-H query has up to 18 stages
@@ -30,6 +31,7 @@ class CJSOptions(EnvironmentOptions):
     workload: str = "synthetic"
     num_executors: int = 50
     num_jobs: int | None = 200
+    arrivals: str = POISSON
     mean_interarrival_ms: float = 25_000.0
     moving_delay_ms: float = 2000.0
     warmup_delay_ms: float = 1000.0
@@ -43,7 +45,8 @@ class CJSOptions(EnvironmentOptions):
     beta: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, known in (("rng", RNGS), ("engine", ENGINES), ("observation", OBSERVATIONS)):
+        listed = {"rng": RNGS, "engine": ENGINES, "observation": OBSERVATIONS, "arrivals": ARRIVALS}
+        for name, known in listed.items():
             if getattr(self, name) not in known:
                 raise ValueError(unknown_name(name, str(getattr(self, name)), known))
         self._put_numbers()
@@ -55,7 +58,9 @@ class CJSOptions(EnvironmentOptions):
                 "engine='fast' cannot follow rng='netllm', whose numbers depend on the order of events; "
                 "use engine='simpy' or 'auto'"
             )
-        if self.num_jobs is None and self.time_limit_ms is None:
+        if self.arrivals == RECORDED and self.rng == "netllm":
+            raise ValueError("arrivals='recorded' has no place in rng='netllm', which draws jobs as published")
+        if self.num_jobs is None and self.time_limit_ms is None and self.arrivals != RECORDED:
             raise ValueError("num_jobs=None needs a time_limit_ms: jobs would arrive forever")
         if self.work_conserving and not self.moving_delay_ms > 0:  # executors could change jobs for ever at one instant
             raise ValueError(f"work_conserving=True needs a moving_delay_ms above 0, not {self.moving_delay_ms:g}")

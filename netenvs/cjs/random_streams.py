@@ -18,6 +18,7 @@ from netenvs.cjs.kernel.chance import (
     LEVEL_NUMBER,
     SAMPLE_NUMBER,
     arriving_template,
+    first_recorded,
     interarrival_ms,
     task_uniform,
 )
@@ -29,6 +30,9 @@ class RandomStream(Protocol):
 
     def arrivals(self, jobs: JobSet, mean_interarrival_ms: float) -> Iterator[tuple[float, int]]:
         """Endless (time in ms, template), the first at time 0."""
+
+    def recorded(self, jobs: JobSet, num_jobs: int | None) -> Iterator[tuple[float, int]]:
+        """The same of a stretch of the workload's recorded arrivals, ``num_jobs`` of them; None: up to the last."""
 
     def level_uniform(self, job: int, stage: int, task: int) -> float:
         """A double in [0, 1) that chooses between two executor levels."""
@@ -53,6 +57,12 @@ class NativeStream:
             yield time_ms, arriving_template(self.key, self.episode, job, len(jobs))
             time_ms += interarrival_ms(self.key, self.episode, job, mean_interarrival_ms)
             job += 1
+
+    def recorded(self, jobs: JobSet, num_jobs: int | None) -> Iterator[tuple[float, int]]:
+        every = jobs.recorded_arrivals
+        first = first_recorded(self.key, self.episode, len(every), -1 if num_jobs is None else num_jobs)
+        begin_ms = every[first][0]
+        return ((time_ms - begin_ms, template) for time_ms, template in every[first:])
 
     def level_uniform(self, job: int, stage: int, task: int) -> float:
         chance: float = task_uniform(self.key, self.episode, job, stage, task, LEVEL_NUMBER)
@@ -88,6 +98,9 @@ class NetLLMStream:
             size = str(generator.choice(TPCH_SIZES))
             yield time_ms, tpch_index(query, size)
             time_ms += generator.exponential(scale_ms)
+
+    def recorded(self, jobs: JobSet, num_jobs: int | None) -> Iterator[tuple[float, int]]:
+        raise ValueError("rng='netllm' draws jobs as published, it has no recorded arrivals")
 
     def level_uniform(self, job: int, stage: int, task: int) -> float:
         return self.shared_random.random()

@@ -34,7 +34,7 @@ from typing import Any
 from netenvs.cjs.cluster import Cluster
 from netenvs.cjs.entities import DecisionRecord, Job, Pool, Stage
 from netenvs.cjs.jobs import JobSet
-from netenvs.cjs.options import CJSOptions
+from netenvs.cjs.options import RECORDED, CJSOptions
 from netenvs.cjs.random_streams import NativeStream, NetLLMStream, RandomStream
 
 
@@ -266,7 +266,10 @@ class ReferenceSimulator(Cluster):
 
     def _draw_arrivals(self) -> list[tuple[float, int]]:
         """(time in ms, template) of ``num_jobs`` jobs, without those that would arrive after the time limit."""
-        drawn = self.stream.arrivals(self.job_set, self.options.mean_interarrival_ms)
+        if self.options.arrivals == RECORDED:
+            drawn = self.stream.recorded(self.job_set, self.options.num_jobs)
+        else:
+            drawn = self.stream.arrivals(self.job_set, self.options.mean_interarrival_ms)
         return list(islice(takewhile(lambda arrival: arrival[0] < self.time_limit_ms, drawn), self.options.num_jobs))
 
     def _describe_deadlock(self) -> str:

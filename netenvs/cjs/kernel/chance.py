@@ -28,6 +28,13 @@ def arriving_template(key, episode, job, num_templates):
 
 
 @kernel
+def first_recorded(key, episode, num_recorded, num_jobs):
+    """Which recorded arrival an episode begins with, each with the same probability; ``num_jobs`` of NONE: any."""
+    choices = num_recorded if num_jobs < 0 else max(1, num_recorded - num_jobs + 1)
+    return arriving_template(key, episode, 0, choices)
+
+
+@kernel
 def interarrival_ms(key, episode, job, mean_ms):
     """Exponential time from the arrival of ``job`` to that of the next one, ms."""
     return -np.log1p(-uniform(hash64(key, episode, job), ARRIVAL_POSITION, GAP_NUMBER)) * mean_ms

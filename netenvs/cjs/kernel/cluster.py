@@ -23,11 +23,23 @@ from netenvs.random import uniform
 
 
 @kernel
+def given_arrival_ms(workload, options, state):
+    """The same where the workload has the arrivals; the stretch of recorded ones begins at 0."""
+    place = state.first_arrival + state.num_arrived
+    if place >= len(workload.arrival_ms):
+        return np.inf
+    if not options.recorded:
+        return workload.arrival_ms[place]
+    time_ms = workload.arrival_ms[place] - workload.arrival_ms[state.first_arrival]
+    return np.inf if state.num_arrived == options.num_jobs or time_ms >= options.time_limit_ms else time_ms
+
+
+@kernel
 def draw_next_arrival(workload, options, state):
     """When the next job arrives, after ``num_arrived`` ones, the last of them now."""
     index = state.num_arrived
     if len(workload.arrival_ms) > 0:
-        state.next_arrival_ms = workload.arrival_ms[index] if index < len(workload.arrival_ms) else np.inf
+        state.next_arrival_ms = given_arrival_ms(workload, options, state)
         return
     time_ms = 0.0
     if index > 0:
@@ -42,7 +54,7 @@ def job_arrived(workload, options, cluster):
     state, slots = cluster.state[0], cluster.slots
     state.now_ms = state.next_arrival_ms
     if len(workload.arrival_ms) > 0:
-        template = workload.arrival_template[state.num_arrived]
+        template = workload.arrival_template[state.first_arrival + state.num_arrived]
     else:
         template = arriving_template(state.key, state.episode, state.num_arrived, len(workload.stage_offset) - 1)
     slot = take_slot(options, cluster)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from netenvs.cjs.kernel.calendar import pop_event, replace_first_event
+from netenvs.cjs.kernel.chance import first_recorded
 from netenvs.cjs.kernel.cluster import (
     add_commitment,
     begin_task,
@@ -240,6 +241,9 @@ def begin_episode(workload, options, cluster):
     state.inserted = 0
     state.num_tasks = 0
     state.num_decisions = 0
+    state.first_arrival = 0
+    if options.recorded:
+        state.first_arrival = first_recorded(state.key, state.episode, len(workload.arrival_ms), options.num_jobs)
     state.num_arrived = 0
     state.num_done = 0
     state.tasks_logged = 0

@@ -43,6 +43,7 @@ STATE = np.dtype(
         ("inserted", np.int64),  # events inserted into the calendar so far
         ("num_tasks", np.int64),  # tasks started
         ("num_decisions", np.int64),
+        ("first_arrival", np.int64),  # recorded arrival that the episode begins with
         ("num_arrived", np.int64),
         ("num_done", np.int64),
         ("tasks_logged", np.int64),
@@ -207,6 +208,7 @@ class Options(NamedTuple):
     num_executors: int
     num_jobs: int  # NONE = as many as arrive before the time limit
     mean_interarrival_ms: float
+    recorded: bool  # arrivals are a stretch of the workload's own, not all of them
     moving_delay_ms: float
     warmup_delay_ms: float
     work_conserving: bool

@@ -1,5 +1,7 @@
 """The fast engine agrees with the reference engine event by event, and keeps its memory small."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
@@ -77,7 +79,9 @@ class BothEngines:
 
     def __init__(self, job_set, options, arrivals=None):
         self.reference = ReferenceSimulator(job_set, **options)
-        self.fast = FastClusters(job_set, rows=1, **options, arrivals=arrivals, record_tasks=True, record_jobs=True)
+        self.fast = FastClusters(
+            job_set, rows=1, **options, given_arrivals=arrivals, record_tasks=True, record_jobs=True
+        )
         self.arrivals = arrivals
 
     def reset(self, seed, episode=0):
@@ -231,6 +235,42 @@ def test_engines_agree_on_synthetic_jobs(scheduling, name, num_executors, work_c
     engines = BothEngines(load_workload("synthetic"), {**options, "mean_interarrival_ms": 5000.0})
     assert engines.reset(7)
     engines.play(scheduling.schedulers[name](3))
+
+
+def recorded(num_jobs=30):
+    """Synthetic jobs as if they had been recorded, some at the same time, in another order than that of time."""
+    times_ms = np.random.default_rng(5).integers(0, 40, num_jobs) * 2500.0
+    return replace(load_workload(f"synthetic(count={num_jobs})"), arrival_ms=times_ms - times_ms.min())
+
+
+@pytest.mark.parametrize(("num_jobs", "limit_ms"), [(8, None), (8, 9000.0), (30, None), (100, None), (None, None)])
+@pytest.mark.parametrize("name", ["fair", "erratic"])
+def test_engines_agree_on_recorded_arrivals(scheduling, name, num_jobs, limit_ms):
+    """An episode is a stretch of the record, from its first job on at 0."""
+    job_set = recorded()
+    options = {"num_executors": 10, "num_jobs": num_jobs, "arrivals": "recorded", "time_limit_ms": limit_ms}
+    engines = BothEngines(job_set, options)
+    starts = set()
+    for seed in range(4):
+        assert engines.reset(seed)
+        engines.play(scheduling.schedulers[name](3))
+        every = job_set.recorded_arrivals
+        found = [(job.arrival_ms, job.template.index) for job in engines.reference.jobs]
+        first = every.index(next(pair for pair in every if pair[1] == found[0][1]))
+        stretch = [(time_ms - every[first][0], template) for time_ms, template in every[first:][:num_jobs]]
+        assert found == [pair for pair in stretch if limit_ms is None or pair[0] < limit_ms]
+        assert limit_ms is not None or len(found) == min(num_jobs or len(found), 30)
+        starts.add(first)
+    assert len(starts) > 1 or num_jobs in (30, 100)
+
+
+def test_workloads_without_arrivals_are_refused():
+    with pytest.raises(ValueError, match="synthetic: its jobs have no arrivals, which arrivals='recorded' needs"):
+        BothEngines(load_workload("synthetic"), {"num_jobs": 3, "arrivals": "recorded"})
+    with pytest.raises(ValueError, match="arrivals='recorded' has no place in rng='netllm'"):
+        ReferenceSimulator(load_workload("synthetic"), arrivals="recorded", rng="netllm")
+    with pytest.raises(ValueError, match="unknown arrivals 'record'; did you mean 'recorded'"):
+        ReferenceSimulator(load_workload("synthetic"), arrivals="record")
 
 
 def test_engines_agree_beyond_the_largest_level(scheduling):
@@ -401,9 +441,9 @@ def test_memory_grows_with_the_queue():
         ({"num_executors": 0}, "num_executors must be a whole number from 1 up, not 0"),
         ({"num_jobs": 0}, "num_jobs must be a whole number from 1 up, not 0"),
         ({"num_jobs": None}, "num_jobs=None needs a time_limit_ms"),
-        ({"arrivals": []}, "arrivals is empty"),
-        ({"arrivals": [(5.0, 0), (4.0, 0)]}, "in order of time"),
-        ({"arrivals": [(0.0, 1)]}, "templates 0 to 0 of chain"),
+        ({"given_arrivals": []}, "arrivals is empty"),
+        ({"given_arrivals": [(5.0, 0), (4.0, 0)]}, "in order of time"),
+        ({"given_arrivals": [(0.0, 1)]}, "templates 0 to 0 of chain"),
     ],
 )
 def test_bad_arguments(options, message):

@@ -29,7 +29,7 @@ def clusters(*jobs, arrivals=None, num_executors=10, rows=1, **options):
     job_set = make_job_set("small", [Job(f"job {number}", stages) for number, stages in enumerate(jobs)])
     arrivals = [(0.0, number) for number in range(len(jobs))] if arrivals is None else arrivals
     made = FastClusters(
-        job_set, rows=rows, num_executors=num_executors, arrivals=arrivals, record_tasks=True, **options
+        job_set, rows=rows, num_executors=num_executors, given_arrivals=arrivals, record_tasks=True, **options
     )
     made.reset()
     return made
