@@ -44,7 +44,7 @@ def parse_value(text: str) -> Any:
     text = {"True": "true", "False": "false", "None": "null"}.get(text, text)
     try:
         return json.loads(text, parse_constant=lambda constant: constant)  # NaN stays a string
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, RecursionError):
         return text
 
 

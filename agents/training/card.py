@@ -112,7 +112,7 @@ def read(folder: Path) -> Record:
     """``training.json`` of a folder; ``ValueError``, one line, if there is none to read, or one of another schema."""
     try:
         found = json.loads((folder / TRAINING).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{folder}: no {TRAINING} of a finished training; train it first") from error
     schema = found.get("schema", "older") if isinstance(found, dict) else "unknown"
     if schema != SCHEMA:

@@ -314,7 +314,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             assert all(0 <= policy < len(manifest["policies"]) for policy in shard["policies"])
         assert all(isinstance(policy["name"], str) for policy in manifest["policies"])
         assert all(isinstance(collection["id"], str) for collection in manifest["collections"])
-    except (AssertionError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (AssertionError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PoolError(f"{path}: not the manifest of a pool, or damaged") from error
     if found != FORMAT or schema != SCHEMA:
         raise PoolError(f"{path}: {found!r} of schema {schema}; this version reads {FORMAT!r} of schema {SCHEMA}")

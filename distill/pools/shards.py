@@ -70,7 +70,7 @@ def read_shard(path: Path) -> Shard:
         header.pop("__metadata__")
         mapped = np.memmap(path, dtype=np.uint8, mode="r", offset=8 + size) if path.stat().st_size > 8 + size else None
         arrays = {name: _view(mapped, **entry) for name, entry in header.items()}
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PoolError(
             f"{path}: truncated, damaged, or no file of a pool ({flat(error)}); restore it, or collect again into "
             "another folder"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from netenvs.spec import parse_spec, split_specs, unknown_name
+from netenvs.spec import parse_spec, parse_value, split_specs, unknown_name
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,7 @@ def test_unknown_names_suggest_the_nearest():
         "unknown policy 'bbb'; did you mean 'bba'? known: bba, oracle"
     )
     assert unknown_name("policy", "zzz", ["oracle", "bba"]) == "unknown policy 'zzz'; known: bba, oracle"
+
+
+def test_values_nested_too_deeply_are_texts():
+    assert parse_value("[" * 100_000) == "[" * 100_000

@@ -15,6 +15,7 @@ from distill.pools.collect import collect
 from distill.pools.merge import merge
 from distill.pools.pool import Pool, returns_to_go
 from distill.pools.shards import METADATA, PoolError, sha256, write_shard
+from netenvs.files import only_one
 
 ABR = "netenvs/ABR-v0"
 
@@ -321,3 +322,22 @@ def test_the_manifest_has_the_sha256_of_each_file(abr_pool):
         assert entry["sha256"] == sha256(path) and entry["bytes"] == path.stat().st_size
     assert [entry["episodes"] for entry in abr_pool.manifest["shards"]] == [2, 2, 1, 2, 2, 1]
     assert abr_pool.manifest["collections"][0]["seed"] == 3
+
+
+def test_a_merge_on_a_full_disk_leaves_nothing(abr_pool, tmp_path, full_disk):
+    with full_disk(100), pytest.raises(OSError, match="too large") as caught:
+        merge([abr_pool.folder], tmp_path / "both")
+    assert str(tmp_path) in str(caught.value.filename) and not list(tmp_path.glob("*both*"))
+
+
+def test_two_merges_at_once_are_refused(abr_pool, tmp_path):
+    with only_one(tmp_path / ".both.lock"), pytest.raises(PoolError, match="another process is merging into it"):
+        merge([abr_pool.folder], tmp_path / "both")
+    merge([abr_pool.folder], tmp_path / "both").verify()
+    assert [path.name for path in tmp_path.glob("*both*")] == ["both"]
+
+
+def test_a_manifest_nested_too_deeply_is_one_line(tmp_path):
+    (tmp_path / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(PoolError, match="not the manifest of a pool, or damaged"):
+        Pool(tmp_path)
