@@ -85,6 +85,9 @@ class Task:
     units: Mapping[str, str] = field(default_factory=dict)
     """Units or meanings of ``action``, ``reward``, observations (``obs``, ``obs/KEY``) and infos (``info/KEY``), where
     the name does not end in one; ``obs`` stands for all parts that are not named."""
+    inspect: str = ""
+    """``module:function`` that makes a ``netenvs.inspection.record.Inspection`` of a user's file; empty: there are
+    none that it could read."""
     parts: Mapping[str, str] = field(default_factory=dict)
     """Package -> ``module:NAME`` of what it has to know of the task, for a task that is not built in. The packages are
     ``agents``, ``distill``, ``benchmarks`` and, of the latter, ``speed``."""

@@ -34,6 +34,7 @@ TASK = Task(
     dataset_option="traces",
     dataset_kind="trace split",
     datasets=_datasets,
+    inspect="netenvs.abr.inspection:inspect",
     items=_items,
     units={"action": "bitrate level, 0 = lowest", "reward": "QoE", "obs": "rows of netenvs.abr.env.ABREnv"},
 )

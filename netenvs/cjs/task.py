@@ -33,6 +33,7 @@ TASK = Task(
     dataset_option="workload",
     dataset_kind="workload",
     datasets=_datasets,
+    inspect="netenvs.cjs.inspection:inspect",
     units={
         "action": "(stage row from 1, 0 = decline; executors - 1)",
         "reward": "- seconds in the system, summed over jobs",

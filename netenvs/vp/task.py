@@ -37,6 +37,7 @@ TASK = Task(
     dataset_option="dataset",
     dataset_kind="data set",
     datasets=recorded_datasets,
+    inspect="netenvs.vp.inspection:inspect",
     items=_items,
     units={
         "action": "degrees (roll, pitch, yaw)",

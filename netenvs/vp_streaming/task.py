@@ -27,6 +27,7 @@ TASK = Task(
     dataset_option="dataset",
     dataset_kind="data set of head motion",
     datasets=recorded_datasets,
+    inspect="netenvs.vp.inspection:inspect",
     items=_items,
     units={
         "action": "level of each tile, 0 = not fetched; zones, or number of a pair, in other action modes",

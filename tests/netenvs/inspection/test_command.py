@@ -1,0 +1,132 @@
+"""What ``python -m netenvs inspect`` says, and that the commands it gives play the file."""
+
+import itertools
+import json
+import re
+import shlex
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from PIL import Image
+
+from netenvs import tasks
+from netenvs.__main__ import main
+from netenvs.tasks import Task
+
+VIDEO = {
+    "bitrates_kbps": [300, 750],
+    "chunk_sizes_bytes": [[150_000, 140_000, 160_000], [375_000, 350_000, 400_000]],
+    "chunk_duration_s": 4.0,
+}
+JOBS = {
+    "jobs": [{"stages": [{"num_tasks": 8, "durations_ms": 120}, {"num_tasks": 2, "durations_ms": 400, "parents": [0]}]}]
+}
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch):
+    """A file of each kind, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces" / "one.txt").write_text("0 1.0\n2 1.0\n4 2.0\n")
+    (tmp_path / "traces" / "two.txt").write_text("0 3.0\n2 3.0\n4 x\n6 3.0\n8 8\n")
+    (tmp_path / "video.json").write_text(json.dumps(VIDEO))
+    (tmp_path / "jobs.json").write_text(json.dumps(JOBS))
+    (tmp_path / "user1.csv").write_text(
+        "time_s,roll,pitch,yaw\n" + "".join(f"{0.1 * i:.1f},0,5,{0.4 * i:.1f}\n" for i in range(400))
+    )
+    return tmp_path
+
+
+def inspect(capsys, *words):
+    status = main(["inspect", *map(str, words)])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+def test_traces(inputs, capsys):
+    status, said, _ = inspect(capsys, "traces")
+    assert status == 0
+    assert said.startswith("traces: 2 bandwidth traces, read as pensieve (2 files), for adaptive bitrate streaming")
+    rows = dict(re.findall(r"^  (\S.*?) {2,}(.*)$", said, re.MULTILINE))
+    assert rows["left out"] == "1 row: not a number (traces/two.txt:3: x)" or "traces/two.txt:3" in rows["left out"]
+    # by time: 2 s of 1, 2 s of 2, then 6 s of 3 (the bad row's time goes to the next) and 2 s of 8
+    assert rows["mean"].startswith("3.33 Mbit/s; of single traces 1.5 to 4.25")
+    assert rows["above the ladder"].startswith("16.7 % of the time")
+    assert rows["below the ladder"].startswith("0 % of the time")
+    assert Image.open(inputs / rows["picture"]).size == (900, 600)
+
+
+@pytest.mark.parametrize(
+    ("path", "found", "facts"),
+    [
+        ("video.json", "1 video", {"ladder": "300, 750 kbit/s", "chunks": "3, 4 s each", "length": "12 s"}),
+        ("jobs.json", "1 job", {"critical path": "0.52 s a job", "work": "1.76 s of one executor"}),
+        ("user1.csv", "1 head-motion recording", {"gaps": "none", "yaw": "0 to 159 deg", "speed": "median 3.98"}),
+    ],
+)
+def test_other_inputs(path, found, facts, inputs, capsys):
+    status, said, _ = inspect(capsys, path)
+    assert status == 0
+    assert said.startswith(f"{path}: {found}, ")
+    rows = dict(re.findall(r"^  (\S.*?) {2,}(.*)$", said, re.MULTILINE))
+    for name, value in facts.items():
+        assert rows[name].startswith(value)
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("path", ["traces", "video.json", "jobs.json", "user1.csv"])
+def test_the_commands_that_it_gives_play_the_input(path, inputs, capsys):
+    _, said, _ = inspect(capsys, path)
+    (line,) = re.findall(r"^  in Python +(gym\.make.*)$", said, re.MULTILINE)
+    env = eval(line, {"gym": gym})
+    assert np.isfinite(env.reset(seed=0)[0]["history"] if path == "user1.csv" else 0).all()
+    (command,) = re.findall(r"^  compare policies +python -m benchmarks.compare (.*)$", said, re.MULTILINE)
+    words = shlex.split(command)
+    settings = [word for flag, word in itertools.pairwise(words) if flag == "--set"]
+    dataset = words[words.index("--dataset") + 1] if "--dataset" in words else None
+    task = tasks.find(words[words.index("--task") + 1])
+    assert gym.make(task.env_id, **task.environment_options(dataset, settings)).spec == env.spec
+
+
+def test_what_cannot_be_read_is_one_line(inputs, capsys):
+    (inputs / "words.txt").write_text("nothing of use\n")
+    for words, text in [
+        (("words.txt",), "words.txt: not recognised by any task; --task T says why"),
+        (("words.txt", "--task", "abr"), "words.txt: not recognised as"),
+        (("missing",), "missing: cannot be read (No such file or directory)"),
+        (("traces", "--strict"), "two.txt:3"),
+        (("jobs.json", "--task", "vp"), "jobs.json"),
+    ]:
+        status, said, error = inspect(capsys, *words)
+        assert (status, said) == (1, "")
+        assert error.startswith("error: ")
+        assert text in error
+        assert error.count("\n") == 1
+    with pytest.raises(SystemExit, match="2"):
+        inspect(capsys, "traces", "--task", "nonsense")
+
+
+def test_options_are_said_again(inputs, capsys):
+    (inputs / "kilo.csv").write_text("time_s,bandwidth\n0,1000\n1,2000\n2,1500\n")
+    status, said, _ = inspect(capsys, "kilo.csv", "--set", "unit=kbit/s", "--task", "abr")
+    assert status == 0
+    assert re.search("^  mean +1.75 Mbit/s$", said, re.MULTILINE)
+    assert "--dataset 'auto(path=kilo.csv,unit=kbit/s)'" in said
+
+
+def test_a_task_without_files_of_its_own(inputs, capsys, monkeypatch):
+    bare = Task(
+        name="bare",
+        title="t",
+        env_id="x/Bare-v0",
+        entry_point="x:Y",
+        dataset_option="d",
+        dataset_kind="k",
+        datasets=list,
+    )
+    monkeypatch.setattr(tasks, "find", lambda name: bare)
+    with pytest.raises(SystemExit, match="2"):
+        inspect(capsys, "traces", "--task", "bare")
+    assert "--task bare: it has no files of its own" in capsys.readouterr().err
