@@ -154,9 +154,10 @@ def store(tmp_path, monkeypatch):
 
 
 def fields_of(record, *left_out):
-    names = {field.name for field in dataclasses.fields(record)} - {"name", *left_out}
-    arrays = {name: getattr(record, name) for name in names}
-    return {**arrays, "names": np.array(record.names)} if "names" in names else arrays
+    """Its arrays, as they are stored; fields that are None are not."""
+    arrays = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    arrays = {name: value for name, value in arrays.items() if value is not None and name not in ("name", *left_out)}
+    return {**arrays, "names": np.array(record.names)} if "names" in arrays else arrays
 
 
 @pytest.mark.parametrize(
