@@ -67,6 +67,8 @@ class Job:
     """When it was submitted, counted from anywhere; None where that is not known."""
     source: str = ""
     """The file that it is of, where there are several."""
+    application: str = ""
+    """Whose job it is; empty where that is not known."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -100,7 +100,7 @@ def find_path(spec: str, readers: Iterable[Reader], names: Iterable[str]) -> tup
     if spec.partition("(")[0].strip() not in names and exists(spec):
         return AUTO, spec, {}
     formats = [AUTO, *(reader.name for reader in readers)]
-    if "(" not in spec or spec.partition("(")[0].strip() not in formats:
+    if spec.partition("(")[0].strip() not in formats or spec.strip() in names:
         return None
     name, options = parse_spec(spec)
     path = options.pop("path", None)

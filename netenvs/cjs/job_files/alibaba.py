@@ -16,12 +16,14 @@ task.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from netenvs.cjs.jobs import LEVELS, Job, Stage
 from netenvs.readers.errors import InputError
+from netenvs.readers.reader import check_share
 from netenvs.readers.reading import Reading
 from netenvs.readers.sources import Source, list_sources
 
@@ -77,6 +79,14 @@ def _is_row(fields: list[str]) -> bool:
     return fields[0] == "task_name" or (fields[4] in _STATUS and (fields[1] == "" or fields[1].isdigit()))
 
 
+def read_jobs(path: str | os.PathLike[str], count: int = 1000) -> list[Job]:
+    """The first ``count`` jobs of a table ``batch_task``; warns of what is left out."""
+    reading = Reading(str(path))
+    jobs = [job for source in list_sources(path) for job in read_table(source, reading, count=count)]
+    reading.warn()
+    return jobs
+
+
 def read_table(source: Source, reading: Reading, *, count: int = 1000, instances: str = "") -> list[Job]:
     """The first ``count`` jobs of a ``batch_task`` table, less those that cannot be used.
 
@@ -90,10 +100,10 @@ def read_table(source: Source, reading: Reading, *, count: int = 1000, instances
         count: so many jobs are taken.
         instances: path of the table ``batch_instance``; empty: there is none.
     """
-    if count < 1 or count != int(count):
+    if not isinstance(count, int) or count < 1:
         raise InputError(f"{source.name}: count must be a whole number from 1 up, it is {count!r}")
     jobs: dict[str, list[_Task]] = {}
-    for name, rows in _read_rows(source, reading, int(count)).items():
+    for name, rows in _read_rows(source, reading, count).items():
         try:
             jobs[name] = _read_tasks(rows)
         except _LeftOut as left_out:
@@ -111,10 +121,12 @@ def read_table(source: Source, reading: Reading, *, count: int = 1000, instances
 
 def _read_rows(source: Source, reading: Reading, count: int) -> dict[str, list[_Row]]:
     rows: dict[str, list[_Row]] = {}
+    total, skipped_before = 0, reading.num_skipped("rows")
     for number, line in source.lines():
         fields = line.strip().split(",")
         if fields == [""] or (number == 1 and fields[0] == "task_name"):
             continue
+        total += 1
         if len(fields) != COLUMNS:
             detail = f"{len(fields)} columns; every line of batch_task has {COLUMNS}"
             reading.skip("rows", "another number of columns", f"{source.name}:{number}", detail)
@@ -123,6 +135,7 @@ def _read_rows(source: Source, reading: Reading, count: int) -> dict[str, list[_
         if job in rows or len(rows) < count:
             rows.setdefault(job, []).append(_Row(task, instances, status, start_s, end_s))
             reading.records["rows"] += 1
+    check_share(source.name, reading, skipped_before, total)
     if not rows:
         raise InputError(f"{source.name}: there is no job in it")
     return rows

@@ -16,6 +16,7 @@ from netenvs.readers.sources import Source
 PREFIX = "SparkListener"
 MAX_TIME_MS = 1e15
 """The year 33658."""
+SNIFFED_LINES = 20
 _SUCCESS, _RESUBMITTED = "Success", "Resubmitted"
 _BEGINS = re.compile(r'\s*\{.*?"Event"\s*:\s*"')
 _WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError)
@@ -48,11 +49,14 @@ class Query:
 class Log:
     """What the events say."""
 
+    application: str = ""
+    """Its id, and the attempt where there are several; empty where it is not told."""
     slots: dict[str, int] = field(default_factory=dict)
     """Spark executor -> tasks at a time."""
     queries: dict[str, Query] = field(default_factory=dict)
     """By name; a stage that several queries list belongs to the first of them."""
-    parents: dict[int, list[int]] = field(default_factory=dict)
+    parents: dict[int, list[int] | None] = field(default_factory=dict)
+    """Stage -> those it waits for; None where they are not told, as before Spark 1.4."""
     num_tasks: dict[int, int] = field(default_factory=dict)
     rdds: dict[int, int] = field(default_factory=dict)
     """Stage -> the RDD that it computes, the first of its list; -1 where none is told."""
@@ -61,25 +65,30 @@ class Log:
     tasks: list[Task] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
     """Numbers of the tasks whose end was told."""
+    submitted: set[int] = field(default_factory=set)
+    """Stages that began to run."""
     spans_ms: dict[int, int] = field(default_factory=dict)
     """Stage -> time from its submission to its completion, for those that completed well."""
 
 
 def is_event_log(source: Source) -> bool:
-    """Whether the first line is, or begins as, an object with a string ``Event``."""
-    first = next((line for line in source.head.splitlines() if line.strip()), "")
+    """Whether one of the first lines is, or begins as, an object with a string ``Event``."""
+    lines = [line for line in source.head.splitlines() if line.strip()]
+    return any(_is_event(line) for line in lines[:SNIFFED_LINES])
+
+
+def _is_event(line: str) -> bool:
     try:
-        event = json.loads(first)
+        event = json.loads(line)
     except (ValueError, RecursionError):
-        return _BEGINS.match(first[:1000]) is not None
+        return _BEGINS.match(line[:1000]) is not None
     return isinstance(event, dict) and isinstance(event.get("Event"), str)
 
 
 def read_log(source: Source, reading: Reading) -> Log:
     """All events of a log. What is no event, or not as Spark writes it, ``reading`` is told.
 
-    Raises :class:`InputError` for a log of a version without the parents of stages, and where more than half of the
-    lines are no events.
+    Raises :class:`InputError` where more than half of the lines are no events.
     """
     log, good, bad = Log(), 0, 0
     for piece in source.pieces:
@@ -89,11 +98,9 @@ def read_log(source: Source, reading: Reading) -> Log:
             try:
                 if not isinstance(event, dict) or not isinstance(event.get("Event"), str):
                     raise ValueError("no object with an 'Event'")
-                _read_event(log, event, source.name)
+                _read_event(log, event)
                 good += 1
             except _WRONG as error:
-                if isinstance(error, InputError):
-                    raise
                 kind = event.get("Event") if isinstance(event, dict) else ""
                 reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
                 reading.skip("events", "not as Spark writes it", where, f"{kind or 'no event'}: {reason}")
@@ -128,28 +135,34 @@ def _events(piece: Source, reading: Reading, last: bool) -> Iterator[tuple[int, 
         yield cut[0], None
 
 
-def _read_event(log: Log, event: dict[str, Any], name: str) -> None:
+def _read_event(log: Log, event: dict[str, Any]) -> None:
     kind = event["Event"].removeprefix(PREFIX)
-    if kind == "ExecutorAdded":
+    if kind == "ApplicationStart":
+        name, attempt = event.get("App ID"), event.get("App Attempt ID")
+        log.application = "-".join(str(part) for part in (name, attempt) if part is not None)
+    elif kind == "ExecutorAdded":
         log.slots[str(event["Executor ID"])] = int(event["Executor Info"]["Total Cores"])
     elif kind == "JobStart":
-        _read_job(log, event, name)
+        _read_job(log, event)
     elif kind == "JobEnd":
         log.results[int(event["Job ID"])] = str(event["Job Result"]["Result"])
     elif kind == "TaskEnd":
         _read_task(log, event)
+    elif kind == "StageSubmitted":
+        log.submitted.add(int(event["Stage Info"]["Stage ID"]))
     elif kind == "StageCompleted":
         info = event["Stage Info"]
+        log.submitted.add(int(info["Stage ID"]))
         if info.get("Failure Reason") is None and "Submission Time" in info and "Completion Time" in info:
             span_ms = int(info["Completion Time"]) - int(info["Submission Time"])
             log.spans_ms[int(info["Stage ID"])] = max(0, span_ms)
 
 
-def _read_job(log: Log, event: dict[str, Any], name: str) -> None:
+def _read_job(log: Log, event: dict[str, Any]) -> None:
     number, properties = int(event["Job ID"]), event.get("Properties") or {}
     execution = properties.get("spark.sql.execution.root.id") or properties.get("spark.sql.execution.id")
     stages = [
-        (int(info["Stage ID"]), int(info["Number of Tasks"]), _parents(info, name), _rdd(info))
+        (int(info["Stage ID"]), int(info["Number of Tasks"]), _parents(info), _rdd(info))
         for info in event["Stage Infos"]
     ]
     query = log.queries.setdefault(f"query-{execution}" if execution else f"job-{number}", Query())
@@ -169,13 +182,8 @@ def _moment(ms: Any) -> float:
     return float(ms)
 
 
-def _parents(info: dict[str, Any], name: str) -> list[int]:
-    if "Parent IDs" not in info:
-        raise InputError(
-            f"{name}: its stages have no 'Parent IDs', which Spark writes from version 1.4 on; logs of older versions "
-            "do not tell in what order stages run"
-        )
-    return [int(parent) for parent in info["Parent IDs"]]
+def _parents(info: dict[str, Any]) -> list[int] | None:
+    return [int(parent) for parent in info["Parent IDs"]] if "Parent IDs" in info else None
 
 
 def _rdd(info: dict[str, Any]) -> int:

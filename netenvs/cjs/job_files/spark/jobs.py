@@ -36,7 +36,8 @@ def read_event_log(source: Source, reading: Reading) -> list[Job]:
     Failed, killed and repeated attempts are not counted, nor ends that are told twice. Stages that Spark skipped,
     because an earlier query had left their output, are dropped. A stage that completed, but whose ends of tasks were
     dropped by Spark's listener bus, keeps its place: its tasks last as long as all of it lasted, over the waves that it
-    took on all slots. A job is left out when it did not end or failed, or when no task of one of its stages succeeded.
+    took on all slots. A job is left out when it did not end or failed, when no task of one of its stages succeeded, or
+    when one of them ran, and that is all that is told of it.
     """
     log = read_log(source, reading)
     level = _assign_waves(log)
@@ -103,6 +104,7 @@ def _make_job(
         if log.results[number] != _JOB_SUCCESS:
             raise _LeftOut("it did not end well", log.results[number])
     run = sorted(stage for stage in query.stages if stage in tried or stage in untold)
+    _check_stages(log, query, run)
     if not run:
         raise _LeftOut("all of its stages were skipped")
     positions = {stage: position for position, stage in enumerate(run)}
@@ -132,13 +134,24 @@ def _make_job(
                 parents=parents,
             )
         )
-    return Job(name, stages, query.submitted_ms, source)
+    return Job(name, stages, query.submitted_ms, source, log.application)
+
+
+def _check_stages(log: Log, query: Query, run: list[int]) -> None:
+    lost = [stage for stage in query.stages if stage in log.submitted.difference(run) and log.num_tasks[stage]]
+    if lost:
+        raise _LeftOut("the log lacks the tasks of a stage that ran", f"stage {lost[0]}")
+    if len(run) > 1 and any(log.parents[stage] is None for stage in run):
+        raise _LeftOut(
+            "its stages have no 'Parent IDs'",
+            "Spark writes them from version 1.4 on; logs of older versions do not tell in what order stages run",
+        )
 
 
 def _parents_that_ran(log: Log, stage: int, positions: Mapping[int, int]) -> tuple[int, ...]:
     """Positions of the stages that a stage waits for; one without tasks does not run, its own parents count instead."""
     found: dict[int, None] = {}
-    left, seen = list(log.parents[stage]), {stage}
+    left, seen = list(log.parents[stage] or ()), {stage}
     while left:
         parent = left.pop(0)
         if parent in seen:
@@ -147,5 +160,5 @@ def _parents_that_ran(log: Log, stage: int, positions: Mapping[int, int]) -> tup
         if parent in positions:
             found[positions[parent]] = None
         elif log.num_tasks.get(parent) == 0:
-            left += log.parents[parent]
+            left += log.parents[parent] or ()
     return tuple(found)

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from netenvs.readers.sources import Source
 
-_ROLLED = re.compile(r"events_(\d+)_.*")
+_ROLLED = re.compile(r"events_(\d{1,18})_([^.]*).*")
 """Files of a folder ``eventlog_v2_APPLICATION`` (``RollingEventLogFilesWriter``); with ``.compact`` at the end, what
 stands for that part and all before it (``EventLogFileCompactor``)."""
-_STATUS = re.compile(r"appstatus_.*")
+_STATUS = re.compile(r"appstatus_.*|APPLICATION_COMPLETE|SPARK_VERSION_.*|COMPRESSION_CODEC_.*|_SUCCESS")
+"""Files beside a log that hold none of it; before Spark 1.3 they stood beside ``EVENT_LOG_1``."""
 _DATABRICKS = re.compile(r"eventlog(?:-(\d{4}-\d\d-\d\d--\d\d-\d\d))?(?:\.\w+)?")
 """Databricks moves ``eventlog`` to ``eventlog-DATE--TIME.gz`` now and then, and begins another."""
 
@@ -20,7 +21,9 @@ def group_parts(sources: list[Source]) -> list[Source]:
     folders: dict[tuple[str, ...], list[Source]] = {}
     for source in sources:
         if not _STATUS.fullmatch(source.parts[-1]):
-            folders.setdefault(source.parts[:-1], []).append(source)
+            rolled_log = _ROLLED.fullmatch(source.parts[-1])
+            application = rolled_log[2] if rolled_log else ""
+            folders.setdefault((*source.parts[:-1], application), []).append(source)
     found: list[Source] = []
     for folder in folders.values():
         rolled = [source for source in folder if _ROLLED.fullmatch(source.parts[-1])]

@@ -361,9 +361,47 @@ def test_spark_versions_before_2(tmp_path):
     one_six = small("1.6.3")
     assert '"Killed"' not in one_six
     assert len(waves(write(tmp_path / "log", one_six))) == 2
-    older = one_six.replace('"Parent IDs"', '"Other IDs"')
-    with pytest.raises(ValueError, match=r"which Spark writes from version 1\.4 on"):
-        load_workload(write(tmp_path / "log", older))
+    one_stage = job_start(1, [stage_info(7, 1)]) + task_end(9, 7, 0, 2000, 2040) + job_end(1)
+    older = (one_six + one_stage).replace('"Parent IDs"', '"Other IDs"')
+    with pytest.warns(UserWarning, match=r"no 'Parent IDs' \(job-0: Spark writes them from version 1\.4 on"):
+        assert load_workload(write(tmp_path / "log", older)).names == ("job-1",)
+    with pytest.raises(ValueError, match=r"from version 1\.4 on"):
+        load_workload(write(tmp_path / "log", one_six.replace('"Parent IDs"', '"Other IDs"')))
+
+
+def test_spark_1_2_beside_its_marks(tmp_path):
+    for name in ("APPLICATION_COMPLETE", "SPARK_VERSION_1.2.0", "COMPRESSION_CODEC_org.apache.spark.io.LZ4"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "EVENT_LOG_1").write_text(small())
+    _, reading = read_jobs(str(tmp_path))
+    assert (reading.formats, reading.skipped) == ({"spark-eventlog": 1}, {})
+
+
+def test_spark_stages_that_ran_of_which_no_more_is_told_leave_their_job_out(tmp_path):
+    lost = job_start(1, [stage_info(5, 2)]) + event("StageSubmitted", **{"Stage Info": stage_info(5, 2)}) + job_end(1)
+    with pytest.warns(UserWarning, match=r"the log lacks the tasks of a stage that ran \(job-1: stage 5\)"):
+        assert load_workload(write(tmp_path / "log", small() + lost)).names == ("job-0",)
+
+
+def test_spark_logs_of_applications_are_told_apart_by_their_ids(tmp_path):
+    for name, attempt in (("a", {}), ("b", {"App Attempt ID": "2"})):
+        (tmp_path / name).mkdir()
+        begin = event("ApplicationStart", **{"App Name": "mine", "App ID": f"app-{name}", **attempt})
+        (tmp_path / name / "eventlog").write_text(begin + small())
+    assert load_workload(str(tmp_path)).names == ("app-a/job-0", "app-b-2/job-0")
+
+
+def test_spark_parts_of_two_applications_in_one_folder(tmp_path):
+    lines = small().splitlines(keepends=True)
+    for application in ("app-1", "app-2"):
+        (tmp_path / f"events_1_{application}").write_text("".join(lines[:4]))
+        (tmp_path / f"events_2_{application}").write_text("".join(lines[4:]))
+    assert len(load_workload(str(tmp_path))) == 2
+
+
+def test_spark_log_whose_first_line_is_damaged(tmp_path):
+    with pytest.warns(UserWarning, match=r"1 event left out: not as Spark writes it \(.*log:1"):
+        assert load_workload(write(tmp_path / "log", '{"Eve\n' + small())).names == ("job-0",)
 
 
 def test_spark_compressed_log_of_an_application_that_was_killed(tmp_path):
