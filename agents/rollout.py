@@ -6,7 +6,7 @@ import math
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -240,7 +240,6 @@ class _Batch:
     ):
         self._policy, self._env, self._specs = policy, env, specs
         self._on_episode, self._collect, self._witness = on_episode, collect, witness
-        self._shared = dict(getattr(env.unwrapped, "shared_info", {}))
         self._waiting = iter(range(len(specs)))
         self._playing = np.full(env.num_envs, -1)  # number of the episode each row plays, -1 = none left for it
         self._begun = np.zeros(env.num_envs, dtype=np.int64)  # step at which it began
@@ -302,8 +301,8 @@ class _Batch:
         actions: np.ndarray = np.zeros(self._env.action_space.shape, dtype=self._env.action_space.dtype)
         try:
             seen, columns = _rows(observations, live), _columns(infos, live)
-            chosen = self._policy.act_batch(seen, {**columns, **self._shared, "row": live})
-            actions[live] = _checked_actions(chosen, actions[live])
+            for rows, observed, part in _groups(self._env.unwrapped, live, seen, columns):
+                actions[rows] = _checked_actions(self._policy.act_batch(observed, part), actions[rows])
         except Exception as error:
             raise self._blamed(live, actions, error) from error
         if self._witness is not None:
@@ -336,6 +335,22 @@ class _Batch:
             self._witness.end(number, _rows(observations, row))
         if self._on_episode is not None:
             self._on_episode(episode)
+
+
+def _groups(
+    env: Any, live: np.ndarray, observations: Any, columns: dict[str, Any]
+) -> Iterator[tuple[np.ndarray, Any, dict[str, Any]]]:
+    """Live rows that are decided together, their observations and infos: those that share what is no column.
+
+    All do, but for environments whose ``row_groups`` says that they are several groups.
+    """
+    groups = env.row_groups(live) if hasattr(env, "row_groups") else [(None, dict(getattr(env, "shared_info", {})))]
+    for places, shared in groups:
+        if len(groups) == 1:
+            yield live, observations, {**columns, **shared, "row": live}
+        else:
+            infos = {name: column[places] for name, column in columns.items()}
+            yield live[places], _rows(observations, places), {**infos, **shared, "row": live[places]}
 
 
 def _one_decision(

@@ -53,7 +53,8 @@ class SessionState:
 def session_state(env: gym.Env | gym.vector.VectorEnv, row: int = 0) -> SessionState:
     """The state of an ``ABREnv``, or of one row of an ``ABRVectorEnv``, as it is now."""
     simulator = env.unwrapped.simulator  # type: ignore[union-attr]
-    world, session = simulator.world, simulator.batch.session[row]
+    session = simulator.batch.session[row]
+    world = kernel.of_video(simulator.world, int(session["video"]))
     noise = np.ones(world.num_chunks)
     if world.noise:
         key, episode = session["key"], session["episode"]

@@ -48,6 +48,8 @@ class ValueTable:
         self, env: Any, traces: Iterable[int] | None = None, clock_step_s: float = CLOCK_STEP_S, buffers: int = BUFFERS
     ):
         world = env.unwrapped.simulator.world
+        if len(world.videos) > 1:
+            raise ValueError("values are tabulated for one video; make an environment of each")
         if world.noise or world.jump:
             raise ValueError("values are tabulated without delay noise, and of levels, not of jumps")
         if not (clock_step_s > 0 and buffers >= 2):

@@ -13,6 +13,8 @@ from benchmarks.tasks.setup import Metric, Setup, TaskComparison, Term
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from netenvs.abr.workload import Video
+
 TERMS = (
     Term("bitrate_mbps", "bitrate (Mbit/s)", "bitrate\nMbit/s", "higher", "Mean bitrate of the decided chunks."),
     Term(
@@ -34,16 +36,19 @@ TERMS = (
 
 def _setup(env: gym.Env) -> Setup:
     world: Any = env.unwrapped
-    traces, video, qoe = world.traces, world.video, world.qoe
-    _, info = env.reset(seed=0, options={"trace": 0})
-    first_bitrate_kbps = info["bitrate_kbps"]  # the forced first chunk, which the first decision switches from
+    traces, qoe = world.traces, world.qoe
+    first_bitrate_kbps = []  # of each video: the forced first chunk, which the first decision switches from
+    for number in range(len(world.videos)):
+        _, info = env.reset(seed=0, options={"trace": 0, "video": number})
+        first_bitrate_kbps.append(info["bitrate_kbps"])
 
     def score(episode: Episode) -> float:
         return episode.total_reward / len(episode.rewards)
 
     def term_values(episode: Episode) -> dict[str, float]:
         bitrate_mbps = episode.columns["bitrate_kbps"] / 1000.0
-        steps = np.abs(np.diff(bitrate_mbps, prepend=first_bitrate_kbps / 1000.0))
+        number = int(episode.columns["video_index"][0]) if "video_index" in episode.columns else 0
+        steps = np.abs(np.diff(bitrate_mbps, prepend=first_bitrate_kbps[number] / 1000.0))
         return {
             "bitrate_mbps": float(bitrate_mbps.mean()),
             "rebuffer_s_per_chunk": float(episode.columns["rebuffer_s"].mean()),
@@ -51,7 +56,6 @@ def _setup(env: gym.Env) -> Setup:
         }
 
     name = f"qoe_{qoe.kind}_per_chunk"
-    ladder = ", ".join(str(kbps) for kbps in video.bitrates_kbps.tolist())
     return Setup(
         dataset=traces.name,
         metric=Metric(name, "QoE", "higher", f"QoE ({qoe.kind}) per chunk"),
@@ -60,11 +64,16 @@ def _setup(env: gym.Env) -> Setup:
         term_values=term_values,
         details={
             "trace split": f"{traces.name}, {len(traces)} traces",
-            "video": f"{video.name}, {video.num_chunks} chunks of {video.chunk_duration_s:g} s, levels {ladder} kbit/s",
+            "video": "; ".join(map(_described, world.videos)),
             "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - change "
             "of utility, mean over the chunks that are decided (the forced first chunk is left out)",
         },
     )
+
+
+def _described(video: Video) -> str:
+    ladder = ", ".join(str(kbps) for kbps in video.bitrates_kbps.tolist())
+    return f"{video.name}, {video.num_chunks} chunks of {video.chunk_duration_s:g} s, levels {ladder} kbit/s"
 
 
 def _example(world: Any) -> tuple[Figure, dict[str, np.ndarray]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -30,14 +31,9 @@ class _Session:
         return self.simulator.traces
 
     @property
-    def video(self) -> Video:
-        """The video that is streamed."""
-        return self.simulator.video
-
-    @property
-    def qoe(self) -> QoE:
-        """The objective."""
-        return self.simulator.qoe
+    def videos(self) -> tuple[Video, ...]:
+        """The videos that episodes are drawn from, one or several."""
+        return self.simulator.videos
 
 
 class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
@@ -77,7 +73,9 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ``reset`` draws a trace, starts it at its stored position and plays the forced first chunk (level 0, in the
     presets ``pensieve`` and ``genet`` level 1), whose reward is excluded, as in the literature: an episode of a
     48-chunk video is 47 decisions, and return / 47 is the published score. ``reset(seed=s)`` alone determines
-    the episode; ``reset(options={"trace": i})`` takes trace i.
+    the episode; ``reset(options={"trace": i})`` takes trace i. Of several videos each episode draws one, all as likely;
+    ``reset(options={"video": j})`` takes video j. Videos of one environment have the same number of levels; bitrates,
+    sizes, durations and numbers of chunks may differ, and so does the length of an episode.
 
     ## Episode End
     Terminated after the last chunk; never truncated.
@@ -87,14 +85,15 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ``sleep_residual_ms``, the part of it that the published logs report; ``rebuffer_s``; ``buffer_s`` after the
     chunk; ``bitrate_kbps``, ``chunk_bytes``, ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk``
     chunks played; ``trace`` number; ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32
-    (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session.
+    (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session;
+    ``video_index`` its number, where there are several.
 
     ## Arguments
     | Option          | Default       | Meaning                                                              |
     |-----------------|---------------|----------------------------------------------------------------------|
     | ``traces``      | None          | name, path, ``TraceSet``; None: the preset's, ``synthetic``, ``genet``|
-    | ``video``       | None          | name, path, ``Video``; None: ``video1`` with installed traces, else  |
-    |                 |               | ``synthetic``                                                        |
+    | ``video``       | None          | name, path, ``Video``, or a list of these; None: ``video1`` with     |
+    |                 |               | installed traces, else ``synthetic``                                 |
     | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
     | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or, for six levels, ``hd``                          |
     | ``history``     | None          | columns of the observation, one a level at least; None: 6, in preset |
@@ -106,7 +105,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``, Sabre), else 80   |
     | ``buffer_cap_s``| None          | player buffer; None: the trace's own (``genet``), else 60            |
 
-    Names and formats of traces and videos: ``netenvs.abr.workload.load_traces`` and ``load_video``.
+    Names and formats of traces and videos: ``netenvs.abr.workload.load_traces`` and ``load_videos``.
 
     ## Vectorized
     ``gym.make_vec("netenvs/ABR-v0", num_envs=n)`` makes ``ABRVectorEnv``: row i with seed s equals this
@@ -134,29 +133,44 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
         self._everything = np.ones(1, dtype=np.bool_)
         self._all_actions = np.ones(self._num_actions, dtype=np.bool_)
         self._jump = self.simulator.world.jump
-        self._sizes = self.video.chunk_sizes[: self.video.num_chunks]
-        self._trace = 0
-        self._chunk = 0  # chunks played
-        self._log = np.zeros((self.video.num_chunks, len(kernel.INFO_COLUMNS)))
+        self._log = np.zeros((max(video.num_chunks for video in self.videos), len(kernel.INFO_COLUMNS)))
+        self._show(trace=0, video=0)
+
+    @property
+    def video(self) -> Video:
+        """The video of the present episode, before the first one that of number 0."""
+        return self.videos[self._video]
+
+    @property
+    def qoe(self) -> QoE:
+        """The objective of the present episode, in levels of its video."""
+        return self.simulator.qoes[self._video]
 
     @property
     def start_pointer(self) -> int:
         """Segment of the trace in which the present episode started."""
         return int(self.simulator.batch.session["start"][0])
 
-    def _check_reset_options(self, options: dict[str, Any] | None) -> int:
-        """The trace to play, -1 = drawn."""
-        return self.simulator.check_trace(check_reset_options(options, ("trace",)).get("trace"))
+    def _check_reset_options(self, options: dict[str, Any] | None) -> np.ndarray:
+        """int64 (2, 1): the trace and the video to play, -1 = drawn."""
+        given = check_reset_options(options, ("trace", "video"))
+        check = self.simulator
+        return np.array([[check.check_trace(given.get("trace"))], [check.check_video(given.get("video"))]])
 
     def _seed(self, seed: int | None, rng: np.random.Generator) -> None:
         self.simulator.seed_row(0, rng)
 
-    def _begin(self, chosen: int) -> None:
+    def _begin(self, chosen: np.ndarray) -> None:
         batch = self.simulator.batch
         batch.session["episode"][0] += 1
-        kernel.reset_rows(self.simulator.world, batch, self._everything, np.array([chosen]))
-        self._trace = int(batch.session["trace"][0])
-        self._chunk = 0
+        kernel.reset_rows(self.simulator.world, batch, self._everything, chosen)
+        self._show(trace=int(batch.session["trace"][0]), video=int(batch.session["video"][0]))
+
+    def _show(self, trace: int, video: int) -> None:
+        """Infos are those of an episode that begins."""
+        self._trace, self._video = trace, video
+        self._chunk = 0  # chunks played
+        self._sizes = self.video.chunk_sizes[: self.video.num_chunks]
 
     def _act(self, action: Any) -> tuple[float, bool, bool]:
         try:
@@ -189,7 +203,9 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
         ahead = self._sizes[self._chunk :].copy()  # infos must not share memory
         ahead.setflags(write=False)
         info["chunk_sizes_ahead"] = ahead
-        info.update(self.simulator.shared_info)
+        info.update(self.simulator.shared_infos[self._video])
+        if len(self.videos) > 1:
+            info["video_index"] = self._video
         return info
 
     def action_masks(self) -> np.ndarray:
@@ -225,10 +241,12 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
 
     Row i with seed s equals the single environment with seed s + i, whatever the batch size. ``infos`` holds the
     scalar columns as arrays (rows,); what all rows share (``video``, ``qoe``) is in the attribute
-    ``shared_info``, the sizes of all chunks in ``chunk_sizes``, int32 (chunks listed, levels).
+    ``shared_info``, the sizes of all chunks in ``chunk_sizes``, int32 (chunks listed, levels). Of several videos
+    (attribute ``videos``) the rows play different ones: ``infos["video_index"]`` has their numbers, ``row_groups`` what
+    the rows of a video share.
     ``autoreset_mode``: ``NEXT_STEP`` (default), ``SAME_STEP`` or ``DISABLED``; then rows are reset by
-    ``reset(options={"reset_mask": mask})``, bool (rows,). ``options={"trace": i}`` pins the trace, one number
-    or int (rows,) with -1 = drawn.
+    ``reset(options={"reset_mask": mask})``, bool (rows,). ``options={"trace": i, "video": j}`` pin trace and
+    video, one number or int (rows,) with -1 = drawn.
     """
 
     no_step_limit = "an episode ends with its video"
@@ -248,28 +266,52 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         self._set_spaces(*_spaces(self.simulator, self.options))
 
     @property
+    def video(self) -> Video:
+        """The video of all rows. Raises ``ValueError`` where they have several."""
+        return self.simulator.video
+
+    @property
+    def qoe(self) -> QoE:
+        """The objective of all rows. Raises ``ValueError`` where they have several videos."""
+        return self.simulator.qoe
+
+    @property
     def chunk_sizes(self) -> np.ndarray:
-        """Sizes of all chunks in bytes, int32 (chunks listed, levels), read-only."""
+        """Sizes of all chunks in bytes, int32 (chunks listed, levels), read-only; of several see ``videos``."""
         return self.video.chunk_sizes
 
     @property
     def shared_info(self) -> dict[str, Any]:
-        """What every row's ``info`` has in common: ``video`` and ``qoe``."""
+        """What every row's ``info`` has in common: ``video`` and ``qoe``. ``ValueError`` where there are several."""
         return self.simulator.shared_info
+
+    def row_groups(self, rows: np.ndarray) -> list[tuple[np.ndarray, dict[str, Any]]]:
+        """Rows, int (k,), by what they share: places in ``rows``, and the ``video`` and ``qoe`` of those rows."""
+        if len(self.videos) == 1:
+            return [(np.arange(len(rows)), self.simulator.shared_info)]
+        playing = self.simulator.batch.session["video"][rows]
+        return [(np.flatnonzero(playing == of), self.simulator.shared_infos[of]) for of in np.unique(playing).tolist()]
 
     def action_masks(self) -> np.ndarray:
         """bool (rows, actions): False where an action would be clipped."""
         return self.simulator.action_masks()
 
     def _check_reset_options(self, options: dict[str, Any] | None) -> np.ndarray:
-        """int64 (rows,): the trace of each row, -1 = drawn."""
-        trace = check_reset_options(options, ("trace", "reset_mask")).get("trace")
-        if trace is None or isinstance(trace, int | np.integer):
-            return np.full(self.num_envs, self.simulator.check_trace(trace), dtype=np.int64)
-        traces = np.asarray(trace)
-        if traces.shape != (self.num_envs,):
-            raise ValueError(f"options['trace'] must be one number or ({self.num_envs},), it has shape {traces.shape}")
-        return np.array([self.simulator.check_trace(t) for t in traces.tolist()], dtype=np.int64)
+        """int64 (2, rows): trace and video of each row, -1 = drawn."""
+        given = check_reset_options(options, ("trace", "video", "reset_mask"))
+        checks = {"trace": self.simulator.check_trace, "video": self.simulator.check_video}
+        return np.stack([self._each_row(name, given.get(name), check) for name, check in checks.items()])
+
+    def _each_row(self, name: str, given: Any, check: Callable[[Any], int]) -> np.ndarray:
+        """A reset option of one number, or of one for each row, as int64 (rows,)."""
+        if given is None or isinstance(given, int | np.integer):
+            return np.full(self.num_envs, check(given), dtype=np.int64)
+        numbers = np.asarray(given)
+        if numbers.shape != (self.num_envs,):
+            raise ValueError(
+                f"options[{name!r}] must be one number or ({self.num_envs},), it has shape {numbers.shape}"
+            )
+        return np.array([check(number) for number in numbers.tolist()], dtype=np.int64)
 
     def _check_actions(self, actions: Any) -> np.ndarray:
         return check_actions(actions, (self.num_envs,), self.simulator.num_actions, self._space)
@@ -278,9 +320,9 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         self.simulator.seed_row(row, rng)
 
     def _begin(self, mask: np.ndarray, chosen: np.ndarray | None) -> None:
-        traces = np.full(self.num_envs, -1) if chosen is None else chosen
+        pinned = np.full((2, self.num_envs), -1) if chosen is None else chosen
         self.simulator.batch.session["episode"][mask] += 1
-        kernel.reset_rows(self.simulator.world, self.simulator.batch, mask, traces)
+        kernel.reset_rows(self.simulator.world, self.simulator.batch, mask, pinned)
 
     def _act(self, actions: np.ndarray, autoreset: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         session = self.simulator.batch.session
@@ -298,6 +340,8 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         columns: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))
         for name in ("chunk", "trace", "invalid_action"):
             columns[name] = batch.session[name].copy()
+        if len(self.videos) > 1:
+            columns["video_index"] = batch.session["video"].copy()
         return columns
 
 

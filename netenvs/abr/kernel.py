@@ -30,6 +30,7 @@ NOISE_LOW, NOISE_HIGH = 0.9, 1.1  # multiplicative delay noise (Pensieve sim/env
 TRACE_POSITION = 0
 START_POSITION = 1
 NOISE_POSITION = 2
+VIDEO_POSITION = 1 << 62  # beyond all chunks
 
 
 # columns of `Batch.info`
@@ -56,11 +57,21 @@ TRACE = np.dtype(
     ]
 )
 
+# what the kernel knows of one video
+VIDEO = np.dtype(
+    [
+        ("begin", np.int64),  # row of the first chunk in `chunk_sizes`
+        ("num_chunks", np.int64),  # chunks played; the table may list one more
+        ("chunk_duration_ms", np.float64),
+    ]
+)
+
 # state of one session
 SESSION = np.dtype(
     [
         ("key", np.uint64),  # random stream
         ("episode", np.int64),  # episodes begun with this key, minus one
+        ("video", np.int64),
         ("trace", np.int64),
         ("start", np.int64),  # segment in which the episode started
         ("pointer", np.int64),  # segment that is being downloaded from
@@ -77,23 +88,48 @@ SESSION = np.dtype(
 
 
 class World(NamedTuple):
-    """What does not change while an environment lives: traces, video, objective, player."""
+    """What does not change while an environment lives: traces, videos of equally many levels, objective, player.
+
+    Tables of several videos stand one below the other: level q of video v is entry ``v * levels + q`` of those by
+    level. :func:`of_video` gives the world of one of them, as it would be alone.
+    """
 
     time_s: np.ndarray  # float64 (sum of trace lengths,), end of each segment
     bandwidth_mbps: np.ndarray  # float64 (sum of trace lengths,)
     latency_ms: np.ndarray  # float64 (sum of trace lengths,), round trip by segment, or (0,): those of the traces
     traces: np.ndarray  # TRACE (traces,)
-    chunk_sizes: np.ndarray  # int32 (chunks listed, levels), bytes
-    bitrates_kbps: np.ndarray  # int32 (levels,)
-    utility: np.ndarray  # float64 (levels,)
-    switch_cost: np.ndarray  # float64 (levels, levels)
+    videos: np.ndarray  # VIDEO (videos,)
+    chunk_sizes: np.ndarray  # int32 (chunks listed of all videos, levels), bytes
+    bitrates_kbps: np.ndarray  # int32 (videos * levels,)
+    utility: np.ndarray  # float64 (videos * levels,)
+    switch_cost: np.ndarray  # float64 (videos * levels, levels)
     rebuffer_penalty: float  # per second
-    chunk_duration_ms: float
-    num_chunks: int  # chunks played; the table may list one more
+    chunk_duration_ms: float  # of the first video
+    num_chunks: int  # of the first video
     first_quality: int  # level of the forced first chunk
     jump: bool  # actions are -1, 0, +1 level instead of levels
     noise: bool
     random_start: bool
+
+
+def of_video(world: World, video: int) -> World:
+    """The world of one video; of a single one it is ``world`` itself."""
+    if len(world.videos) == 1:
+        return world
+    of, levels = world.videos[video], world.chunk_sizes.shape[1]
+    end = world.videos["begin"][video + 1] if video + 1 < len(world.videos) else len(world.chunk_sizes)
+    mine = slice(video * levels, (video + 1) * levels)
+    alone = world.videos[video : video + 1].copy()
+    alone["begin"] = 0
+    return world._replace(
+        videos=alone,
+        chunk_sizes=world.chunk_sizes[of["begin"] : end],
+        bitrates_kbps=world.bitrates_kbps[mine],
+        utility=world.utility[mine],
+        switch_cost=world.switch_cost[mine],
+        chunk_duration_ms=float(of["chunk_duration_ms"]),
+        num_chunks=int(of["num_chunks"]),
+    )
 
 
 class Batch(NamedTuple):
@@ -196,9 +232,15 @@ def play_chunk(
 
 
 @kernel
-def _begin_row(world, batch, row, pinned):
-    """Begin an episode in one row: choose the trace, take its start, request the forced first chunk."""
+def _begin_row(world, batch, row, pinned, pinned_video):
+    """Begin an episode in one row: choose video and trace, take its start, request the forced first chunk."""
     session = batch.session[row]
+    video = pinned_video
+    if video < 0:
+        video = 0
+        if len(world.videos) > 1:
+            video = int(uniform(session.key, session.episode, VIDEO_POSITION) * len(world.videos))
+    session.video = video
     trace = pinned
     if trace < 0:
         trace = int(uniform(session.key, session.episode, TRACE_POSITION) * len(world.traces))
@@ -226,10 +268,9 @@ def _play_requested(world, batch):
     latency_ms = world.latency_ms
     chunk_sizes, bitrates_kbps = world.chunk_sizes, world.bitrates_kbps
     utility, switch_cost = world.utility, world.switch_cost
-    num_chunks, levels = world.num_chunks, len(world.bitrates_kbps)
+    videos, levels = world.videos, chunk_sizes.shape[1]
     sessions, observation, info = batch.session, batch.observation, batch.info
     newest = observation.shape[2] - 1
-    highest_kbps = float(bitrates_kbps[levels - 1])
     ended = 0
     for row in range(len(sessions)):
         session = sessions[row]
@@ -237,8 +278,12 @@ def _play_requested(world, batch):
         if quality < 0:
             continue
         trace = traces[session.trace]
+        video = videos[session.video]
+        begin, num_chunks = video.begin, video.num_chunks
+        lowest = session.video * levels  # level 0 of the video in the tables by level
+        highest_kbps = float(bitrates_kbps[lowest + levels - 1])
         chunk = session.chunk
-        size = chunk_sizes[chunk, quality]
+        size = chunk_sizes[begin + chunk, quality]
         noise = delay_noise(session.key, session.episode, chunk) if world.noise else 1.0
         delay, rebuffer, buffer_ms, sleep, residual, pointer, clock = play_chunk(
             time_s,
@@ -251,11 +296,12 @@ def _play_requested(world, batch):
             size,
             round_trip(latency_ms, trace, session.pointer),
             trace.buffer_cap_ms,
-            world.chunk_duration_ms,
+            video.chunk_duration_ms,
             noise,
         )
         rebuffer_s = rebuffer / 1000.0
-        session.reward = utility[quality] - world.rebuffer_penalty * rebuffer_s - switch_cost[quality, session.quality]
+        switch = switch_cost[lowest + quality, session.quality]
+        session.reward = utility[lowest + quality] - world.rebuffer_penalty * rebuffer_s - switch
         if chunk == 0:
             session.reward = 0.0  # the forced first chunk belongs to reset
         chunk += 1
@@ -272,14 +318,14 @@ def _play_requested(world, batch):
         for i in range(ROWS):
             for j in range(newest):
                 observation[row, i, j] = observation[row, i, j + 1]
-        observation[row, BITRATE, newest] = bitrates_kbps[quality] / highest_kbps
+        observation[row, BITRATE, newest] = bitrates_kbps[lowest + quality] / highest_kbps
         observation[row, BUFFER, newest] = buffer_ms / 1000.0 / 10.0
         observation[row, THROUGHPUT, newest] = float(size) / delay / 1000.0
         observation[row, DOWNLOAD_TIME, newest] = delay / 1000.0 / 10.0
         # numpy.roll in the published code; visible if history > levels
         observation[row, NEXT_SIZES, newest] = wrapped
         for level in range(levels):
-            size_mbyte = chunk_sizes[chunk, level] / 1000.0 / 1000.0 if chunk < num_chunks else 0.0
+            size_mbyte = chunk_sizes[begin + chunk, level] / 1000.0 / 1000.0 if chunk < num_chunks else 0.0
             observation[row, NEXT_SIZES, level] = size_mbyte
         observation[row, CHUNKS_LEFT, newest] = (num_chunks - chunk) / float(num_chunks)
 
@@ -288,7 +334,7 @@ def _play_requested(world, batch):
         info[2, row] = residual
         info[3, row] = rebuffer_s
         info[4, row] = buffer_ms / 1000.0
-        info[5, row] = bitrates_kbps[quality]
+        info[5, row] = bitrates_kbps[lowest + quality]
         info[6, row] = size
         info[7, row] = size * 8.0 / delay / 1000.0
     return ended
@@ -296,12 +342,15 @@ def _play_requested(world, batch):
 
 @kernel
 def reset_rows(world, batch, mask, pinned):
-    """Begin an episode in every row of ``mask``, bool (rows,); ``pinned`` is the trace, -1 = drawn."""
+    """Begin an episode in every row of ``mask``, bool (rows,).
+
+    ``pinned`` int64 (2, rows) are traces and videos, -1 = drawn.
+    """
     sessions = batch.session
     for row in range(len(mask)):
         sessions[row].requested = -1
         if mask[row]:
-            _begin_row(world, batch, row, pinned[row])
+            _begin_row(world, batch, row, pinned[0, row], pinned[1, row])
     _play_requested(world, batch)
 
 
@@ -312,12 +361,12 @@ def step_rows(world, batch, actions, autoreset):
     ``actions`` int64 (rows,) must lie in the action space. Returns the number of rows that terminated.
     """
     sessions = batch.session
-    highest = len(world.bitrates_kbps) - 1
+    highest = world.chunk_sizes.shape[1] - 1
     for row in range(len(actions)):
         session = sessions[row]
         if autoreset and session.terminated:
             session.episode += 1
-            _begin_row(world, batch, row, -1)
+            _begin_row(world, batch, row, -1, -1)
             continue
         quality = actions[row]
         session.invalid_action = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class ABROptions(EnvironmentOptions):
     """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold; a ladder may lengthen it."""
 
     traces: str | TraceSet | None = None
-    video: str | Video | None = None
+    video: str | Video | Sequence[str | Video] | None = None
     preset: str = "netllm"
     qoe: str = "lin"
     history: int | None = None
@@ -55,6 +56,8 @@ class ABROptions(EnvironmentOptions):
     buffer_cap_s: float | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.video, list):
+            self._put(video=tuple(self.video))
         if not isinstance(self.preset, str) or self.preset not in PRESETS:
             raise ValueError(unknown_name("preset", str(self.preset), PRESETS))
         if self.start is not None and self.start not in STARTS:

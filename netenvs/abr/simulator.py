@@ -12,7 +12,7 @@ from netenvs.abr.options import ABROptions
 from netenvs.abr.qoe import QoE, make_qoe
 from netenvs.abr.records import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video
 from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, ROWS, THROUGHPUT
-from netenvs.abr.workload import load_traces, load_video
+from netenvs.abr.workload import load_traces, load_videos
 from netenvs.arguments import check_length
 
 
@@ -23,9 +23,9 @@ class Simulator:
         preset = options.defaults
         start = preset.start if options.start is None else options.start
         self.traces: TraceSet = load_traces(preset.traces if options.traces is None else options.traces)
-        self.video: Video = load_video(default_video(self.traces) if options.video is None else options.video)
-        self.qoe: QoE = make_qoe(options.qoe, self.video.bitrates_kbps, preset.rebuffer_penalty)
-        levels = self.video.num_levels
+        self.videos = load_videos(default_video(self.traces) if options.video is None else options.video)
+        levels = _common_levels(self.videos)
+        self.qoes = tuple(make_qoe(options.qoe, of.bitrates_kbps, preset.rebuffer_penalty) for of in self.videos)
         history = max(preset.history, levels) if options.history is None else options.history
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(
@@ -35,7 +35,7 @@ class Simulator:
         check_length("history", int(history))
         count = len(self.traces)
         rtt = _per_trace("rtt_ms", options.rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
-        chunk_s = self.video.chunk_duration_s
+        chunk_s = max(video.chunk_duration_s for video in self.videos)
         least = max(chunk_s, kernel.DRAIN_STEP_MS / 1000.0)  # below it a pause would drain more than there is
         cap = _per_trace(
             "buffer_cap_s", options.buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, least
@@ -51,13 +51,14 @@ class Simulator:
             bandwidth_mbps=self.traces.bandwidth_mbps.copy(),
             latency_ms=np.empty(0) if latency is None else latency.copy(),
             traces=table,
-            chunk_sizes=self.video.chunk_sizes.copy(),
-            bitrates_kbps=self.video.bitrates_kbps.copy(),
-            utility=self.qoe.utility.copy(),
-            switch_cost=self.qoe.switch_cost.copy(),
-            rebuffer_penalty=self.qoe.rebuffer_penalty,
-            chunk_duration_ms=chunk_s * 1000.0,
-            num_chunks=self.video.num_chunks,
+            videos=_video_table(self.videos),
+            chunk_sizes=np.concatenate([video.chunk_sizes for video in self.videos]),
+            bitrates_kbps=np.concatenate([video.bitrates_kbps for video in self.videos]),
+            utility=np.concatenate([qoe.utility for qoe in self.qoes]),
+            switch_cost=np.concatenate([qoe.switch_cost for qoe in self.qoes]),
+            rebuffer_penalty=self.qoes[0].rebuffer_penalty,
+            chunk_duration_ms=self.videos[0].chunk_duration_s * 1000.0,
+            num_chunks=self.videos[0].num_chunks,
             first_quality=preset.first_quality,
             jump=options.action_mode == "jump",
             noise=bool(options.delay_noise),
@@ -71,15 +72,42 @@ class Simulator:
         self.num_actions = 3 if self.world.jump else levels
         self.observation_high = self._observation_high(int(history))
         """Finite upper bounds of the observation, float32 (6, history); the lower ones are 0."""
-        self.shared_info = {"video": self.video, "qoe": self.qoe}
+        self.shared_infos = [{"video": of, "qoe": qoe} for of, qoe in zip(self.videos, self.qoes, strict=True)]
+        """What sessions of a video have in common, in the order of the videos."""
         self._warm_up()
+
+    @property
+    def shared_info(self) -> dict[str, Any]:
+        """What all sessions have in common. Raises ``ValueError`` where they have several videos."""
+        self._check_one("shared_info")
+        return self.shared_infos[0]
+
+    @property
+    def video(self) -> Video:
+        """The video of all sessions. Raises ``ValueError`` where there are several."""
+        self._check_one("video")
+        return self.videos[0]
+
+    @property
+    def qoe(self) -> QoE:
+        """The objective of all sessions. Raises ``ValueError`` where each of several videos has its own."""
+        self._check_one("qoe")
+        return self.qoes[0]
+
+    def _check_one(self, name: str) -> None:
+        if len(self.videos) > 1:
+            raise ValueError(
+                f"{name}: this environment has {len(self.videos)} videos, and one is wanted here; give video=FILE of "
+                "one, or ask its sessions (videos, video_index)"
+            )
 
     def _observation_high(self, history: int) -> np.ndarray:
         """Bounds from the traces and the video; 0.1 % of slack for rounding to float32."""
-        world, largest = self.world, int(self.video.chunk_sizes.max())
+        world, largest = self.world, int(self.world.chunk_sizes.max())
         high = np.empty((ROWS, history))
         high[BITRATE] = 1.0
-        high[BUFFER] = (world.traces["buffer_cap_ms"].max() + world.chunk_duration_ms) / 10_000.0
+        longest_chunk_ms = world.videos["chunk_duration_ms"].max()
+        high[BUFFER] = (world.traces["buffer_cap_ms"].max() + longest_chunk_ms) / 10_000.0
         high[THROUGHPUT] = world.bandwidth_mbps.max() / 8.0 / kernel.NOISE_LOW
         slowest_s = 0.0
         for index in range(len(self.traces)):
@@ -96,7 +124,7 @@ class Simulator:
         """Compile the kernels (or load them from the disk cache) outside of any timed loop."""
         rows = len(self.batch.session)
         nothing = np.zeros(rows, dtype=np.bool_)
-        kernel.reset_rows(self.world, self.batch, nothing, np.full(rows, -1, dtype=np.int64))
+        kernel.reset_rows(self.world, self.batch, nothing, np.full((2, rows), -1, dtype=np.int64))
         # no row is stepped: the action array is empty
         kernel.step_rows(self.world, self.batch, np.empty(0, dtype=np.int64), False)
 
@@ -116,14 +144,47 @@ class Simulator:
             )
         return int(trace)
 
+    def check_video(self, video: Any) -> int:
+        """A pinned video number, checked; None and -1 mean: drawn."""
+        if video is None:
+            return -1
+        if isinstance(video, bool) or not isinstance(video, int | np.integer) or not -1 <= video < len(self.videos):
+            raise ValueError(
+                f"options['video'] must be a whole number from 0 to {len(self.videos) - 1}, the videos of this "
+                f"environment, not {video!r}"
+            )
+        return int(video)
+
     def action_masks(self) -> np.ndarray:
         """bool (rows, actions): False where an action would be clipped (``jump`` at the ends of the ladder)."""
         masks = np.ones((len(self.batch.session), self.num_actions), dtype=np.bool_)
         if self.world.jump:
             quality = self.batch.session["quality"]
             masks[:, 0] = quality > 0
-            masks[:, 2] = quality < self.video.num_levels - 1
+            masks[:, 2] = quality < self.videos[0].num_levels - 1
         return masks
+
+
+def _common_levels(videos: tuple[Video, ...]) -> int:
+    """Levels of every video. Raises ``ValueError`` where they have not the same number: actions are levels."""
+    levels = {video.num_levels: video for video in videos}
+    if len(levels) > 1:
+        (few, one), (many, other) = min(levels.items()), max(levels.items())
+        raise ValueError(
+            f"video: {one.name!r} has {few} levels and {other.name!r} {many}; videos of one environment have the same "
+            "number of levels, so make an environment of each"
+        )
+    return videos[0].num_levels
+
+
+def _video_table(videos: tuple[Video, ...]) -> np.ndarray:
+    """``kernel.VIDEO`` (videos,)."""
+    table = np.empty(len(videos), dtype=kernel.VIDEO)
+    listed = [len(video.chunk_sizes) for video in videos]
+    table["begin"] = np.cumsum([0, *listed[:-1]])
+    table["num_chunks"] = [video.num_chunks for video in videos]
+    table["chunk_duration_ms"] = [video.chunk_duration_s * 1000.0 for video in videos]
+    return table
 
 
 def _per_trace(
