@@ -15,7 +15,7 @@ from netenvs.cjs.cluster_view import ClusterView
 from netenvs.cjs.entities import Stage
 from netenvs.cjs.fast import FastClusters, make_kernel_workload
 from netenvs.cjs.jobs import JobSet
-from netenvs.cjs.options import CJSOptions
+from netenvs.cjs.options import RECORDED, CJSOptions
 from netenvs.cjs.reference import ReferenceSimulator
 from netenvs.cjs.workload import load_workload
 
@@ -61,6 +61,8 @@ def make_engine(options: CJSOptions, rows: int, record_tasks: bool) -> Engine:
     if options.rng == "netllm" and options.workload != "tpch":
         raise ValueError(f"rng='netllm' draws TPC-H queries: workload must be 'tpch', not {options.workload!r}")
     jobs = load_workload(options.workload)
+    if options.arrivals == RECORDED:
+        _ = jobs.recorded_arrivals  # an error now, not at the first reset
     largest = int(np.diff(jobs.stage_offset).max())
     if options.stages_in_view < largest:
         raise ValueError(

@@ -149,3 +149,9 @@ def test_rendering():
     env = gym.make(SMALL, render_mode="ansi")
     env.reset(seed=0)
     assert "1 job" in env.render() and "10" in env.render()
+
+
+@pytest.mark.parametrize("engine", ["fast", "simpy"])
+def test_a_workload_without_arrivals_has_none_to_replay(engine):
+    with pytest.raises(ValueError, match="synthetic: its jobs have no arrivals, which arrivals='recorded' needs"):
+        gym.make("netenvs/CJS-v0", arrivals="recorded", engine=engine)
