@@ -20,6 +20,7 @@ from agents.hub import one_line, quiet
 from agents.mamba4net.hybrid import HybridBackbone
 from agents.mamba4net.layers import ATTENTION, MAMBA, MLP, HybridConfig
 from agents.sizes import check_folder
+from netenvs.errors import printable
 from netenvs.files import is_file
 
 KINDS = {MAMBA: "linear_attention", ATTENTION: "full_attention", MLP: "mlp"}
@@ -123,18 +124,18 @@ def from_nemotron_h(folder: str | Path) -> HybridBackbone:
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     remedy = "give a folder with config.json and model.safetensors of a NemotronH, whole"
     if not is_file(folder / "config.json"):
-        raise ValueError(f"{folder}: no config.json; {remedy}")
+        raise ValueError(f"{printable(folder)}: no config.json; {remedy}")
     check_folder(folder)
     try:
         config = NemotronHConfig.from_pretrained(str(folder), **local)
     except Exception as error:
-        raise ValueError(f"{folder}: {one_line(error)}; {remedy}") from error
+        raise ValueError(f"{printable(folder)}: {one_line(error)}; {remedy}") from error
     if config.model_type != NemotronHConfig.model_type:
-        raise ValueError(f"{folder}: a model of type {config.model_type!r}; {remedy}")
+        raise ValueError(f"{printable(folder)}: a model of type {config.model_type!r}; {remedy}")
     try:
         shape = hybrid_config(config)
     except ValueError as error:
-        raise ValueError(f"{folder}: {error}") from error
+        raise ValueError(f"{printable(folder)}: {error}") from error
     read: Any = NemotronHModel.from_pretrained
     try:
         with quiet():
@@ -142,12 +143,12 @@ def from_nemotron_h(folder: str | Path) -> HybridBackbone:
                 str(folder), config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True, **local
             )
     except Exception as error:
-        raise ValueError(f"{folder}: {one_line(error)}; {remedy}") from error
+        raise ValueError(f"{printable(folder)}: {one_line(error)}; {remedy}") from error
     weights = {name: value for name, value in model.state_dict().items() if name != EMBEDDINGS}
     if missing := sorted(weights.keys() & info["missing_keys"]):
-        raise ValueError(f"{folder}: {len(missing)} weights are missing, {missing[0]} first; {remedy}")
+        raise ValueError(f"{printable(folder)}: {len(missing)} weights are missing, {missing[0]} first; {remedy}")
     if not all(bool(value.isfinite().all()) for value in weights.values()):
-        raise ValueError(f"{folder}: not all weights are finite; train or fetch them anew")
+        raise ValueError(f"{printable(folder)}: not all weights are finite; train or fetch them anew")
     backbone = HybridBackbone(shape)
     backbone.load_state_dict(weights)
     return backbone.eval()

@@ -20,6 +20,7 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from agents.hub import one_line, quiet
 from agents.netllm.backbone import HFBackbone, attention_of, family_of, network_config
 from agents.sizes import check_folder
+from netenvs.errors import printable
 from netenvs.files import is_file, is_folder
 
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -206,7 +207,7 @@ def _find(name: str, revision: str | None) -> tuple[Path, str | None]:
     try:
         found = Path(snapshot_download(name, revision=revision, local_files_only=True, allow_patterns=files))
     except (OSError, ValueError) as error:
-        fetch = f"hf download {name}" + (f" --revision {revision}" if revision else "")
+        fetch = f"hf download {printable(name)}" + (f" --revision {revision}" if revision else "")
         offline = " (HF_HUB_OFFLINE is set: unset it for that)" if HF_HUB_OFFLINE else ""
         raise ValueError(
             f"backbone {name!r}: not on this machine, and nothing is downloaded unasked; fetch it with "

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from agents.mamba4net.nemotron_h import from_nemotron_h
 from agents.netllm.backbone import FAMILIES
 from agents.netllm.load import load_backbone, restore_backbone
 
@@ -201,3 +202,10 @@ def test_a_backbone_is_restored_only_as_the_model_that_it_was(make_model):
         restore_backbone(config, str(make_model("llama", num_hidden_layers=2)))
     with pytest.raises(ValueError, match=r"not the model that was adapted .* it has other weights"):
         restore_backbone(config, str(make_model("llama", seed=1)))
+
+
+def test_names_reach_the_terminal_without_its_codes():
+    for load in (load_backbone, from_nemotron_h):
+        with pytest.raises(ValueError, match=r"\\x1b\[31mred/x") as caught:
+            load("\x1b[31mred/x")
+        assert "\x1b" not in str(caught.value)
