@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,13 @@ from netenvs.abr import generators
 from netenvs.abr.trace_files import READERS as TRACE_READERS
 from netenvs.abr.traces import read_traces
 from netenvs.abr.video_files import READERS as VIDEO_READERS
+from netenvs.abr.video_files import group
 from netenvs.abr.videos import read_videos
 from netenvs.abr.workload import TraceSet, Video
 from netenvs.inspection.drawing import BLUE, GREY, MUTED, ORANGE, draw_shares, short, style
 from netenvs.inspection.record import Inspection, count, duration, number, percent, spec_of, spread
 from netenvs.readers.reader import AUTO
+from netenvs.readers.sources import list_sources
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +36,17 @@ def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: A
         try:
             return _inspect_videos(path, format, strict, options)
         except ValueError:
-            if not of_traces and format != AUTO:
+            if (format != AUTO and not of_traces) or (format == AUTO and _is_video(path)):
                 raise
     return _inspect_traces(path, format, strict, options)
+
+
+def _is_video(path: str) -> bool:
+    """Whether a format of videos that is like nothing else recognises it; ``json`` is like a list of periods, too."""
+    with contextlib.suppress(ValueError):
+        particular = [reader for reader in VIDEO_READERS if reader.name != "json"]
+        return any(reader.sniff(source) for source in group(list_sources(path)) for reader in particular)
+    return False
 
 
 def _inspect_traces(path: str, format: str, strict: bool, options: dict[str, Any]) -> Inspection:

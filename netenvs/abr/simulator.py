@@ -35,11 +35,12 @@ class Simulator:
         check_length("history", int(history))
         count = len(self.traces)
         rtt = _per_trace("rtt_ms", options.rtt_ms, self.traces.rtt_ms, DEFAULT_RTT_MS, count, 0.0)
-        chunk_s = max(video.chunk_duration_s for video in self.videos)
-        least = max(chunk_s, kernel.DRAIN_STEP_MS / 1000.0)  # below it a pause would drain more than there is
-        cap = _per_trace(
-            "buffer_cap_s", options.buffer_cap_s, self.traces.buffer_cap_s, DEFAULT_BUFFER_CAP_S, count, least
-        )
+        longest = max(self.videos, key=lambda video: video.chunk_duration_s)
+        least = max(
+            longest.chunk_duration_s, kernel.DRAIN_STEP_MS / 1000.0
+        )  # below it a pause would drain more than there is
+        stored, why = self.traces.buffer_cap_s, f", for a chunk of {longest.name}"
+        cap = _per_trace("buffer_cap_s", options.buffer_cap_s, stored, DEFAULT_BUFFER_CAP_S, count, least, why)
         table = np.empty(count, dtype=kernel.TRACE)
         table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
         table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
@@ -188,7 +189,7 @@ def _video_table(videos: tuple[Video, ...]) -> np.ndarray:
 
 
 def _per_trace(
-    name: str, given: float | None, stored: np.ndarray | None, default: float, count: int, least: float
+    name: str, given: float | None, stored: np.ndarray | None, default: float, count: int, least: float, why: str = ""
 ) -> np.ndarray:
     """Option > value that comes with each trace > default, float64 (traces,)."""
     if given is None:
@@ -200,5 +201,5 @@ def _per_trace(
             raise ValueError(f"{name} must be a number, not {given!r}") from None
     if not (np.all(np.isfinite(values)) and np.all(values >= least)):
         found = float(values.min()) if given is None else given
-        raise ValueError(f"{name} must be a finite number from {least:g} up, not {found!r}")
+        raise ValueError(f"{name} must be a finite number from {least:g} up, not {found!r}{why}")
     return np.array(values, dtype=np.float64)

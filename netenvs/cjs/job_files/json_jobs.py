@@ -131,4 +131,4 @@ def _read_list(samples: Any, where: str, unit_ms: float) -> list[float]:
 def _check_keys(entry: dict[str, Any], known: set[str], where: str) -> None:
     unknown = sorted(set(entry) - known)
     if unknown:
-        raise ValueError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise InputError(f"{where}: unknown key {unknown[0][:40]!r}; known: {', '.join(sorted(known))}")

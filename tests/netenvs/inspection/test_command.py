@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shlex
+import shutil
 
 import gymnasium as gym
 import numpy as np
@@ -106,6 +107,16 @@ def test_what_cannot_be_read_is_one_line(inputs, capsys):
         assert error.count("\n") == 1
     with pytest.raises(SystemExit, match="2"):
         inspect(capsys, "traces", "--task", "nonsense")
+
+
+def test_a_video_that_cannot_be_used_is_not_taken_for_traces(inputs, capsys):
+    for number in range(3):
+        (inputs / f"video_size_{number}").write_text("400000\n390000\n410000\n")
+    for name in ("traces", "video.json", "jobs.json", "user1.csv"):
+        shutil.rmtree(name) if name == "traces" else (inputs / name).unlink()
+    status, _, error = inspect(capsys, ".", "--task", "abr")
+    assert status == 1
+    assert "a video has two levels or more" in error
 
 
 def test_options_are_said_again(inputs, capsys):
