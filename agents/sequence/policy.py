@@ -46,8 +46,7 @@ class SequencePolicy(BatchPolicy):
         self._forget()
 
     def _forget(self) -> None:
-        self._cache: Cache | None = None
-        self._cached = np.zeros(0, dtype=np.int64)  # rows of the episodes in the cache
+        self._caches: list[tuple[np.ndarray, Cache]] = []  # each with the rows it holds, -1 = none any more
         self._steps = np.zeros(0, dtype=np.int64)  # by row: decisions made in the episode
         self._previous: np.ndarray | None = None  # by row: the action before
         self._collected = np.zeros(0)  # by row: rewards so far
@@ -92,17 +91,26 @@ class SequencePolicy(BatchPolicy):
         return carried_out
 
     def _cache_of(self, rows: np.ndarray) -> Cache:
-        """The cache with ``rows`` in this order; those that begin an episode, or a new context, are empty."""
+        """The cache with ``rows`` in this order; those that begin an episode, or a new context, are empty.
+
+        Rows that are asked in groups, since their episodes have different videos, have a cache a group.
+        """
         context = self.model.context
         begins = (self._steps[rows] % context if context else self._steps[rows]) == 0
-        if self._cache is None or begins.all():
-            self._cache = self.model.backbone.init_cache(len(rows))
-        elif begins.any() or not np.array_equal(rows, self._cached):
-            place = {row: number for number, row in enumerate(self._cached.tolist())}
-            kept = [-1 if begin else place[row] for row, begin in zip(rows.tolist(), begins, strict=True)]
-            self._cache.select(torch.tensor(kept, device=self.model.task.device))
-        self._cached = rows.copy()
-        return self._cache
+        if begins.all():
+            cache = self.model.backbone.init_cache(len(rows))
+        else:
+            goes_on = rows[~begins][0]
+            number = next(i for i, (cached, _) in enumerate(self._caches) if goes_on in cached)
+            cached, cache = self._caches.pop(number)
+            if begins.any() or not np.array_equal(rows, cached):
+                place = {row: number for number, row in enumerate(cached.tolist())}
+                kept = [-1 if begin else place[row] for row, begin in zip(rows.tolist(), begins, strict=True)]
+                cache.select(torch.tensor(kept, device=self.model.task.device))
+        others = [(np.where(np.isin(cached, rows), -1, cached), of) for cached, of in self._caches]
+        self._caches = [(cached, of) for cached, of in others if (cached >= 0).any()]
+        self._caches.append((rows.copy(), cache))
+        return cache
 
     def _before(self, rows: np.ndarray) -> np.ndarray:
         """Actions carried out at the step before, (k, ...); all -1 at the first step of an episode."""

@@ -40,7 +40,7 @@ def load_videos(
       ``netenvs.abr.generators``; options in brackets, ``generated(levels=10)``;
     * ``video1``, ``video2`` and ``bbb``, once their data sets are installed;
     * a file, a folder or an archive, whose format is recognised, or named in front of brackets:
-      ``video-size(path=FOLDER,bitrates=[300,750])``, ``sabre(path=FILE)``; the formats and their options are in
+      ``video-sizes(path=FOLDER,bitrates_kbps=[300,750])``, ``sabre(path=FILE)``; the formats and their options are in
       ``netenvs.abr.video_files``. A folder of files ``video_size_*`` is one video, one of several manifests or of
       several such folders has several. A name above wins over a file of that name, ``./video1`` is the file.
 

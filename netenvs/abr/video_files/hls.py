@@ -39,7 +39,7 @@ def sniff(source: Source) -> bool:
 def read(source: Source, reading: Reading) -> list[Video]:
     """The one video of a master playlist, whose media playlists and segments lie below its folder."""
     folder = manifest_folder(source)
-    streams = _streams(source)
+    streams = _streams(source, reading)
     if not streams:
         raise InputError(f"{source.name}: it has no levels (#EXT-X-STREAM-INF); give the master playlist")
     pictures = [stream for stream in streams if not _is_sound(stream[0])]
@@ -60,18 +60,19 @@ def read(source: Source, reading: Reading) -> list[Video]:
     return [make_video(source.name, reading, levels, duration, unit_option=False)]
 
 
-def _streams(source: Source) -> list[tuple[dict[str, str], str]]:
-    """Attributes and address of each level; the same address with the same bitrate stands once."""
-    found: dict[tuple[str, str], dict[str, str]] = {}
+def _streams(source: Source, reading: Reading) -> list[tuple[dict[str, str], str]]:
+    """Attributes and address of each level; of those with the same address, such as for other sound, the first."""
+    found: dict[str, dict[str, str]] = {}
     attributes: dict[str, str] | None = None
     for _, line in source.lines():
         line = line.strip()
         if line.startswith("#EXT-X-STREAM-INF:"):
             attributes = {name: value.strip('"') for name, value in _ATTRIBUTE.findall(line.partition(":")[2])}
         elif line and not line.startswith("#") and attributes is not None:
-            found.setdefault((attributes.get("BANDWIDTH", ""), line), attributes)
+            if found.setdefault(line, attributes).get("BANDWIDTH") != attributes.get("BANDWIDTH"):
+                reading.note("of levels with the same playlist the first is kept", f"{source.name}: {line[:80]}")
             attributes = None
-    return [(attributes, url) for (_, url), attributes in found.items()]
+    return [(attributes, url) for url, attributes in found.items()]
 
 
 def _is_sound(attributes: dict[str, str]) -> bool:

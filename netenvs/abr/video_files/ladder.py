@@ -130,7 +130,8 @@ def note_scale(
     times = float(np.median(mean_kbps / bitrates_kbps))
     if 1 / FAR < times < FAR:
         return
-    remedy = "name their unit, unit=bit or unit=kB, or mend the bitrates" if unit_option else "mend the bitrates"
+    unit = "unit=byte" if times < 1 and times * 8 < FAR and times * 8 > 1 / FAR else "unit=bit or unit=kB"
+    remedy = f"name their unit, {unit}, or mend the bitrates" if unit_option else "mend the bitrates"
     reading.note(
         f"sizes are {times:.3g} times what the bitrates make of {duration_s:g} s; if that is not so, {remedy}",
         f"{name}: {mean_kbps[-1]:.5g} kbit/s at the level of {bitrates_kbps[-1]:.0f} kbit/s",

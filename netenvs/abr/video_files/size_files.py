@@ -21,6 +21,7 @@ from netenvs.readers.fields import numbers
 from netenvs.readers.reader import OptionError, Reader
 from netenvs.readers.reading import Reading
 from netenvs.readers.sources import Source
+from netenvs.spec import parse_value
 
 PENSIEVE_KBPS = (300, 750, 1200, 1850, 2850, 4300)
 CHUNK_DURATION_S = 4.0
@@ -66,7 +67,7 @@ def read(
     source: Source,
     reading: Reading,
     *,
-    bitrates: Any = None,
+    bitrates_kbps: Any = None,
     chunk_duration_s: float = CHUNK_DURATION_S,
     num_chunks: int = 0,
     unit: str = "",
@@ -76,8 +77,8 @@ def read(
     Arguments:
         source: made by :func:`put_together`.
         reading: where doubts are noted.
-        bitrates: kbit/s, a list with one for each file in the order of their numbers. Without it six levels are those
-            of Pensieve, and others have their mean size over the duration of a chunk; a note says so.
+        bitrates_kbps: one for each file in the order of their numbers, a list, or text with commas. Without it six
+            levels are those of Pensieve, and others have their mean size over the duration of a chunk; a note says so.
         chunk_duration_s: of a chunk.
         num_chunks: chunks that are played, 0: all that are listed. Pensieve plays 48 of 49.
         unit: of the sizes, bytes unless named.
@@ -91,9 +92,13 @@ def read(
     twice = next((n for n, of in groupby(source.files, _number) if len(list(of)) > 1), None)
     if twice is not None:
         raise InputError(f"{source.name}: two files of level {twice}; keep one of them")
+    numbered = [_number(file) for file in source.files]
+    missing = next((n for n in range(min(numbered[0], 1), numbered[-1]) if n not in numbered), None)
+    if missing is not None:
+        raise InputError(f"{source.name}: there is no file of level {missing}; give all of them, from 0 or 1 up")
     factor = unit_bytes(unit, "B")
     sizes = [_sizes(file, reading) * factor for file in source.files]
-    kbps = _bitrates(source, reading, bitrates, sizes, chunk_duration_s)
+    kbps = _bitrates(source, reading, bitrates_kbps, sizes, chunk_duration_s)
     levels = [Level(bitrate, of) for bitrate, of in zip(kbps, sizes, strict=True)]
     return [make_video(source.name, reading, levels, float(chunk_duration_s), num_chunks)]
 
@@ -116,10 +121,13 @@ def _bitrates(
     source: SizeFiles, reading: Reading, given: Any, sizes: list[np.ndarray], duration_s: float
 ) -> list[float]:
     count = len(source.files)
+    if isinstance(given, str):
+        given = [parse_value(word.strip()) for word in given.split(",")]
     if given is not None:
         if not isinstance(given, list | tuple) or not all(_is_bitrate(value) for value in given):
             raise OptionError(
-                f"{source.name}: bitrates must be a list of kbit/s above 0, bitrates=[300,750], not {given!r}"
+                f"{source.name}: bitrates_kbps must be a list of numbers above 0, bitrates_kbps=[300,750], "
+                f"not {given!r}"
             )
         if len(given) != count:
             raise OptionError(
@@ -134,7 +142,7 @@ def _bitrates(
         found = [float(of[:common].mean()) * 8 / 1000 / duration_s for of in sizes]
         why = f"bitrates are not given, they are taken to be the mean sizes over chunks of {duration_s:g} s"
     ladder = ", ".join(f"{kbps:.0f}" for kbps in found)
-    reading.note(f"{why}, {ladder} kbit/s; name others: bitrates=[...]")
+    reading.note(f"{why}, {ladder} kbit/s; name others: bitrates_kbps=[...]")
     return found
 
 
@@ -143,5 +151,5 @@ def _is_bitrate(value: Any) -> bool:
 
 
 SIZE_FILES = Reader(
-    name="video-size", title="a folder of files video_size_0, video_size_1, ..., a size a line", sniff=sniff, read=read
+    name="video-sizes", title="a folder of files video_size_0, video_size_1, ..., a size a line", sniff=sniff, read=read
 )

@@ -108,7 +108,9 @@ def test_rows_are_pinned_one_by_one(folder):
     assert [(places.tolist(), shared["video"].num_chunks) for places, shared in groups] == [([1], 20), ([0], 12)]
 
 
-@pytest.mark.parametrize("policy", ["bba", "robust-mpc", "oracle", "throughput", "bola", "stochastic-mpc"])
+@pytest.mark.parametrize(
+    "policy", ["bba", "robust-mpc", "oracle", "throughput", "bola", "stochastic-mpc", "netllm", "mamba4net"]
+)
 def test_policies_play_each_video_as_they_do_alone(policy, folder):
     specs = [EpisodeSpec(seed, options={"video": seed % 3}) for seed in range(6)]
     together = play(load_policy(policy, "abr"), ABR, specs, {"video": folder}, num_envs=4)

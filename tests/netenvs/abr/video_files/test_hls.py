@@ -44,6 +44,13 @@ def test_a_master_playlist(average, factor, stream, read):
     assert same.chunk_sizes.tolist() == video.chunk_sizes.tolist()
 
 
+def test_a_playlist_with_several_kinds_of_sound_is_one_level(stream, read):
+    again = "#EXT-X-STREAM-INF:BANDWIDTH=1300000,AVERAGE-BANDWIDTH=900000,RESOLUTION=640x360\nv800/play.m3u8\n"
+    video, reading = read(master() + again, "master.m3u8")
+    assert video.bitrates_kbps.tolist() == list(KBPS)
+    assert [note.partition(" (")[0] for note in reading.notes] == ["of levels with the same playlist the first is kept"]
+
+
 def test_ranges_of_one_file(stream, read):
     of = "".join(f"#EXTINF:2.0,\n#EXT-X-BYTERANGE:{size(200, i)}@{i * 10**5}\n0.ts\n" for i in range(4))
     (stream / "v200" / "play.m3u8").write_text(f"#EXTM3U\n{of}#EXT-X-ENDLIST\n")
@@ -64,7 +71,7 @@ def test_levels_of_other_lengths_sound_and_live_streams_are_told(stream, read):
 
 
 def test_levels_with_the_same_bitrate(stream, read):
-    twice = "#EXT-X-STREAM-INF:BANDWIDTH=300000,AVERAGE-BANDWIDTH=200100,RESOLUTION=1x1\nv400/play.m3u8\n"
+    twice = "#EXT-X-STREAM-INF:BANDWIDTH=300000,AVERAGE-BANDWIDTH=200100,RESOLUTION=1x1\n./v400/play.m3u8\n"
     video, reading = read(master() + twice, "master.m3u8")
     assert video.bitrates_kbps.tolist() == list(KBPS) and "with the same bitrate one is kept" in reading.notes[0]
 

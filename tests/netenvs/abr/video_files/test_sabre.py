@@ -24,7 +24,7 @@ def test_sizes_are_bits_segment_by_segment(read):
 def test_bytes_by_option(read):
     bytes_of = [[bits / 8 for bits in segment] for segment in VIDEO["segment_sizes_bits"]]
     video, reading = read(json.dumps({**VIDEO, "segment_sizes_bits": bytes_of}))
-    assert "sizes are 0.125 times" in reading.notes[0]
+    assert "sizes are 0.125 times" in reading.notes[0] and "unit=byte" in reading.notes[0]
     video, reading = read(json.dumps({**VIDEO, "segment_sizes_bits": bytes_of}), unit="B")
     assert reading.notes == [] and video.chunk_sizes[4].tolist() == [kbps * 375 + 4 for kbps in LADDER]
 

@@ -20,7 +20,7 @@ def test_six_levels_are_those_of_pensieve(tmp_path):
     assert video.name == str(tmp_path / "v") and video.bitrates_kbps.tolist() == list(PENSIEVE)
     assert (video.num_chunks, video.chunk_duration_s) == (5, 4.0)
     assert video.chunk_sizes[2].tolist() == [kbps * 500 + 20 for kbps in PENSIEVE]
-    assert reading.formats == {"video-size": 1} and len(reading.notes) == 1
+    assert reading.formats == {"video-sizes": 1} and len(reading.notes) == 1
     assert "taken for Pensieve's, 300, 750, 1200, 1850, 2850, 4300 kbit/s" in reading.notes[0]
 
 
@@ -32,8 +32,31 @@ def test_other_levels_have_their_mean_sizes(tmp_path):
 
 def test_bitrates_by_option_play_without_a_warning(tmp_path):
     folder = write(tmp_path, [300, 900])
-    video = load_video(f'video-size(path="{folder}",bitrates=[300,900],num_chunks=4)')
+    video = load_video(f'video-sizes(path="{folder}",bitrates_kbps=[300,900],num_chunks=4)')
     assert (video.bitrates_kbps.tolist(), video.num_chunks, len(video.chunk_sizes)) == ([300, 900], 4, 5)
+
+
+@pytest.mark.parametrize("given", ["300,900", "300, 900", [300, 900], (300, 900.0)])
+def test_bitrates_are_a_list_or_text(given, tmp_path):
+    folder = str(write(tmp_path, [310, 880]))
+    assert load_video(folder, bitrates_kbps=given).bitrates_kbps.tolist() == [300, 900]
+    assert load_video(f'video-sizes(path={folder},bitrates_kbps="300,900")').bitrates_kbps.tolist() == [300, 900]
+    for wrong in ("300", "300,x", [300], [300, None], 300):
+        with pytest.raises(ValueError, match=r"bitrates") as caught:
+            load_video(folder, bitrates_kbps=wrong)
+        assert folder in str(caught.value)
+
+
+@pytest.mark.parametrize(("gone", "said"), [(3, "no file of level 3"), (0, None), (6, None)])
+def test_a_level_that_is_missing_shifts_no_other(gone, said, tmp_path):
+    folder = write(tmp_path, [300, 750, 1200, 1850, 2850, 4300, 6000])
+    (folder / f"video_size_{gone}").unlink()
+    if said:
+        with pytest.raises(ValueError, match=said):
+            load_video(str(folder))
+    else:  # numbers from 1, and six from 0
+        (video,), _ = read_videos(folder)
+        assert video.num_levels == 6
 
 
 def test_files_are_ordered_by_number_and_unequal_ones_are_cut(tmp_path):
@@ -47,9 +70,9 @@ def test_files_are_ordered_by_number_and_unequal_ones_are_cut(tmp_path):
 
 def test_bits_taken_for_bytes_are_told(tmp_path):
     folder = write(tmp_path, [300, 900], factor=8)
-    (video,), reading = read_videos(folder, bitrates=[300, 900])
+    (video,), reading = read_videos(folder, bitrates_kbps=[300, 900])
     assert "sizes are 8 times what the bitrates make" in reading.notes[0] and "unit=bit" in reading.notes[0]
-    (right,), reading = read_videos(folder, bitrates=[300, 900], unit="bit")
+    (right,), reading = read_videos(folder, bitrates_kbps=[300, 900], unit="bit")
     assert reading.notes == [] and (right.chunk_sizes * 8 - video.chunk_sizes).max() <= 8
 
 
@@ -69,14 +92,14 @@ def test_a_folder_of_such_folders_has_several_videos(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"bitrates": [300]}, "1 bitrates for 2 files"),
-        ({"bitrates": "300,900"}, "bitrates must be a list"),
-        ({"bitrates": [300, -1]}, "bitrates must be a list"),
-        ({"bitrates": [300, 900], "unit": "stone"}, "unit=stone: not a unit of sizes; known: B"),
-        ({"bitrates": [300, 900], "num_chunks": 9}, "5 sizes are listed; give 2 to 5"),
-        ({"bitrates": [300, 900], "num_chunks": 2.5}, "must be a whole number"),
+        ({"bitrates_kbps": [300]}, "1 bitrates for 2 files"),
+        ({"bitrates_kbps": "300;900"}, "bitrates_kbps must be a list"),
+        ({"bitrates_kbps": [300, -1]}, "bitrates_kbps must be a list"),
+        ({"bitrates_kbps": [300, 900], "unit": "stone"}, "unit=stone: not a unit of sizes; known: B"),
+        ({"bitrates_kbps": [300, 900], "num_chunks": 9}, "5 sizes are listed; give 2 to 5"),
+        ({"bitrates_kbps": [300, 900], "num_chunks": 2.5}, "must be a whole number"),
         ({"chunk_duration_s": 0}, "chunk_duration_s must be above 0"),
-        ({"bitrate": [300, 900]}, "did you mean 'bitrates'"),
+        ({"bitrate": [300, 900]}, "did you mean 'bitrates_kbps'"),
     ],
 )
 def test_bad_options_are_one_line(options, message, tmp_path):
