@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ from netenvs.abr.videos import read_videos
 from netenvs.abr.workload import TraceSet, Video
 from netenvs.inspection.drawing import BLUE, GREY, MUTED, ORANGE, draw_shares, short, style
 from netenvs.inspection.record import Inspection, count, duration, number, percent, spec_of, spread
-from netenvs.readers.reader import AUTO
+from netenvs.readers.errors import InputError
+from netenvs.readers.reader import AUTO, NotRecognised
 from netenvs.readers.sources import list_sources
 
 if TYPE_CHECKING:
@@ -28,24 +30,48 @@ LADDER_MBPS = np.array(generators.BITRATES_KBPS) / 1000.0
 
 
 def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: Any) -> Inspection:
-    """Videos where the content is of one, traces otherwise. Raises ``ValueError``; see ``Inspection``."""
+    """Traces or videos, of both the kind that leaves less out. Raises ``ValueError``; see ``Inspection``."""
     of_video, of_traces = (
         any(format == reader.name for reader in readers) for readers in (VIDEO_READERS, TRACE_READERS)
     )
-    if format == AUTO or of_video:
-        try:
-            return _inspect_videos(path, format, strict, options)
-        except ValueError:
-            if (format != AUTO and not of_traces) or (format == AUTO and _is_video(path)):
-                raise
-    return _inspect_traces(path, format, strict, options)
+    if format != AUTO and not of_video:
+        return _inspect_traces(path, format, strict, options)
+    try:
+        videos = _inspect_videos(path, format, strict, options)
+    except ValueError as error:
+        if of_traces or (format == AUTO and not _is_video(path)):
+            return _inspect_no_videos(path, format, strict, options, error)
+        raise
+    if format != AUTO or not videos.reading.skipped:
+        return videos
+    try:
+        traces = _inspect_traces(path, format, strict, options)
+    except ValueError:
+        return videos
+    of_both = (traces, videos) if traces.skipped_share <= videos.skipped_share else (videos, traces)
+    names = ", ".join(f"--format {name}" for name in of_both[1].reading.formats)
+    return replace(of_both[0], facts=[("also in it", f"{of_both[1].found}, which {names} shows"), *of_both[0].facts])
+
+
+def _inspect_no_videos(
+    path: str, format: str, strict: bool, options: dict[str, Any], of_video: ValueError
+) -> Inspection:
+    """Traces; where it has none either, the error of a reader that took the file is raised, if there is one."""
+    try:
+        return _inspect_traces(path, format, strict, options)
+    except ValueError as error:
+        if isinstance(of_video, NotRecognised) or str(of_video) == str(error):
+            raise
+        if isinstance(error, NotRecognised):
+            raise of_video from None
+        raise InputError(f"{error}; or, as a video, {str(of_video).removeprefix(f'{path}: ')}") from None
 
 
 def _is_video(path: str) -> bool:
-    """Whether a format of videos that is like nothing else recognises it; ``json`` is like a list of periods, too."""
+    """Whether formats of videos that are like nothing else recognise all; ``json`` is like a list of periods, too."""
     with contextlib.suppress(ValueError):
         particular = [reader for reader in VIDEO_READERS if reader.name != "json"]
-        return any(reader.sniff(source) for source in group(list_sources(path)) for reader in particular)
+        return all(any(reader.sniff(source) for reader in particular) for source in group(list_sources(path)))
     return False
 
 

@@ -25,7 +25,8 @@ def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: A
     tasks = np.add.reduceat(jobs.num_tasks.astype(np.int64), jobs.stage_offset[:-1])
     work_s, critical_s = _work_s(jobs), _critical_s(jobs)
     facts = [
-        ("stages", f"{count(len(jobs.num_tasks), 'stages')}; a job {spread(stages)}, {len(jobs.parents)} edges in all"),
+        ("stages", f"{count(len(jobs.num_tasks), 'stages')}; a job {spread(stages)}"),
+        ("edges", f"{count(len(jobs.parents), 'edges')} between stages, in all jobs"),
         ("tasks", f"{count(int(tasks.sum()), 'tasks')}; a job {spread(tasks)}"),
         ("task durations", f"{spread(jobs.rough_ms / 1000)} s (mean of each stage)"),
         ("critical path", f"{spread(critical_s)} s a job (longest chain of stages, a task of each)"),

@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,9 @@ from netenvs.errors import flat, reason
 from netenvs.files import write_atomically
 from netenvs.inspection.record import Inspection, count
 from netenvs.loading import named
-from netenvs.readers.reader import AUTO
-from netenvs.spec import parse_settings
+from netenvs.readers.reader import AUTO, NotRecognised
+from netenvs.readers.sources import exists
+from netenvs.spec import parse_settings, parse_spec
 from netenvs.tasks import Task
 
 PROGRAM = "python -m netenvs inspect"
@@ -46,19 +47,31 @@ class Inspect:
     def run(self) -> int:
         """0; 1 for what cannot be read or written; wrong words end with 2."""
         try:
+            args, in_brackets = _taken_apart(self)
             candidates = _inspectable(self.task)
-            options = parse_settings(self.set)
+            options = {**in_brackets, **parse_settings(self.set)}
         except ValueError as error:
             refuse(PROGRAM, reason(error))
         try:
-            task, inspection, others = _inspect(self, candidates, options)
-            picture = _draw(inspection, self.out or Path("runs") / f"inspect-{_plain(self.path)}.png")
+            task, inspection, others = _inspect(args, candidates, options)
+            picture = _draw(inspection, args.out or Path("runs") / f"inspect-{_plain(args.path)}.png")
         except (ValueError, OSError) as error:
             print(f"error: {flat(reason(error))}", file=sys.stderr)
             return 1
-        for name, text in _lines(self.path, task, inspection, picture, others):
+        for name, text in _lines(args.path, task, inspection, picture, others):
             print(f"{name:<{WIDTH}}{flat(text)}" if name else flat(text))
         return 0
+
+
+def _taken_apart(args: Inspect) -> tuple[Inspect, dict[str, Any]]:
+    """A path as environments take it, ``csv(path=FILE,unit=kbit/s)``, as the words of the command, and its options."""
+    if exists(args.path) or "(path=" not in args.path:
+        return args, {}
+    format, options = parse_spec(args.path)
+    path, strict = str(options.pop("path")), options.pop("strict", args.strict)
+    if not isinstance(strict, bool):
+        raise ValueError(f"{args.path}: strict must be true or false, not {strict!r}")
+    return replace(args, path=path, format=format, strict=strict), options
 
 
 def _inspectable(name: str | None) -> list[Task]:
@@ -88,12 +101,19 @@ def _inspect(args: Inspect, candidates: list[Task], options: dict[str, Any]) -> 
             errors = {task.name: errors[task.name] for task, _ in readable} or errors
         if len(errors) == 1 or len({str(error) for error in errors.values()}) == 1:
             raise next(iter(errors.values()))
-        known = ", ".join(task.name for task in candidates)
-        raise ValueError(
-            f"{args.path}: not recognised by any task; --task T says why one cannot read it (T is one of {known})"
-        )
+        raise ValueError(f"{args.path}: {_why_not(args, errors)}")
     found.sort(key=lambda one: one[1].skipped_share)  # stable: the order of tasks decides between equals
     return *found[0], [task for task, _ in found[1:]]
+
+
+def _why_not(args: Inspect, errors: dict[str, ValueError]) -> str:
+    """What the tasks say that recognised the input and could not read it."""
+    told = {name: error for name, error in errors.items() if not isinstance(error, NotRecognised)}
+    if not told:
+        known = ", ".join(errors)
+        return f"not recognised by any task; --task T says why one cannot read it (T is one of {known})"
+    reasons = (f"--task {name}: {reason(error).removeprefix(f'{args.path}: ')}" for name, error in told.items())
+    return f"no task can read it; {'; '.join(reasons)}"
 
 
 def _tried(

@@ -67,7 +67,8 @@ def read_input(
     sources = list_sources(path)
     if group is not None:
         sources = group(sources)
-    reading, records = Reading(str(path), strict), []
+    reading, records = Reading(str(path), strict), list[Any]()
+    telling: str | None = None
     for source in sources:
         try:
             reader = table[format] if format != AUTO else recognise(source, table.values(), what)
@@ -77,12 +78,19 @@ def read_input(
         except InputError as error:
             if strict or len(sources) == 1 or isinstance(error, OptionError):
                 raise
+            if telling is None and not isinstance(error, NotRecognised):
+                telling = str(error)
             detail = reason(error).removeprefix(f"{source.name}:").strip()
             reading.skip("files", "cannot be used", source.name, detail)
     if not records:
         first = next(iter(reading.skipped_lines()), f"none of its {len(sources)} files holds {what}")
-        raise InputError(f"{path}: nothing to read is left: {first}")
+        kind = NotRecognised if telling is None else InputError
+        raise kind(f"{path}: nothing to read is left: {telling or first}")
     return records, reading
+
+
+class NotRecognised(InputError):
+    """No reader takes a file, or any file of an input; other errors are of readers that took one."""
 
 
 class OptionError(InputError):
@@ -110,13 +118,13 @@ def find_path(spec: str, readers: Iterable[Reader], names: Iterable[str]) -> tup
 
 
 def recognise(source: Source, readers: Iterable[Reader], what: str) -> Reader:
-    """The reader of a file. Raises :class:`InputError` where no ``sniff`` recognises it."""
+    """The reader of a file. Raises :class:`NotRecognised` where no ``sniff`` recognises it."""
     found = next((reader for reader in readers if reader.sniff(source)), None)
     if found is None:
         known = ", ".join(reader.name for reader in readers)
         start = source.head.lstrip().partition("\n")[0][:40]
         begins = f"it starts with {start!r}" if start else "it is empty, or no text"
-        raise InputError(
+        raise NotRecognised(
             f"{source.name}: not recognised as {what}, {begins}; name its format, FORMAT(path=FILE), one of: {known}"
         )
     return found

@@ -54,9 +54,12 @@ def has_names(table: Table) -> bool:
 
 
 def sniff(source: Source) -> bool:
-    """Whether a file has a header."""
+    """Whether a file has a header, and numbers below it or a bandwidth in it."""
     table = head_table(source)
-    return table is not None and has_names(table)
+    if table is None or not has_names(table):
+        return False
+    numeric = any(np.isfinite(table.numbers(column)).any() for column in range(table.num_columns))
+    return numeric or _find(names_of(table), BANDWIDTHS, MBPS) is not None
 
 
 def read(
@@ -78,6 +81,8 @@ def read(
         interval_s: s from row to row where there is no column of times.
     """
     table = read_table(source)
+    if not table.rows:
+        raise InputError(f"{source.name}: it has a header and no rows; give it rows, or take it out")
     of_bandwidth = _column(table, bandwidth, "bandwidth", BANDWIDTHS, MBPS)
     if of_bandwidth is None:
         names = ", ".join(names_of(table)) or f"{table.num_columns} without a header"

@@ -75,7 +75,20 @@ def from_samples(
     Raises:
         InputError: What is left cannot be played: less than two rows, or they carry nothing.
     """
-    file = where or name
+    return checked(_usable(name, reading, lines, time_s, bandwidth_mbps, texts, guesses, where or name))
+
+
+def _usable(
+    name: str,
+    reading: Reading,
+    lines: np.ndarray,
+    time_s: np.ndarray,
+    bandwidth_mbps: np.ndarray,
+    texts: Sequence[object],
+    guesses: tuple[Guess, ...],
+    file: str,
+) -> LinkTrace:
+    """See :func:`from_samples`; what is left may be too little."""
     middle = np.median(time_s[np.isfinite(time_s)]) if np.isfinite(time_s).any() else 0.0
     near = np.abs(time_s - middle) <= MAX_TRACE_VALUE / 2
     bad = ~((bandwidth_mbps >= 0) & (bandwidth_mbps <= MAX_TRACE_VALUE) & near)
@@ -86,7 +99,7 @@ def from_samples(
     kept = ~(bad | late)
     time_s, bandwidth_mbps = time_s[kept], bandwidth_mbps[kept]
     reading.records["rows"] += len(time_s)
-    return checked(LinkTrace(name, time_s - time_s[:1], bandwidth_mbps, guesses=guesses))
+    return LinkTrace(name, time_s - time_s[:1], bandwidth_mbps, guesses=guesses)
 
 
 def checked(trace: LinkTrace) -> LinkTrace:
@@ -119,9 +132,9 @@ def from_columns(
     before = reading.num_skipped("rows")
     skip_odd(table, reading)
     texts = [table.separator.join(row) for row in table.rows]
-    trace = from_samples(table.name, reading, table.lines, time_s, bandwidth_mbps, texts, guesses)
+    trace = _usable(table.name, reading, table.lines, time_s, bandwidth_mbps, texts, guesses, table.name)
     check_share(table.name, reading, before, len(table.rows) + len(table.odd))
-    return trace
+    return checked(trace)
 
 
 def skip_odd(table: Table, reading: Reading) -> None:
@@ -161,7 +174,7 @@ def from_groups(source: Source, reading: Reading, groups: Mapping[Hashable, Samp
 
 @lru_cache(maxsize=4)
 def head_table(source: Source) -> Table | None:
-    """The table of the beginning of a file; None where there is none. Several sniffers ask for the same."""
+    """The table of the beginning of a file, maybe a header alone; None: there is none. Several sniffers ask for it."""
     try:
         head = source.head
         if len(head) >= HEAD_BYTES // 4:  # the last line may be cut
@@ -169,7 +182,7 @@ def head_table(source: Source) -> Table | None:
         table = parse_table(head, source.name)
     except InputError:
         return None
-    return table if table.rows else None
+    return table if table.rows or table.columns else None
 
 
 def column_names(table: Table | None) -> tuple[str, ...]:

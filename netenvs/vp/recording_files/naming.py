@@ -13,6 +13,8 @@ from netenvs.vp.recording_files.recorded import Recorded
 VIDEO_USER, USER_VIDEO = "video/user", "user/video"
 """What the name of the folder and that of the file say."""
 LARGEST = 2**31 - 1
+MOST_TOLD = 20
+"""Of more names a note tells the first ones and the last."""
 
 _ID = r"(?:[-_ ]*\(?\d[0-9a-z-]*|[-_ ]+\(?[a-z][0-9a-z-]*)"
 _USER = re.compile(f"(?:user|uid|subject|participant|observer|viewer){_ID}", re.IGNORECASE)
@@ -31,8 +33,8 @@ def numbered(records: Sequence[Recorded], layout: str, reading: Reading) -> dict
     """(video, user) -> recording, in ascending order.
 
     The last number in a name is taken where every name has one and none stands for two; else videos or users are
-    numbered from 1 in the order of their names, with a note that says which is which. A second recording of a pair is
-    left out.
+    numbered from 1 in the order of their names, with a note that says which is which, of many the first. A second
+    recording of a pair is left out.
 
     Arguments:
         records: of all files.
@@ -160,6 +162,7 @@ def _in_order(names: Sequence[str], kind: str, reading: Reading) -> dict[str, in
     if list(names) == [""]:
         reading.note("the files lie in no folder of a video: they are taken for users of video 1; layout=user/video")
     else:
-        table = ", ".join(f"{number} {name}" for name, number in numbers.items())
+        told = [f"{number} {name}" for name, number in numbers.items()]
+        table = ", ".join(told if len(told) <= MOST_TOLD else [*told[: MOST_TOLD - 2], "...", told[-1]])
         reading.note(f"{kind} are numbered in the order of their names: {table}")
     return numbers

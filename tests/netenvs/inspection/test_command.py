@@ -20,6 +20,9 @@ VIDEO = {
     "chunk_sizes_bytes": [[150_000, 140_000, 160_000], [375_000, 350_000, 400_000]],
     "chunk_duration_s": 4.0,
 }
+MPD = """<MPD mediaPresentationDuration="PT8S"><Period><AdaptationSet mimeType="video/mp4">
+<SegmentTemplate media="v$RepresentationID$-$Number$.m4s" startNumber="1" duration="4"/>
+<Representation id="1" bandwidth="500000"/><Representation id="2" bandwidth="900000"/></AdaptationSet></Period></MPD>"""
 JOBS = {
     "jobs": [{"stages": [{"num_tasks": 8, "durations_ms": 120}, {"num_tasks": 2, "durations_ms": 400, "parents": [0]}]}]
 }
@@ -93,20 +96,28 @@ def test_the_commands_that_it_gives_play_the_input(path, inputs, capsys):
 
 def test_what_cannot_be_read_is_one_line(inputs, capsys):
     (inputs / "words.txt").write_text("nothing of use\n")
+    (inputs / "unknown.csv").write_text("when,what\n0,1\n1,2\n2,1\n")
+    (inputs / "header.csv").write_text("time,mbps\n")
+    (inputs / "dash").mkdir()
+    (inputs / "dash" / "manifest.mpd").write_text(MPD)
     for words, text in [
         (("words.txt",), "words.txt: not recognised by any task; --task T says why"),
         (("words.txt", "--task", "abr"), "words.txt: not recognised as"),
         (("missing",), "missing: cannot be read (No such file or directory)"),
         (("traces", "--strict"), "two.txt:3"),
         (("jobs.json", "--task", "vp"), "jobs.json"),
+        (("unknown.csv",), "unknown.csv: no task can read it; --task abr: which column is the bandwidth is not known"),
+        (("header.csv",), "header.csv: no task can read it; --task abr: it has a header and no rows"),
+        (("dash",), "segment 'v1-1.m4s' is not there"),
     ]:
         status, said, error = inspect(capsys, *words)
         assert (status, said) == (1, "")
         assert error.startswith("error: ")
         assert text in error
         assert error.count("\n") == 1
-    with pytest.raises(SystemExit, match="2"):
-        inspect(capsys, "traces", "--task", "nonsense")
+    for words in (("traces", "--task", "nonsense"), ("csv(path=traces,strict=2)",)):
+        with pytest.raises(SystemExit, match="2"):
+            inspect(capsys, *words)
 
 
 def test_a_video_that_cannot_be_used_is_not_taken_for_traces(inputs, capsys):
@@ -125,6 +136,23 @@ def test_options_are_said_again(inputs, capsys):
     assert status == 0
     assert re.search("^  mean +1.75 Mbit/s$", said, re.MULTILINE)
     assert "--dataset 'auto(path=kilo.csv,unit=kbit/s)'" in said
+
+
+def test_a_path_as_environments_take_it(inputs, capsys):
+    (inputs / "kilo.csv").write_text("time_s,bandwidth\n0,1000\n1,2000\n2,1500\n")
+    status, said, _ = inspect(capsys, "csv(path=kilo.csv,unit=kbit/s)")
+    assert status == 0
+    assert said.startswith("kilo.csv: 1 bandwidth trace, read as csv")
+    assert "--dataset 'csv(path=kilo.csv,unit=kbit/s)'" in said
+
+
+def test_of_traces_and_videos_in_one_folder_the_kind_that_leaves_less_out_comes_first(inputs, capsys):
+    (inputs / "traces" / "video.json").write_text(json.dumps(VIDEO))
+    _, said, _ = inspect(capsys, "traces")
+    assert said.startswith("traces: 2 bandwidth traces, read as pensieve (2 files)")
+    assert re.search("^  also in it +1 video, which --format json shows$", said, re.MULTILINE)
+    _, said, _ = inspect(capsys, "traces", "--format", "json")
+    assert said.startswith("traces: 1 video, read as json (1 file)")
 
 
 def test_a_task_without_files_of_its_own(inputs, capsys, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from netenvs.readers.errors import InputError
-from netenvs.readers.reader import Reader, check_share, find_path, read_input
+from netenvs.readers.reader import NotRecognised, Reader, check_share, find_path, read_input
 from netenvs.readers.reading import Reading
 from netenvs.readers.table import read_table
 
@@ -53,6 +53,18 @@ def test_what_cannot_be_read_is_left_out_counted_and_named(folder):
 def test_strict_refuses_the_first(folder):
     with pytest.raises(InputError, match=r"b:2: not a number \(x\); mend it or take it out"):
         read(folder, strict=True)
+
+
+def test_only_an_input_that_no_reader_takes_is_not_recognised(tmp_path):
+    (tmp_path / "a").write_text("words\n")
+    for path in (tmp_path / "a", tmp_path):
+        with pytest.raises(NotRecognised):
+            read(path)
+    (tmp_path / "b").write_text("1\nx\ny\n")
+    for path in (tmp_path / "b", tmp_path):
+        with pytest.raises(InputError, match="2 of 3 rows cannot be used") as caught:
+            read(path)
+        assert not isinstance(caught.value, NotRecognised)
 
 
 def test_one_file_and_no_file_that_can_be_used(folder):

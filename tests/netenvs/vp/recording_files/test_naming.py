@@ -8,7 +8,7 @@ import pytest
 from head_motion import write_table
 
 from netenvs.readers.reading import Reading
-from netenvs.vp.recording_files.naming import numbered
+from netenvs.vp.recording_files.naming import _in_order, numbered
 from netenvs.vp.recording_files.recorded import Recorded
 from netenvs.vp.workload import load_recordings, read_recordings
 
@@ -108,3 +108,12 @@ def test_large_and_foreign_digits_are_no_numbers():
     names = ["9" * 30, "٣" * 5000 + "x", "2"]
     records = [Recorded(name, (f"{name}.x", "1"), np.zeros(1), np.zeros((1, 3))) for name in names]
     assert sorted(numbered(records, "", Reading("x"))) == [(1, 1), (2, 1), (3, 1)]
+
+
+def test_of_many_names_the_first_and_the_last_are_told():
+    reading = Reading("x")
+    names = [f"uid-{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(59)]
+    _in_order(names, "users", reading)
+    (note,) = reading.notes
+    assert note.startswith("users are numbered in the order of their names: 1 uid-aa, 2 uid-ab, ")
+    assert note.endswith(", 18 uid-ar, ..., 59 uid-cg")
