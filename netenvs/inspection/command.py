@@ -109,6 +109,8 @@ def _inspect(args: Inspect, candidates: list[Task], options: dict[str, Any]) -> 
 def _why_not(args: Inspect, errors: dict[str, ValueError]) -> str:
     """What the tasks say that recognised the input and could not read it."""
     told = {name: error for name, error in errors.items() if not isinstance(error, NotRecognised)}
+    if not told and args.format != AUTO:
+        told = errors
     if not told:
         known = ", ".join(errors)
         return f"not recognised by any task; --task T says why one cannot read it (T is one of {known})"

@@ -61,7 +61,7 @@ def read_input(
     """
     table = {reader.name: reader for reader in readers}
     if format != AUTO and format not in table:
-        raise InputError(unknown_name("format", format, [AUTO, *table]))
+        raise NotRecognised(unknown_name("format", format, [AUTO, *table]))
     if not isinstance(strict, bool):
         raise InputError(f"{path}: strict must be true or false, not {strict!r}")
     sources = list_sources(path)
@@ -90,7 +90,7 @@ def read_input(
 
 
 class NotRecognised(InputError):
-    """No reader takes a file, or any file of an input; other errors are of readers that took one."""
+    """No reader takes a file, or any file of an input, or has that name; other errors are of readers that took one."""
 
 
 class OptionError(InputError):

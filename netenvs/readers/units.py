@@ -31,6 +31,8 @@ MBPS = {
         **dict.fromkeys(
             ("Bps", "B/s", "B/sec", "byte/s", "bytes/s", "Byte/s", "Bytes/s", "bytes/sec", "Bytes/sec"), 8.0
         ),
+        **dict.fromkeys(("b/second", "bit/second", "bits/second"), 1.0),
+        **dict.fromkeys(("B/second", "byte/second", "bytes/second", "Byte/second", "Bytes/second"), 8.0),
     }.items()
 }
 """Unit of bandwidth -> Mbit/s. A capital B is a byte, a small one a bit; m is taken for M, as people write mbps."""
@@ -50,7 +52,7 @@ def split_unit(column: str, units: dict[str, float]) -> Named:
 
     ``units`` are those that may stand behind an underscore; what stands in brackets is a unit in any case.
     """
-    column = column.strip()
+    column = _with_slash(column)
     bracket = re.fullmatch(r"(.*?)[\s_]*[\[(]\s*(.*?)\s*[\])]\s*", column)
     if bracket and bracket[1]:
         return Named(_plain(bracket[1]), known_unit(bracket[2], units) or bracket[2])
@@ -63,7 +65,7 @@ def split_unit(column: str, units: dict[str, float]) -> Named:
 
 def known_unit(text: str, units: dict[str, float]) -> str | None:
     """The key of ``units`` for a unit as people write it; None for another. MBPS, all in capitals, is Mbps."""
-    text = text.strip()
+    text = _with_slash(text).replace("Bit", "bit")
     bare = text.lower() if text.isupper() and len(text) > 1 else text
     return (
         bare
@@ -72,19 +74,21 @@ def known_unit(text: str, units: dict[str, float]) -> str | None:
     )
 
 
+def _with_slash(text: str) -> str:
+    """``bits_per_second`` as ``bits/second``."""
+    return re.sub(r"(?<=[A-Za-z])[\s_]+per[\s_]+(?=[A-Za-z])", "/", text.strip(), flags=re.IGNORECASE)
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", name.strip().lower()).strip("_")
 
 
-_NOTATIONS = (
-    "%Y.%m.%d_%H.%M.%S",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M:%S.%f",
-    "%d/%m/%Y %H:%M:%S",
-    "%H:%M:%S.%f",
-    "%H:%M:%S",
-)
-"""Besides those of ISO 8601; the first is of G-NetTrack Pro (github.com/uccmisl/5Gdataset)."""
+_DAYS = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y")
+_TIMES = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_NOTATIONS = ("%Y.%m.%d_%H.%M.%S", "%Y%m%d%H%M%S", *(f"{day} {time}" for day in _DAYS for time in _TIMES), *_TIMES)
+"""Besides those of ISO 8601: of G-NetTrack Pro (github.com/uccmisl/5Gdataset), of iperf, of spreadsheets."""
+_COMPACT = re.compile(r"\s*(19|20)\d{12}\s*", re.ASCII)
+"""Year to second without a separator; milliseconds since 1970 have 13 digits, microseconds 16."""
 LATEST = 1e30
 """A larger time, of whatever unit, is none."""
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
@@ -100,9 +104,10 @@ def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
     """
     found = numbers(fields)
     found[np.abs(found) > LATEST] = np.nan
-    if np.isfinite(found).sum() * 2 < len(found):
-        dates = np.array([_date_s(field) for field in fields])
-        if np.isfinite(dates).sum() > np.isfinite(found).sum():
+    compact = unit is None and len(fields) > 0 and all(_COMPACT.fullmatch(field) for field in fields)
+    if compact or np.isfinite(found).sum() * 2 < len(found):
+        dates = _dates_s(fields)
+        if np.isfinite(dates).sum() > (0 if compact else np.isfinite(found).sum()):
             return dates
     if unit is not None:
         return found * SECONDS[unit]
@@ -112,12 +117,28 @@ def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
     return found * next((factor for bound, factor in _EPOCHS if largest > bound), 1.0)
 
 
-def _date_s(field: str) -> float:
+def _dates_s(fields: Sequence[str]) -> np.ndarray:
+    """Dates and times of day in s, float64 (fields,), NaN for what is none.
+
+    First is tried the notation that reads most of a sample; of those that read as many, the one in which they lie
+    nearest to each other: 05/03 and 06/03 are a day apart in one notation and a month in another.
+    """
+    sample = fields[:: max(1, len(fields) // 100)]
+    scores = {}
+    for notation in _NOTATIONS:
+        found = np.array([_date_s(field, (notation,)) for field in sample])
+        if len(read := found[np.isfinite(found)]):
+            scores[notation] = (-len(read), float(np.ptp(read)))
+    notations = sorted(scores, key=lambda notation: scores[notation])
+    return np.array([_date_s(field, notations) for field in fields]) if notations else np.full(len(fields), np.nan)
+
+
+def _date_s(field: str, notations: Sequence[str]) -> float:
     field = field.strip().strip('"')
     try:
         moment = datetime.fromisoformat(field)
     except ValueError:
-        for notation in _NOTATIONS:
+        for notation in notations:
             try:
                 moment = datetime.strptime(field, notation)
                 break

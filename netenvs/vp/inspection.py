@@ -62,8 +62,8 @@ def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: A
 
 
 def _range(degrees: np.ndarray) -> str:
-    low, high = np.percentile(degrees, [5, 95])
-    return f"{number(degrees.min())} to {number(degrees.max())} deg; 5 % to 95 %: {number(low)} to {number(high)}"
+    least, low, high, most = (number(round(float(angle), 3)) for angle in np.percentile(degrees, [0, 5, 95, 100]))
+    return f"{least} deg throughout" if least == most else f"{least} to {most} deg; 5 % to 95 %: {low} to {high}"
 
 
 def _span_s(recordings: Recordings, index: int) -> float:

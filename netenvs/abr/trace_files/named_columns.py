@@ -23,7 +23,7 @@ from netenvs.readers.reader import OptionError, Reader
 from netenvs.readers.reading import Reading
 from netenvs.readers.sources import Source
 from netenvs.readers.table import Table, read_table
-from netenvs.readers.units import MBPS, SECONDS, known_unit, split_unit
+from netenvs.readers.units import MBPS, SECONDS, clock_s, known_unit, split_unit
 
 TIMES = ("time", "timestamp", "datetime", "date_time", "t", "elapsed", "elapsed_time", "relative_time", "epoch")
 BANDWIDTHS = (
@@ -36,6 +36,8 @@ _WORDS = {TIMES: ("time",), BANDWIDTHS: ("throughput", "bandwidth", "bitrate")}
 """A name with one of these in it is taken where no other has: ``Sprint_throughput_mbps``; but for those of uploads."""
 _NO_UNITS = ("min", "bit", "bits")
 """Units that are more often something else where they are the whole name."""
+DATES_TRIED = 20
+"""Rows in which dates are looked for."""
 KNOWN_UNITS = {"dl_bitrate": "kbit/s"}
 """Columns of one tool: G-NetTrack Pro."""
 
@@ -91,6 +93,8 @@ def read(
             "csv(path=FILE,bandwidth=NAME,unit=kbit/s)"
         )
     of_time = _column(table, time, "time", TIMES, SECONDS)
+    if of_time is None:
+        of_time = _times_by_content(table, of_bandwidth)
     mbps, guessed = _bandwidth(table, of_bandwidth, unit)
     if of_time is None:
         if not 0 < interval_s < 1e6:
@@ -112,7 +116,30 @@ def _find(names: tuple[str, ...], known: tuple[str, ...], units: dict[str, float
     if len(parts) == 1:
         return parts[0]
     telling = [(i, name.strip()) for i, name in enumerate(names) if name.strip().lower() not in _NO_UNITS]
-    return next((i for i, name in telling if len(name) > 1 and known_unit(name, units)), None)
+    whole = next((i for i, name in telling if len(name) > 1 and known_unit(name, units)), None)
+    if whole is not None or known is TIMES:  # many things are measured in ms
+        return whole
+    with_unit = [
+        i for i, name in enumerate(names) if split_unit(name, units).unit in units and not bare[i].startswith("u")
+    ]
+    return with_unit[0] if len(with_unit) == 1 else None
+
+
+def _times_by_content(table: Table, of_bandwidth: int) -> int | None:
+    """The only column of dates, or else of a unit of time and numbers that never go down; None where there is none."""
+    names, dates, rising = names_of(table), [], []
+    for column in range(table.num_columns if names else 0):
+        sample = [text for text in table.texts(column)[:DATES_TRIED] if text.strip()]
+        values = table.numbers(column)
+        if column == of_bandwidth or not sample:
+            continue
+        if np.isfinite(values).any():
+            unit = split_unit(names[column], SECONDS).unit
+            if unit in SECONDS and len(values) > 1 and (np.diff(values) >= 0).all() and values[-1] > values[0]:
+                rising.append(column)
+        elif np.isfinite(clock_s(sample, None)).sum() * 2 > len(sample):
+            dates.append(column)
+    return next((found[0] for found in (dates, rising) if len(found) == 1), None)
 
 
 def _column(

@@ -67,7 +67,11 @@ def test_traces(inputs, capsys):
     [
         ("video.json", "1 video", {"ladder": "300, 750 kbit/s", "chunks": "3, 4 s each", "length": "12 s"}),
         ("jobs.json", "1 job", {"critical path": "0.52 s a job", "work": "1.76 s of one executor"}),
-        ("user1.csv", "1 head-motion recording", {"gaps": "none", "yaw": "0 to 159 deg", "speed": "median 3.98"}),
+        (
+            "user1.csv",
+            "1 head-motion recording",
+            {"gaps": "none", "roll": "0 deg throughout", "yaw": "0 to 159 deg", "speed": "median 3.98"},
+        ),
     ],
 )
 def test_other_inputs(path, found, facts, inputs, capsys):
@@ -109,6 +113,8 @@ def test_what_cannot_be_read_is_one_line(inputs, capsys):
         (("unknown.csv",), "unknown.csv: no task can read it; --task abr: which column is the bandwidth is not known"),
         (("header.csv",), "header.csv: no task can read it; --task abr: it has a header and no rows"),
         (("dash",), "segment 'v1-1.m4s' is not there"),
+        (("traces", "--format", "pensive"), "--task abr: unknown format 'pensive'; did you mean 'pensieve'?"),
+        (("csv(path=unknown.csv)",), "unknown.csv: no task can read it; --task abr: which column"),
     ]:
         status, said, error = inspect(capsys, *words)
         assert (status, said) == (1, "")

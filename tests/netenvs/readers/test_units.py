@@ -15,6 +15,9 @@ from netenvs.readers.units import MBPS, SECONDS, clock_s, increasing, split_unit
         ("DL_MBPS", "dl", 1.0),
         ("throughput_MBps", "throughput", 8.0),
         ("throughput (KB/s)", "throughput", 8e-3),
+        ("throughput_bits_per_second", "throughput", 1e-6),
+        ("Bandbreite (MBit/s)", "bandbreite", 1.0),
+        ("Rate (Bytes per sec)", "rate", 8e-6),
         ("bytes/s", "bytes_s", None),
         ("bandwidth", "bandwidth", None),
         ("app_throughput", "app_throughput", None),
@@ -44,6 +47,13 @@ def test_units_of_time():
         (["x", "y"], None, [np.nan, np.nan]),
         (["1", "x", "y"], "ms", [0.001, np.nan, np.nan]),
         (["00:00:01.5", "00:00:02"], None, None),
+        (["03.05.2024 14:00:01", "03.05.2024 14:00:01.500"], None, [1714744801, 1714744801.5]),
+        (["30.04.2024 23:59", "01.05.2024 00:00"], None, [1714521540, 1714521600]),
+        (["05/04/2024 11:59:59 PM", "05/05/2024 12:00:00 AM"], None, [1714867199, 1714867200]),
+        (["05/04/2024 23:59:59", "06/04/2024 00:00:00"], None, [1712361599, 1712361600]),
+        (["05/13/2024 02:00:05", "x"], None, [1715565605, np.nan]),
+        (["20240503140000", "20240503140001"], None, [1714744800, 1714744801]),
+        (["20240503140000", "20240503140001"], "ms", [20240503140.0, 20240503140.001]),
     ],
 )
 def test_clocks(fields, unit, seconds):

@@ -118,3 +118,26 @@ def test_columns_by_option(read):
 def test_units_that_cannot_be_told_are_asked_for(read, content, message):
     with pytest.raises(InputError, match=message):
         read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "times", "rates"),
+    [
+        ("Zeit;Bandbreite (MBit/s);Ort\n03.05.2024 14:00:00;1,5;A\n03.05.2024 14:00:02;2,5;B\n", [0, 2], [1.5, 2.5]),
+        ("Date,Time,Download speed [Mbps]\n05/03/2024,1:59:59 PM,1\n05/03/2024,2:00:01 PM,3\n", [0, 2], [1, 3]),
+        ("Zeit (ms),Rtt (ms),Rate am Handy (kbit/s)\n500,40,1000\n1500,30,3000\n", [0, 1], [1, 3]),
+        ("when,UL [Mbps],DL x [Mbps]\n2024-05-03T14:00:00Z,9,1\n2024-05-03T14:00:03Z,9,3\n", [0, 3], [1, 3]),
+        ("timestamp,bytes_per_sec\n1714744800000,125000\n1714744801000,250000\n", [0, 1], [1, 2]),
+    ],
+)
+def test_columns_are_told_by_their_units_and_dates_where_their_names_are_unknown(read, content, times, rates):
+    traces, reading = read(content, "log.csv")
+    assert traces.trace(0)[0] == pytest.approx(times) and traces.trace(0)[1] == pytest.approx(rates)
+    assert not reading.notes and not reading.skipped
+
+
+def test_a_header_alone_and_names_without_numbers(read):
+    with pytest.raises(InputError, match=r"a header and no rows"):
+        read("time,mbps\n", "log.csv")
+    with pytest.raises(InputError, match=r"not recognised"):
+        read("#EXTM3U\nlow/index.m3u8\nhigh/index.m3u8\n", "log.csv")
