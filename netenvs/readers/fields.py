@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+\s*", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d+([eE][-+]?\d+)?\s*", re.ASCII)
 
 
 def numbers(fields: Sequence[str], decimal_comma: bool = False) -> np.ndarray:

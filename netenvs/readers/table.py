@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ SEPARATORS = ("\t", ";", ",", " ")
 """In the order of preference where two fit equally; a blank stands for any number of blanks and tabs."""
 COMMENTS = ("#", "//", "%")
 SAMPLE_LINES = 100
+_WITH_UNIT = re.compile(r"[^\s\[(]+(?:\s*(?:\[[^\]]*\]|\([^)]*\)))?")
+"""A word, and in brackets behind it the unit."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,11 @@ def parse_table(text: str, name: str, separator: str | None = None) -> Table:
     width = Counter(len(fields) for _, fields in split[: 10 * SAMPLE_LINES]).most_common(1)[0][0]
     columns, rest = _header(split, width)
     rows = [(number, fields) for number, fields in rest if len(fields) == width]
-    words = _split(comment.lstrip("#/% \t"), "," if "," in comment else separator)
     return Table(
         name=name,
         separator=separator,
         columns=columns,
-        commented=tuple(word.strip() for word in words) if comment and len(words) == width else None,
+        commented=_commented(comment, width),
         rows=[fields for _, fields in rows],
         lines=np.array([number for number, _ in rows], dtype=np.int64),
         odd=[number for number, fields in rest if len(fields) != width],
@@ -117,6 +119,15 @@ def _split(line: str, separator: str) -> list[str]:
     else:
         fields = line.split(separator)
     return fields[:-1] if len(fields) > 2 and not fields[-1].strip() else fields
+
+
+def _commented(comment: str, width: int) -> tuple[str, ...] | None:
+    """The words of a comment where they are as many as the columns, whatever separates them, units in brackets."""
+    comment = comment.lstrip("#/% \t")
+    for words in (*(_split(comment, separator) for separator in SEPARATORS), _WITH_UNIT.findall(comment)):
+        if comment and len(words) == width:
+            return tuple(word.strip() for word in words)
+    return None
 
 
 def _header(

@@ -15,17 +15,25 @@ from netenvs.readers.fields import numbers
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0}
 SECONDS |= {
     "seconds": 1.0,
+    "usec": 1e-6,
+    "nsec": 1e-9,
     "msec": 1e-3,
     "millis": 1e-3,
     "milliseconds": 1e-3,
+    "micros": 1e-6,
+    "microseconds": 1e-6,
+    "nanos": 1e-9,
+    "nanoseconds": 1e-9,
     "min": 60.0,
     "minutes": 60.0,
     "h": 3600.0,
 }
 """Unit of time -> s."""
+_PREFIXES = {"": 1e-6, "k": 1e-3, "K": 1e-3, "M": 1.0, "m": 1.0, "G": 1e3, "g": 1e3}
+_PREFIXES |= {"Ki": 2**10 * 1e-6, "Mi": 2**20 * 1e-6, "Gi": 2**30 * 1e-6}
 MBPS = {
     f"{prefix}{unit}": factor * size
-    for prefix, factor in {"": 1e-6, "k": 1e-3, "K": 1e-3, "M": 1.0, "m": 1.0, "G": 1e3, "g": 1e3}.items()
+    for prefix, factor in _PREFIXES.items()
     for unit, size in {
         **dict.fromkeys(("bps", "bit/s", "bits/s", "b/s", "bit/sec", "bits/sec", "b/sec", "bitps", "bit", "bits"), 1.0),
         **dict.fromkeys(
@@ -64,8 +72,13 @@ def split_unit(column: str, units: dict[str, float]) -> Named:
 
 
 def known_unit(text: str, units: dict[str, float]) -> str | None:
-    """The key of ``units`` for a unit as people write it; None for another. MBPS, all in capitals, is Mbps."""
+    """The key of ``units`` for a unit as people write it; None for another.
+
+    MBPS, all in capitals, is Mbps; of MB/S nobody knows whether it has bits or bytes.
+    """
     text = _with_slash(text).replace("Bit", "bit")
+    if re.fullmatch(r"[KMG]?B/S(EC)?", text):
+        return None
     bare = text.lower() if text.isupper() and len(text) > 1 else text
     return (
         bare
@@ -85,10 +98,19 @@ def _plain(name: str) -> str:
 
 _DAYS = ("%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y")
 _TIMES = ("%H:%M:%S", "%H:%M:%S.%f", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-_NOTATIONS = ("%Y.%m.%d_%H.%M.%S", "%Y%m%d%H%M%S", *(f"{day} {time}" for day in _DAYS for time in _TIMES), *_TIMES)
-"""Besides those of ISO 8601: of G-NetTrack Pro (github.com/uccmisl/5Gdataset), of iperf, of spreadsheets."""
+_NOTATIONS = (
+    ("%Y.%m.%d_%H.%M.%S",),
+    ("%Y%m%d%H%M%S",),
+    *(tuple(f"{day} {time}" for time in _TIMES) for day in _DAYS),
+    _TIMES,
+)
+"""Those of the same day together, as seconds stand with and without a fraction in one file. Besides those of ISO 8601:
+of G-NetTrack Pro (github.com/uccmisl/5Gdataset), of iperf, of spreadsheets."""
 _COMPACT = re.compile(r"\s*(19|20)\d{12}\s*", re.ASCII)
 """Year to second without a separator; milliseconds since 1970 have 13 digits, microseconds 16."""
+_DAY_S = 86_400.0
+_LAST_TIME_OF_DAY_S = -2.2e9
+"""Times without a date are of the first day of 1900; those of real dates come later."""
 LATEST = 1e30
 """A larger time, of whatever unit, is none."""
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
@@ -101,12 +123,14 @@ def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
     Arguments:
         fields: numbers of ``unit``, or dates and times of day.
         unit: key of ``SECONDS``; None: seconds, and times since 1970 by their size.
+
+    Times of the day go on after midnight.
     """
     found = numbers(fields)
     found[np.abs(found) > LATEST] = np.nan
     compact = unit is None and len(fields) > 0 and all(_COMPACT.fullmatch(field) for field in fields)
     if compact or np.isfinite(found).sum() * 2 < len(found):
-        dates = _dates_s(fields)
+        dates = _over_midnight(_dates_s(fields))
         if np.isfinite(dates).sum() > (0 if compact else np.isfinite(found).sum()):
             return dates
     if unit is not None:
@@ -120,17 +144,25 @@ def clock_s(fields: Sequence[str], unit: str | None) -> np.ndarray:
 def _dates_s(fields: Sequence[str]) -> np.ndarray:
     """Dates and times of day in s, float64 (fields,), NaN for what is none.
 
-    First is tried the notation that reads most of a sample; of those that read as many, the one in which they lie
+    First are tried the notations that read most of a sample; of those that read as many, the ones in which they lie
     nearest to each other: 05/03 and 06/03 are a day apart in one notation and a month in another.
     """
     sample = fields[:: max(1, len(fields) // 100)]
     scores = {}
-    for notation in _NOTATIONS:
-        found = np.array([_date_s(field, (notation,)) for field in sample])
+    for same_day in _NOTATIONS:
+        found = np.array([_date_s(field, same_day) for field in sample])
         if len(read := found[np.isfinite(found)]):
-            scores[notation] = (-len(read), float(np.ptp(read)))
-    notations = sorted(scores, key=lambda notation: scores[notation])
+            scores[same_day] = (-len(read), float(np.ptp(read)))
+    notations = [notation for same_day in sorted(scores, key=lambda one: scores[one]) for notation in same_day]
     return np.array([_date_s(field, notations) for field in fields]) if notations else np.full(len(fields), np.nan)
+
+
+def _over_midnight(dates_s: np.ndarray) -> np.ndarray:
+    """Times of the day that fall by more than half a day are of the next one."""
+    of_day = np.flatnonzero(dates_s < _LAST_TIME_OF_DAY_S)
+    if (np.diff(dates_s[of_day]) < -_DAY_S / 2).any():
+        dates_s[of_day] = np.unwrap(dates_s[of_day], period=_DAY_S)
+    return dates_s
 
 
 def _date_s(field: str, notations: Sequence[str]) -> float:

@@ -57,7 +57,8 @@ def read(source: Source, reading: Reading, *, interval_s: float = 5.0, unit: str
             columns = {name: [field.lower() for field in fields].index(name) for name in columns}
             continue
         total += 1
-        value = float(numbers(fields[columns["bytes_sec"] : columns["bytes_sec"] + 1] or [""])[0]) * factor
+        fields += [""] * (max(columns.values()) + 1 - len(fields))
+        value = float(numbers([fields[columns["bytes_sec"]]])[0]) * factor
         if not value >= 0:
             reading.skip("rows", "no bytes_sec from 0 up", f"{source.name}:{number}", line[:40])
             continue

@@ -6,6 +6,8 @@ Names are those that tools and data sets use: ``time_s,bandwidth_mbps``, ``times
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
 from netenvs.abr.trace_files.samples import (
@@ -34,6 +36,7 @@ BANDWIDTHS = (
 """Names of columns, without units, the most telling first."""
 _WORDS = {TIMES: ("time",), BANDWIDTHS: ("throughput", "bandwidth", "bitrate")}
 """A name with one of these in it is taken where no other has: ``Sprint_throughput_mbps``; but for those of uploads."""
+_UPLOAD = re.compile(r"u.*|.*_(ul|up|uplink|upload|uploaded|tx|sent)|(tx|sent|send)_.*")
 _NO_UNITS = ("min", "bit", "bits")
 """Units that are more often something else where they are the whole name."""
 DATES_TRIED = 20
@@ -47,7 +50,11 @@ def names_of(table: Table) -> tuple[str, ...]:
     if table.columns:
         return table.columns
     commented = table.commented or ()
-    return commented if _find(commented, BANDWIDTHS, MBPS) is not None else ()
+    bandwidth = _find(commented, BANDWIDTHS, MBPS)
+    if bandwidth is None:
+        return ()
+    has_unit = split_unit(commented[bandwidth], MBPS).unit or known_unit(commented[bandwidth], MBPS)
+    return commented if has_unit or _find(commented, TIMES, SECONDS) is not None else ()
 
 
 def has_names(table: Table) -> bool:
@@ -112,7 +119,7 @@ def _find(names: tuple[str, ...], known: tuple[str, ...], units: dict[str, float
         if name in bare:
             return bare.index(name)
     words = _WORDS[known]
-    parts = [i for i, name in enumerate(bare) if any(word in name for word in words) and not name.startswith("u")]
+    parts = [i for i, name in enumerate(bare) if any(word in name for word in words) and not _UPLOAD.fullmatch(name)]
     if len(parts) == 1:
         return parts[0]
     telling = [(i, name.strip()) for i, name in enumerate(names) if name.strip().lower() not in _NO_UNITS]
@@ -120,7 +127,7 @@ def _find(names: tuple[str, ...], known: tuple[str, ...], units: dict[str, float
     if whole is not None or known is TIMES:  # many things are measured in ms
         return whole
     with_unit = [
-        i for i, name in enumerate(names) if split_unit(name, units).unit in units and not bare[i].startswith("u")
+        i for i, name in enumerate(names) if split_unit(name, units).unit in units and not _UPLOAD.fullmatch(bare[i])
     ]
     return with_unit[0] if len(with_unit) == 1 else None
 
@@ -201,7 +208,7 @@ def _time(table: Table, column: int, time_unit: str | None) -> tuple[np.ndarray,
     if not np.array_equal(found, values, equal_nan=True):  # dates, or times since 1970 by their size
         return found, ()
     step = mean_step(values)
-    taken_for = "ms" if step > LONGEST_STEP_S else "s"
+    taken_for = next((u for u in ("s", "ms", "us", "ns") if step * SECONDS[u] <= LONGEST_STEP_S), "s")
     return found * SECONDS[taken_for], (Guess("time", taken_for, step),)
 
 

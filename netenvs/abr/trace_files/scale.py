@@ -13,6 +13,9 @@ LADDER_MBPS = (0.3, 4.3)
 """The ladder of Pensieve's video, which most of the literature plays."""
 LOWEST_MBPS, HIGHEST_MBPS = 0.02, 500.0
 """Medians outside are far off the ladder: Mbit/s taken for kbit/s, or kbit/s for Mbit/s."""
+UNUSUAL_MBPS, UNUSUAL_STEP_S = 100.0, 10.0
+"""Medians and mean steps up to :data:`HIGHEST_MBPS` and :data:`LONGEST_STEP_S` are there, but where nothing names the
+unit they are doubted: links of 3G have a few hundred kbit/s, and logs a row each 20 or 50 ms."""
 SHORTEST_STEP_S, LONGEST_STEP_S = 0.001, 60.0
 """Mean steps outside are in another unit: logs have steps of 0.1 to 60 s, and 100 ms is a common one."""
 
@@ -59,7 +62,7 @@ def _note_guesses(traces: Sequence[LinkTrace], reading: Reading) -> None:
         )
 
 
-_OTHER = {"Mbit/s": "kbit/s", "kbit/s": "Mbit/s", "bit/s": "kbit/s", "s": "ms", "ms": "s"}
+_OTHER = {"Mbit/s": "kbit/s", "kbit/s": "Mbit/s", "bit/s": "kbit/s", "s": "ms", "ms": "s", "us": "ms", "ns": "us"}
 """An example of another unit."""
 
 

@@ -16,7 +16,14 @@ from netenvs.abr.trace_files.samples import (
     time_unit_s,
     times_s,
 )
-from netenvs.abr.trace_files.scale import HIGHEST_MBPS, LONGEST_STEP_S, mean_step, typical
+from netenvs.abr.trace_files.scale import (
+    HIGHEST_MBPS,
+    LONGEST_STEP_S,
+    UNUSUAL_MBPS,
+    UNUSUAL_STEP_S,
+    mean_step,
+    typical,
+)
 from netenvs.readers.errors import InputError
 from netenvs.readers.reader import Reader
 from netenvs.readers.reading import Reading
@@ -52,12 +59,21 @@ def _two(source: Source) -> Table:
 
 
 def read_pensieve(
-    source: Source, reading: Reading, *, unit: str = "Mbit/s", time_unit: str | None = None
+    source: Source, reading: Reading, *, unit: str | None = None, time_unit: str | None = None
 ) -> list[LinkTrace]:
-    """The one trace of a file. Where ``time_unit`` is None times are in s, dates, or since 1970."""
-    table = _two(source)
+    """The one trace of a file: Mbit/s, and s, dates or times since 1970, unless units are given.
+
+    Of unusual numbers without a unit it is noted that they are taken for that.
+    """
+    table, guesses = _two(source), []
     time_s = times_s(table, 0) if time_unit is None else table.numbers(0) * time_unit_s(time_unit)
-    return [from_columns(table, reading, time_s, table.numbers(1) * bandwidth_unit(unit))]
+    mbps = table.numbers(1) * bandwidth_unit("Mbit/s" if unit is None else unit)
+    step, median = mean_step(time_s), typical(mbps)
+    if time_unit is None and UNUSUAL_STEP_S < step <= LONGEST_STEP_S:
+        guesses.append(Guess("time", "s", step))
+    if unit is None and UNUSUAL_MBPS < median <= HIGHEST_MBPS:
+        guesses.append(Guess("bandwidth", "Mbit/s", median))
+    return [from_columns(table, reading, time_s, mbps, tuple(guesses))]
 
 
 def read_oboe(

@@ -41,6 +41,14 @@ def test_names_of_columns_from_a_header_its_units_and_a_comment():
     assert parse_table("0 1\n", "file").columns is None
 
 
+@pytest.mark.parametrize("rows", ["0 1\n1 2\n", "0\t1\n1\t2\n", "0,1\n1,2\n", "0;1\n1;2\n"])
+def test_names_in_a_comment_need_not_be_separated_as_the_rows(rows):
+    assert parse_table("# time_s kbps\n" + rows, "file").commented == ("time_s", "kbps")
+    assert parse_table("#time (s), rate (kbps)\n" + rows, "file").commented == ("time (s)", "rate (kbps)")
+    assert parse_table("% time [s] rate (kbps)\n" + rows, "file").commented == ("time [s]", "rate (kbps)")
+    assert parse_table("# a log of mine\n" + rows, "file").commented is None
+
+
 def test_dates_do_not_count_as_units_and_blanks_in_them_do_not_separate():
     table = parse_table("when,x\n2017-01-01 10:00:00.5,1.5\n2017-01-01 10:00:01.5,2.5\n", "file")
     assert table.columns == ("when", "x")
@@ -52,6 +60,10 @@ def test_rows_of_another_length_are_told_with_their_lines_and_numbers_that_are_n
     assert table.odd == [2]
     assert table.lines.tolist() == [1, 3, 4, 5, 6]
     assert np.array_equal(table.numbers(1), [1, np.nan, np.nan, np.nan, 6], equal_nan=True)
+
+
+def test_a_decimal_comma_before_an_exponent():
+    assert parse_table("0;1,5e-05\n1;2,5E+1\n", "file").numbers(1).tolist() == [1.5e-05, 25]
 
 
 def test_a_thousands_separator_is_not_taken_for_a_decimal_comma():

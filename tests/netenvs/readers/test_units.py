@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from netenvs.readers.units import MBPS, SECONDS, clock_s, increasing, split_unit
+from netenvs.readers.units import MBPS, SECONDS, clock_s, increasing, known_unit, split_unit
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,9 @@ from netenvs.readers.units import MBPS, SECONDS, clock_s, increasing, split_unit
         ("Bandbreite (MBit/s)", "bandbreite", 1.0),
         ("Rate (Bytes per sec)", "rate", 8e-6),
         ("bytes/s", "bytes_s", None),
+        ("throughput [GBit/s]", "throughput", 1e3),
+        ("throughput_MiBps", "throughput", 8 * 1.048576),
+        ("BANDWIDTH (MBIT/S)", "bandwidth", 1.0),
         ("bandwidth", "bandwidth", None),
         ("app_throughput", "app_throughput", None),
     ],
@@ -29,7 +32,12 @@ def test_units_of_bandwidth(column, name, mbps):
     assert (None if found.unit is None else MBPS[found.unit]) == (None if mbps is None else pytest.approx(mbps))
 
 
+def test_capitals_that_may_be_bits_or_bytes_are_no_unit_that_is_known():
+    assert known_unit("MB/S", MBPS) is None and known_unit("MB/s", MBPS) == "MB/s"
+
+
 def test_units_of_time():
+    assert split_unit("time_usec", SECONDS) == ("time", "usec")
     assert split_unit("time_ms", SECONDS) == ("time", "ms")
     assert split_unit("Time (s)", SECONDS) == ("time", "s")
     assert split_unit("TIMESTAMP", SECONDS) == ("timestamp", None)
@@ -62,6 +70,26 @@ def test_clocks(fields, unit, seconds):
         assert np.diff(found) == pytest.approx([0.5])
     else:
         assert np.allclose(found, seconds, equal_nan=True, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        ["23:59:58", "23:59:59", "00:00:00", "00:00:01.5"],
+        ["03/04/2020 23:59:58", "03/04/2020 23:59:59", "03/05/2020 00:00:00", "03/05/2020 00:00:01.5"],
+        ["03/12/2020 23:59:58", "03/12/2020 23:59:59", "03/13/2020 00:00:00", "03/13/2020 00:00:01.5"],
+        ["12/03/2020 23:59:58", "12/03/2020 23:59:59", "13/03/2020 00:00:00", "13/03/2020 00:00:01.5"],
+        ["3/4/2020 11:59:58 PM", "3/4/2020 11:59:59 PM", "3/5/2020 12:00:00 AM", "x"],
+    ],
+)
+def test_clocks_go_on_after_midnight(fields):
+    found = clock_s(fields, None)
+    assert found - found[0] == pytest.approx([0, 1, 2, 3.5 if fields[3] != "x" else np.nan], nan_ok=True)
+
+
+def test_one_time_of_the_day_that_is_far_off_costs_itself():
+    found = clock_s(["10:00:00", "23:30:00", "10:00:02", "10:00:03"], None)
+    assert found[[2, 3]] - found[0] == pytest.approx([2, 3])
 
 
 def test_as_many_increasing_values_as_can_be_are_kept():

@@ -46,3 +46,10 @@ def test_bad_measurements_are_left_out(read):
     assert reading.skipped[("rows", "no bytes_sec from 0 up")].count == 3
     with pytest.raises(InputError, match=r"trace\.txt:8: no bytes_sec from 0 up"):
         read(content, strict=True)
+
+
+def test_a_row_that_is_cut_before_its_unit(read):
+    header = "bytes_sec,unit_id,dtime,target\n"
+    rows = "".join(f"{rate},7,2016-01-01 00:00:0{rate % 10},http://a\n" for rate in (125001, 125002))
+    traces, reading = read(header + rows + "125003\n")
+    assert len(traces) == 1 and reading.skipped["traces", "less than two rows"].count == 1

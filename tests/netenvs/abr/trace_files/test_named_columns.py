@@ -141,3 +141,33 @@ def test_a_header_alone_and_names_without_numbers(read):
         read("time,mbps\n", "log.csv")
     with pytest.raises(InputError, match=r"not recognised"):
         read("#EXTM3U\nlow/index.m3u8\nhigh/index.m3u8\n", "log.csv")
+
+
+@pytest.mark.parametrize("separator", [" ", "\t", ",", ";"])
+@pytest.mark.parametrize(
+    "header", ["# time_ms bandwidth_kbps", "# time [ms], bandwidth [kbps]", "# time (ms) bw (kbps)"]
+)
+def test_names_and_units_in_a_comment_count_whatever_separates_the_rows(read, header, separator):
+    traces, reading = read(header + "\n" + "".join(f"{n * 1000}{separator}{300 + n}\n" for n in range(4)))
+    assert traces.time_s.tolist() == [0, 1, 2, 3]
+    assert traces.bandwidth_mbps == pytest.approx([0.3, 0.301, 0.302, 0.303]) and not reading.notes
+
+
+def test_a_remark_that_names_no_time_is_no_header(read):
+    traces, reading = read("# measured bandwidth\n0,1\n1,2\n2,2\n")
+    assert dict(reading.formats) == {"pensieve": 1} and traces.time_s.tolist() == [0, 1, 2]
+
+
+def test_an_upload_is_not_taken_for_the_link(read):
+    with pytest.raises(InputError, match="which column is the bandwidth is not known"):
+        read("time_s,throughput_ul_mbps\n0,9\n1,9\n")
+    traces, _ = read("time_s,throughput_ul_mbps,throughput_dl_mbps\n0,9,2\n1,9,3\n")
+    assert traces.bandwidth_mbps.tolist() == [2, 3]
+
+
+def test_steps_of_microseconds(read):
+    traces, reading = read("time,bandwidth_mbps\n" + "".join(f"{n * 1000000},2\n" for n in range(4)))
+    assert traces.time_s.tolist() == [0, 1, 2, 3]
+    assert [note.partition(";")[0] for note in reading.notes] == [
+        "no unit of time is named in 1 of 1 traces: mean steps of 1e+06 are taken for us"
+    ]

@@ -21,8 +21,25 @@ def test_figures_are_those_of_all_traces(tmp_path):
 
 @pytest.mark.parametrize(("step", "unit"), [(1000, "ms"), (1e-5, "s")])
 def test_steps(tmp_path, step, unit):
-    (tmp_path / "a.txt").write_text("".join(f"{n * step:.10g} 480\n" for n in range(5)))
+    (tmp_path / "a.txt").write_text("".join(f"{n * step:.10g} 48\n" for n in range(50)))
     _, reading = read_traces(tmp_path)
     assert reading.notes == [
         f"1 of 1 traces lies in steps of {step:.4g} s in the mean; if that is another unit, name it: time_unit={unit}"
     ]
+
+
+@pytest.mark.parametrize(
+    ("step", "rate", "options", "notes"),
+    [
+        (1, 400, {}, ["no unit of bandwidth is named in 1 of 1 traces: medians of 400 are taken for Mbit/s"]),
+        (1, 400, {"unit": "Mbit/s"}, []),
+        (20, 4, {}, ["no unit of time is named in 1 of 1 traces: mean steps of 20 are taken for s"]),
+        (20, 4, {"time_unit": "s"}, []),
+        (10, 100, {}, []),
+    ],
+)
+def test_unusual_numbers_without_a_unit_are_said(tmp_path, step, rate, options, notes):
+    (tmp_path / "a.txt").write_text("".join(f"{n * step} {rate}\n" for n in range(5)))
+    traces, reading = read_traces(tmp_path, **options)
+    assert [note.partition(";")[0] for note in reading.notes] == notes
+    assert traces.time_s[-1] == 4 * step and traces.bandwidth_mbps[-1] == rate
