@@ -112,6 +112,8 @@ def find_path(spec: str, readers: Iterable[Reader], names: Iterable[str]) -> tup
         return None
     name, options = parse_spec(spec)
     path = options.pop("path", None)
+    if path is None:
+        raise InputError(f"{spec!r}: a format of files; write {name}(path=FILE)")
     if not isinstance(path, str) or not exists(path):
         raise InputError(f"{spec!r}: there is no file {path!r}; write {name}(path=FILE)")
     return name, path, options

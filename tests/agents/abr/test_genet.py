@@ -319,7 +319,7 @@ def test_cards_of_both_tell_the_same_settings_and_seeds():
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 100), "its weights cannot be used"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 100), "no safetensors file, train or"),
         (lambda folder: (folder / "model.safetensors").unlink(), "it has no model.safetensors"),
         (lambda folder: (folder / "config.json").write_text("[]"), "not a policy's config.json"),
         (

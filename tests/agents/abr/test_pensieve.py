@@ -177,7 +177,7 @@ def test_another_ladder_is_refused_in_one_line(random_folder, tmp_path):
 def test_bad_folders_are_one_line(random_folder, tmp_path):
     weights = random_folder / "model.safetensors"
     whole = weights.read_bytes()
-    for damaged, message in ((whole[:-100], "cannot be used"), (b"", "cannot be used"), (b"x" * 500, "cannot be used")):
+    for damaged, message in ((whole[:-100], "no safetensors"), (b"", "no safetensors"), (b"x" * 500, "no safetensors")):
         weights.write_bytes(damaged)
         with pytest.raises(PolicyError, match=message) as caught:
             load_policy(str(random_folder), "abr")
@@ -208,7 +208,7 @@ def test_bad_folders_are_one_line(random_folder, tmp_path):
         ({"entropy": 0.001}, "entropy must not be below last-entropy"),
         ({"gae_lambda": 1.5}, "gae-lambda must be from 0 to 1, not 1.5"),
         ({"seed": -1}, "seed must be 0 or more, not -1"),
-        ({"traces": "fcc"}, "unknown traces 'fcc'"),
+        ({"traces": "fcc-tets"}, "unknown traces 'fcc-tets'; did you mean 'fcc-test'"),
         ({"traces": "fcc-train-clean"}, "netllm-abr"),
     ],
 )
