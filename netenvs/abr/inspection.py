@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 LADDER_MBPS = np.array(generators.BITRATES_KBPS) / 1000.0
 
 
+MOST_DRAWN = 400
+"""Of a longer trace the first segments are drawn; more would be one area."""
+
+
 def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: Any) -> Inspection:
     """Traces or videos, of both the kind that leaves less out. Raises ``ValueError``; see ``Inspection``."""
     of_video, of_traces = (
@@ -125,20 +129,25 @@ def _mean(step_s: np.ndarray, mbps: np.ndarray) -> float:
 def _draw_traces(figure: Figure, traces: TraceSet, means: np.ndarray) -> None:
     middle = int(np.argsort(means, kind="stable")[len(means) // 2])
     parts = figure.add_gridspec(2, 2)
-    over_time, share, single = (figure.add_subplot(part) for part in (parts[0, :], parts[1, 0], parts[1, 1]))
-    time_s, mbps = traces.trace(middle)
-    over_time.stairs(mbps[1:], time_s - time_s[0], color=BLUE, lw=1.2, baseline=None)
+    over_time = figure.add_subplot(parts[0, :])
+    share = figure.add_subplot(parts[1, 0] if len(means) > 1 else parts[1, :])
+    whole_s, whole_mbps = traces.trace(middle)
+    time_s, mbps = whole_s[: MOST_DRAWN + 1], whole_mbps[: MOST_DRAWN + 1]
+    over_time.stairs(mbps[1:], time_s - time_s[0], color=BLUE, lw=1, baseline=None)
     _mark_ladder(over_time.axhline)
     over_time.set_xlim(0, time_s[-1] - time_s[0])
     over_time.set_ylim(0, max(float(np.percentile(mbps[1:], 99)) * 1.3, LADDER_MBPS[-1] * 1.1))
     which = "" if len(means) == 1 else " (of medium mean)"
-    style(over_time, f"{short(traces.names[middle])}{which}", "time (s)", "Mbit/s")
+    part = f", its first {duration(time_s[-1] - time_s[0])}" if len(time_s) < len(whole_s) else ""
+    style(over_time, f"{short(traces.names[middle], 24)}{which}{part}", "time (s)", "Mbit/s")
     over_time.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=2)
     step_s, every = _segments(traces)
     _draw_values(share, every, step_s)
     style(share, "share of the time with no more than", "Mbit/s", "share")
-    _draw_values(single, means, None)
-    style(single, "share of the traces with a mean of no more than", "Mbit/s", "share")
+    if len(means) > 1:
+        single = figure.add_subplot(parts[1, 1])
+        _draw_values(single, means, None)
+        style(single, "share of the traces with a mean of no more than", "Mbit/s", "share")
 
 
 def _draw_values(axes: Axes, mbps: np.ndarray, weights: np.ndarray | None) -> None:
@@ -150,8 +159,8 @@ def _draw_values(axes: Axes, mbps: np.ndarray, weights: np.ndarray | None) -> No
 
 def _mark_ladder(line: Any) -> None:
     """The lowest and the highest level of the default ladder."""
-    for mbps, colour, which in ((LADDER_MBPS[0], ORANGE, "lowest"), (LADDER_MBPS[-1], GREY, "highest")):
-        line(mbps, color=colour, lw=1, ls="--", label=f"{which} level of the default ladder")
+    for mbps, colour, which in ((LADDER_MBPS[0], ORANGE, "default ladder: lowest"), (LADDER_MBPS[-1], GREY, "highest")):
+        line(mbps, color=colour, lw=1, ls="--", label=f"{which} level")
 
 
 def _inspect_videos(path: str, format: str, strict: bool, options: dict[str, Any]) -> Inspection:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+DOT_POINTS = 26
+"""Room for the largest stage and some air, in points; where there is less all are drawn smaller."""
+
+
 def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: Any) -> Inspection:
     """Jobs of a file or folder. Raises ``ValueError``; see ``Inspection``."""
     jobs, reading = read_jobs(path, format, strict, **options)
@@ -36,7 +40,7 @@ def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: A
     play: dict[str, Any] = {"workload": spec_of(path, format, strict, options)}
     if arrival_ms is not None and len(arrival_ms) > 1 and arrival_ms[-1] > arrival_ms[0]:
         over_s = float(arrival_ms[-1] - arrival_ms[0]) / 1000
-        busy = float(work_s.sum()) / over_s
+        busy = float(work_s.mean()) * (len(jobs) - 1) / over_s
         facts.append(("arrivals", f"recorded over {duration(over_s)}; they keep {number(busy)} executors busy"))
         play["arrivals"] = "recorded"
     return Inspection(
@@ -63,9 +67,12 @@ def _critical_s(jobs: JobSet) -> np.ndarray:
 def _draw(figure: Figure, jobs: JobSet, work_s: np.ndarray, critical_s: np.ndarray) -> None:
     stages = np.diff(jobs.stage_offset)
     middle = int(np.argsort(stages, kind="stable")[len(stages) * 3 // 4])
+    if len(jobs) == 1:
+        _draw_graph(figure, figure.subplots(), jobs.template(0))
+        return
     parts = figure.add_gridspec(2, 2)
     graph, work, path = (figure.add_subplot(part) for part in (parts[0, :], parts[1, 0], parts[1, 1]))
-    _draw_graph(graph, jobs.template(middle))
+    _draw_graph(figure, graph, jobs.template(middle))
     for axes, values, title in ((work, work_s, "work (s of one executor)"), (path, critical_s, "critical path (s)")):
         if values.min() > 0 and values.max() > 20 * np.median(values):
             axes.set_xscale("log")
@@ -73,7 +80,7 @@ def _draw(figure: Figure, jobs: JobSet, work_s: np.ndarray, critical_s: np.ndarr
         style(axes, "share of the jobs with no more than", title, "share")
 
 
-def _draw_graph(axes: Axes, job: Template) -> None:
+def _draw_graph(figure: Figure, axes: Axes, job: Template) -> None:
     """Stages from left to right in the order in which they can run, as large as they have tasks."""
     depth = np.zeros(len(job), dtype=np.int64)
     for stage in range(len(job)):
@@ -83,9 +90,12 @@ def _draw_graph(axes: Axes, job: Template) -> None:
     for level in range(depth.max() + 1):
         row = np.flatnonzero(depth == level)
         height[row] = np.arange(len(row)) - (len(row) - 1) / 2
+    thin = float(np.clip(200 / max(1, len(job.edges)), 0.2, 1.0))
     for parent, child in job.edges:
-        axes.plot(depth[[parent, child]], height[[parent, child]], color=GREY, lw=1, zorder=1)
-    area = 40 + 500 * np.sqrt(job.num_tasks / job.num_tasks.max())
+        axes.plot(depth[[parent, child]], height[[parent, child]], color=GREY, lw=thin, zorder=1)
+    box, across, along = axes.get_window_extent(), depth.max() + 1, np.bincount(depth).max()
+    room_points = min(box.width / across, box.height / along) * 72 / figure.dpi
+    area = min(1.0, room_points / DOT_POINTS) ** 2 * (40 + 500 * np.sqrt(job.num_tasks / job.num_tasks.max()))
     axes.scatter(depth, height, s=area, color=BLUE, zorder=2)
     if np.bincount(depth).max() <= 3 and depth.max() <= 8:
         for stage in range(len(job)):

@@ -11,7 +11,7 @@ from netenvs.inspection.drawing import BLUE, ORANGE, short, style
 from netenvs.inspection.record import Inspection, count, duration, number, percent, spec_of, spread
 from netenvs.readers.reader import AUTO
 from netenvs.vp import sphere
-from netenvs.vp.recordings import MAX_GAP_S, RATE_HZ, TIME_SLACK_S, Recordings
+from netenvs.vp.recordings import MAX_GAP_S, RATE_HZ, TIME_SLACK_S, TRIM_HEAD, TRIM_TAIL, Recordings, windows
 from netenvs.vp.workload import read_recordings
 
 if TYPE_CHECKING:
@@ -51,7 +51,14 @@ def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: A
         )
     for name, split in recordings.splits.items():
         if split.videos and split.users:
-            facts.append((f"split {name}", f"{count(len(split.videos), 'videos')}, {count(len(split.users), 'users')}"))
+            sizes = (
+                (len(split.videos), "videos"),
+                (len(split.users), "users"),
+                (_num_windows(recordings, name), "windows"),
+            )
+            facts.append((f"split {name}", ", ".join(count(many, what) for many, what in sizes)))
+    if not _num_windows(recordings, "test"):
+        reading.note(f"no recording of the split test lasts {(TRIM_HEAD + TRIM_TAIL) / RATE_HZ:g} s, as windows need")
     return Inspection(
         found=count(len(recordings), "head-motion recordings"),
         play={"dataset": spec_of(path, format, strict, options)},
@@ -59,6 +66,10 @@ def inspect(path: str, *, format: str = AUTO, strict: bool = False, **options: A
         facts=facts,
         draw=partial(_draw, recordings=recordings),
     )
+
+
+def _num_windows(recordings: Recordings, split: str) -> int:
+    return len(windows(recordings, split).recording)
 
 
 def _range(degrees: np.ndarray) -> str:

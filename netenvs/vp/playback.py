@@ -16,7 +16,7 @@ from netenvs.vp.features import FrameFeatures, load_features
 from netenvs.vp.heat_maps import COLUMNS, ROWS
 from netenvs.vp.options import VPOptions
 from netenvs.vp.previous_viewers import PreviousViewers, playback_index
-from netenvs.vp.recordings import Recordings, recordings_of, windows
+from netenvs.vp.recordings import TRIM_HEAD, TRIM_TAIL, Recordings, recordings_of, windows
 from netenvs.vp.workload import load_recordings
 
 SCORE_COLUMNS = ("mae", "static_mae", "gc_deg", "tile_recall", "tile_precision", "tile_iou")
@@ -45,7 +45,7 @@ class Playback:
             long_enough = first <= last
             self.recording, self.first, self.last = listed[long_enough], first[long_enough], last[long_enough]
         if not len(self.recording):
-            raise ValueError(f"split {self.split!r} of {recordings.name} has no recording that is long enough")
+            raise ValueError(self._too_short())
 
         self.saliency = bool(options.saliency)
         if self.saliency and self.previous_viewers is None:
@@ -65,6 +65,20 @@ class Playback:
         self.great_circle_deg = np.zeros((rows, self.horizon))
         self._score(np.arange(0), np.zeros((0, self.horizon, 3), dtype=np.float32))  # compiles the kernels
         kernel.draw(self.keys, self.episode, self.over, len(self.first), self.item)
+
+    def _too_short(self) -> str:
+        """Why no episode can be made."""
+        samples = np.diff(self.recordings.offset)[recordings_of(self.recordings, self.split)]
+        replayed = self.history + self.horizon
+        needed, other = (
+            (TRIM_HEAD + TRIM_TAIL + 1, f", or mode='replay', which needs {replayed}")
+            if self.mode == "windows"
+            else (replayed, ", or a smaller history or horizon")
+        )
+        return (
+            f"split {self.split!r} of {self.recordings.name} has no recording that is long enough: the longest has "
+            f"{samples.max(initial=0)} samples of 0.2 s, mode={self.mode!r} needs {needed}; give longer ones{other}"
+        )
 
     def _load(self) -> None:
         """What a copy or a pickle does not carry: it can be large, and never changes."""

@@ -144,6 +144,35 @@ def test_options_are_said_again(inputs, capsys):
     assert "--dataset 'auto(path=kilo.csv,unit=kbit/s)'" in said
 
 
+def test_recordings_too_short_for_windows_are_doubted(inputs, capsys):
+    """Windows lie between the first 6 s and the last 12 s."""
+    (inputs / "user2.csv").write_text(
+        "time_s,roll,pitch,yaw\n" + "".join(f"{0.2 * i:.1f},0,5,{i}\n" for i in range(90))
+    )
+    _, said, _ = inspect(capsys, "user2.csv", "--task", "vp")
+    assert "  warning           no recording of the split test lasts 18 s, as windows need\n" in said
+    assert "  split test        1 video, 1 user, 0 windows\n" in said
+    with pytest.raises(
+        ValueError, match=r"the longest has 90 samples of 0\.2 s, mode='windows' needs 91; give longer ones"
+    ):
+        gym.make("netenvs/VP-v0", dataset="user2.csv")
+    assert gym.make("netenvs/VP-v0", dataset="user2.csv", mode="replay").reset(seed=0)
+    _, said, _ = inspect(capsys, "user1.csv")
+    assert "  split test        1 video, 1 user, 8 windows\n" in said
+
+
+def test_long_traces_wide_jobs_and_single_ones_are_drawn(inputs, capsys):
+    (inputs / "long.txt").write_text("".join(f"{i} {1 + i % 3}\n" for i in range(3000)))
+    wide = [{"num_tasks": 1 + i, "durations_ms": 10, "parents": [0] if i else []} for i in range(200)]
+    (inputs / "wide.json").write_text(json.dumps({"jobs": [{"stages": wide}, *JOBS["jobs"]]}))
+    for name in ("long.txt", "wide.json"):
+        _, said, _ = inspect(capsys, name)
+        (picture,) = re.findall("^  picture +(.*)$", said, re.MULTILINE)
+        pixels = np.asarray(Image.open(inputs / picture).convert("RGB"))
+        blue = (np.abs(pixels.astype(int) - (0x17, 0x69, 0xAA)).sum(axis=2) < 30)[:290]
+        assert 0.001 < blue.mean() < 0.25  # neither empty nor one area
+
+
 def test_a_path_as_environments_take_it(inputs, capsys):
     (inputs / "kilo.csv").write_text("time_s,bandwidth\n0,1000\n1,2000\n2,1500\n")
     status, said, _ = inspect(capsys, "csv(path=kilo.csv,unit=kbit/s)")

@@ -325,7 +325,7 @@ def test_steps_need_an_episode():
         ({"history": 2.5}, "history must be a whole number"),
         ({"horizon": True}, "horizon must be a whole number"),
         ({"horizon": 61}, "trim_tail"),
-        ({"horizon": 500, "mode": "replay"}, "no recording that is long enough"),
+        ({"horizon": 500, "mode": "replay"}, "the longest has 240 samples of 0.2 s, mode='replay' needs 510"),
         ({"stride_s": 0.3, "mode": "replay"}, "stride_s must be a multiple of 0.2 s"),
         ({"stride_s": 0, "mode": "replay"}, "stride_s must be a multiple of 0.2 s"),
         ({"stride_s": np.nan, "mode": "replay"}, "stride_s must be a multiple of 0.2 s"),
