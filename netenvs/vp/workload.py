@@ -29,9 +29,11 @@ NAMES = ("synthetic", *INSTALLED)
 _WHAT = "a head-motion recording"
 _MOVIES = (".mp4", ".webm", ".mkv", ".avi", ".mov")
 """The videos themselves may lie beside the recordings."""
-_TWO_PI = 6.2832
-_LONG_S, _MOVES = 5.0, 0.5
-"""A recording as long, with yaw over as wide a range, has motion in it."""
+_TWO_PI, _UPRIGHT = 6.2832, 1.5709
+_LONG_S, _MOVES, _NODS = 5.0, 0.5, 0.1
+"""A recording as long, with yaw over as wide a range, has motion in it; and with pitch over that range, of both."""
+_MORE = 1.5
+"""By how much roll turns more than yaw where it is doubted to be roll."""
 
 
 def load_recordings(spec: str | os.PathLike[str], strict: bool = False, **options: Any) -> Recordings:
@@ -109,6 +111,7 @@ def read_recordings(
 
     records, reading = read_input(path, READERS, _WHAT, format, strict, of_heads, **options)
     _note_radians(records, reading)
+    _note_order(records, reading)
     recordings = numbered(records, layout, reading)
     reading.records["recordings"] += len(recordings)
     videos, users = (sorted({key[i] for key in recordings}) for i in (0, 1))
@@ -119,14 +122,37 @@ def read_recordings(
 
 
 def _note_radians(records: Sequence[Recorded], reading: Reading) -> None:
-    """Angles of unknown unit that never leave +-2 pi in long recordings with motion in them are radians, or shares."""
+    """Angles of unknown unit that never leave +-2 pi in long recordings with motion in them are radians, or shares.
+
+    Yaw may have been unwrapped; then it is pitch that never leaves +-pi / 2, for all that it moves.
+    """
     assumed = [record.assumed for record in records if record.assumed is not None]
     moving = [one.span_s for one in assumed if one.span_s >= _LONG_S and one.yaw_range >= _MOVES]
     largest = max((one.largest for one in assumed), default=0.0)
+    pitch = max((one.largest_pitch for one in assumed), default=0.0)
+    nods = any(one.pitch_range >= _NODS for one in assumed)
+    if moving and nods and largest > _TWO_PI and pitch <= _UPRIGHT:
+        reading.note(
+            f"pitch is never beyond +-{pitch:.3g} in {max(moving):.0f} s, and yaw up to {largest:.3g}: radians? they "
+            "are taken for degrees; give unit=rad, or unit=deg where that is right"
+        )
     if moving and largest <= _TWO_PI:
         reading.note(
             f"no angle is beyond +-{largest:.3g} in {max(moving):.0f} s: radians, or shares of the picture? they are "
             "taken for degrees; give unit=rad or unit=picture, or unit=deg where that is right"
+        )
+
+
+def _note_order(records: Sequence[Recorded], reading: Reading) -> None:
+    """Heads turn to the left and right more than about the direction in which they look, but for a few recordings."""
+    found = [(*record.by_order, record.where) for record in records if record.by_order is not None]
+    odd = [one for one in found if one[0] > _MORE * one[1]]
+    if len(odd) * 2 > len(found):
+        roll, yaw, where = odd[0]
+        reading.note(
+            f"columns without a header are taken for time, roll, pitch, yaw, and roll turns more in {len(odd)} of "
+            f"{len(found)} recordings; columns= says otherwise",
+            f"{where}: over {roll:.3g}, and yaw over {yaw:.3g}",
         )
 
 

@@ -32,7 +32,7 @@ def bare_layout(values: np.ndarray, where: str, reading: Reading) -> Layout:
     if columns == 4:
         if is_unit(values[:, 1:4]) and not _is_constant(values[:, 1:4]):  # not 1 degree all the time
             return Layout(0, VECTOR, (1, 2, 3))
-        return Layout(0, ANGLES, (1, 2, 3))
+        return Layout(0, ANGLES, (1, 2, 3), by_order=True)
     for size in (4, 3):
         starts = [start for start in range(1, columns - size + 1) if is_unit(values[:, start : start + size])]
         if len(starts) == 1:

@@ -73,6 +73,8 @@ class Layout:
     """Whether pitch counts up from the horizon."""
     unit: str | None = None
     """Key of ``DEGREES``; None: nothing says it."""
+    by_order: bool = False
+    """Whether nothing but their order says which of three angles is which."""
     user: int | None = None
     video: int | None = None
 

@@ -13,6 +13,8 @@ class AssumedDegrees(NamedTuple):
 
     largest: float
     """The largest of them, whatever its sign."""
+    largest_pitch: float
+    pitch_range: float
     yaw_range: float
     span_s: float
     """How long the recording is."""
@@ -36,3 +38,5 @@ class Recorded:
     user_first: bool = False
     """Whether files of this format lie in a folder of their user, and are called like the video."""
     assumed: AssumedDegrees | None = None
+    by_order: tuple[float, float] | None = None
+    """Over what range roll and yaw turn, where nothing but their order says which is which."""

@@ -128,11 +128,16 @@ def _recorded(
     motion = _motion(table.name, layout, reading, choices, time_s, values)
     assumed = None
     if layout.kind == ANGLES and not (choices.unit or layout.unit):
-        yaw = values[:, -1]
-        assumed = AssumedDegrees(float(np.abs(values).max()), float(np.ptp(yaw)), float(time_s[-1] - time_s[0]))
+        pitch_range, yaw_range = np.ptp(values[:, -2:], axis=0).tolist()
+        largest, largest_pitch = float(np.abs(values).max()), float(np.abs(values[:, -2]).max())
+        assumed = AssumedDegrees(largest, largest_pitch, pitch_range, yaw_range, float(time_s[-1] - time_s[0]))
+    by_order = None
+    if layout.by_order:
+        roll, _, yaw = np.diff(np.percentile(values, [2, 98], axis=0), axis=0)[0].tolist()
+        by_order = roll, yaw
     sample_s, angles_deg = sampled(table.name, time_s, motion)
     reading.records["rows"] += len(rows)
-    return Recorded(table.name, source.parts, sample_s, angles_deg, assumed=assumed)
+    return Recorded(table.name, source.parts, sample_s, angles_deg, assumed=assumed, by_order=by_order)
 
 
 def _degrees(values: np.ndarray, layout: Layout, choices: Choices) -> np.ndarray:

@@ -370,6 +370,30 @@ def test_radians_are_asked_about_and_read(tmp_path):
     assert read(tmp_path, unit="deg")[1] == []
 
 
+@pytest.mark.parametrize("header", ["time,roll,pitch,yaw", "time,pitch,yaw"])
+def test_radians_that_were_unwrapped_are_asked_about(tmp_path, header):
+    angles = np.radians(MOTION[:, -header.count(",") :])
+    angles[:, -1] = np.unwrap(angles[:, -1]) + TIME_S  # it goes round and round
+    file = write_table(tmp_path / "one.csv", np.column_stack([TIME_S, angles]), header)
+    (note,) = read(file)[1]
+    assert re.match(r"pitch is never beyond \+-\d\.\d+ in 20 s, and yaw up to \d+\.?\d*: radians\?", note)
+    assert read(file, unit="rad")[1] == [] and read(file, unit="deg")[1] == []
+    level = np.column_stack([TIME_S, np.degrees(angles[:, -1]), 0 * TIME_S])
+    assert read(write_table(tmp_path / "two.csv", level, "time,yaw,pitch"))[1] == []  # of yaw alone nothing is said
+
+
+@pytest.mark.parametrize("unit", [1.0, np.pi / 180])
+def test_columns_without_a_header_in_another_order_are_doubted(tmp_path, unit):
+    angles = MOTION[:, ::-1] * unit
+    for user in (1, 2):
+        write_table(tmp_path / f"user{user}.csv", np.column_stack([TIME_S, angles]))
+    text = "columns without a header are taken for time, roll, pitch, yaw, and roll turns more in 2 of"
+    assert any(note.startswith(text) for note in read(tmp_path)[1])
+    for user in (3, 4):
+        write_table(tmp_path / f"user{user}.csv", np.column_stack([TIME_S, MOTION * unit]))
+    assert not any(note.startswith(text) for note in read(tmp_path)[1])  # people lie down, too
+
+
 def test_heads_that_hardly_move_are_not_asked_about(tmp_path):
     still = np.column_stack([TIME_S, MOTION * [0.01, 0.01, 0.001]])
     assert read(write_table(tmp_path / "one.csv", still, "time_s,roll,pitch,yaw"))[1] == []
