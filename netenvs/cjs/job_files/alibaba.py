@@ -16,6 +16,7 @@ task.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ MAX_TIME_S = 1e12
 MOST_SAMPLES = 10_000
 """Durations of instances that are kept of one stage."""
 _DEPENDENT = re.compile(r"[A-Za-z]+(\d+)((?:_\d+)*)(?:_Stg\d+)?")
+_WHOLE = re.compile(r"\d+(\.0*)?", re.ASCII)
+"""Tables that went through other programs have 2.0 for 2."""
 _DONE = "Terminated"  # the trace's word for a task that ended well
 _STATUS = {_DONE, "Failed", "Running", "Waiting", "Ready", "Interrupted", "Cancelled", "Timeout", ""}
 
@@ -54,8 +57,8 @@ class _Task:
     waits: list[str]
     """Numbers of tasks."""
     instances: int
-    start_s: int
-    end_s: int
+    start_s: float
+    end_s: float
     samples_ms: list[float] = field(default_factory=list)
     """Durations of its instances, where they are known."""
 
@@ -76,7 +79,7 @@ def is_table(source: Source) -> bool:
 def _is_row(fields: list[str]) -> bool:
     if len(fields) != COLUMNS:
         return False
-    return fields[0] == "task_name" or (fields[4] in _STATUS and (fields[1] == "" or fields[1].isdigit()))
+    return fields[0] == "task_name" or bool(fields[4] in _STATUS and (fields[1] == "" or _WHOLE.fullmatch(fields[1])))
 
 
 def read_jobs(path: str | os.PathLike[str], count: int = 1000) -> list[Job]:
@@ -155,19 +158,21 @@ def _read_tasks(rows: list[_Row]) -> list[_Task]:
     return tasks
 
 
-def _numbers(row: _Row) -> tuple[int, int, int]:
+def _numbers(row: _Row) -> tuple[int, float, float]:
     """Instances, start and end in s."""
     if row.status != _DONE:
         raise _LeftOut("a task did not end well", f"{row.task} is {row.status or 'without status'}, not {_DONE}")
     try:
-        instances, start_s, end_s = (int(float(text)) for text in (row.instances, row.start_s, row.end_s))
-    except (ValueError, OverflowError):
-        raise _LeftOut("a task lacks its instances or times", row.task) from None
-    if instances < 1:
+        instances, start_s, end_s = (float(text) for text in (row.instances, row.start_s, row.end_s))
+    except ValueError:
+        instances = start_s = end_s = math.nan
+    if not all(math.isfinite(number) for number in (instances, start_s, end_s)):
+        raise _LeftOut("a task lacks its instances or times", row.task)
+    if not instances.is_integer() or instances < 1:
         raise _LeftOut("a task has no instances", row.task)
     if not 0 < start_s <= end_s < MAX_TIME_S:
         raise _LeftOut("a task has no times from start to end", f"{row.task}: {row.start_s} to {row.end_s}")
-    return instances, start_s, end_s
+    return int(instances), start_s, end_s
 
 
 def _make_job(name: str, tasks: list[_Task], source: str) -> Job:

@@ -69,6 +69,8 @@ class Log:
     """Stages that began to run."""
     spans_ms: dict[int, int] = field(default_factory=dict)
     """Stage -> time from its submission to its completion, for those that completed well."""
+    completed: dict[int, int] = field(default_factory=dict)
+    """Stage -> the most tasks of an attempt that completed well."""
 
 
 def is_event_log(source: Source) -> bool:
@@ -130,7 +132,7 @@ def _events(piece: Source, reading: Reading, last: bool) -> Iterator[tuple[int, 
     except InputError as error:  # a compressed log of an application that still runs, or was killed, has no end
         if reading.strict:
             raise
-        reading.note(f"it ends too early, what stands before the damage is read ({error})")
+        reading.note("it ends too early, what stands before the damage is read", str(error))
     if cut is not None and not last:
         yield cut[0], None
 
@@ -156,6 +158,8 @@ def _read_event(log: Log, event: dict[str, Any]) -> None:
         if info.get("Failure Reason") is None and "Submission Time" in info and "Completion Time" in info:
             span_ms = int(info["Completion Time"]) - int(info["Submission Time"])
             log.spans_ms[int(info["Stage ID"])] = max(0, span_ms)
+            stage, tasks = int(info["Stage ID"]), int(info.get("Number of Tasks", 0))
+            log.completed[stage] = max(log.completed.get(stage, 0), tasks)
 
 
 def _read_job(log: Log, event: dict[str, Any]) -> None:

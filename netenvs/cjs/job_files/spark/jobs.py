@@ -47,11 +47,7 @@ def read_event_log(source: Source, reading: Reading) -> list[Job]:
             by_stage.setdefault(task.stage, {}).setdefault(task.partition, task)
     tried = {task.stage for task in log.tasks}
     untold = {stage for stage in log.spans_ms if log.num_tasks.get(stage) and stage not in tried}
-    if untold:
-        reading.note(
-            f"{len(untold)} of {len(log.parents)} stages completed without the ends of their tasks, which Spark had "
-            "dropped; their tasks are taken to last as long as the stage, over its waves"
-        )
+    _note_dropped(log, source.name, reading, untold, by_stage)
     jobs: list[Job] = []
     for name, query in log.queries.items():
         try:
@@ -63,6 +59,25 @@ def read_event_log(source: Source, reading: Reading) -> list[Job]:
         raise InputError(f"{source.name}: there is no job in this Spark event log{why}")
     reading.records["jobs"] += len(jobs)
     return jobs
+
+
+def _note_dropped(
+    log: Log, name: str, reading: Reading, untold: set[int], by_stage: Mapping[int, Mapping[int, Task]]
+) -> None:
+    """Say of which stages ends of tasks were dropped by Spark's listener bus, all or some of them."""
+    if untold:
+        reading.note(
+            "stages completed without the ends of their tasks, which Spark had dropped; their tasks are taken to last "
+            "as long as the stage, over its waves",
+            f"{name}: {len(untold)} of {len(log.parents)} stages",
+        )
+    partly = [stage for stage, tasks in by_stage.items() if len(tasks) < log.completed.get(stage, 0)]
+    if partly:
+        told, ran = (sum(of) for of in zip(*((len(by_stage[s]), log.completed[s]) for s in partly), strict=True))
+        reading.note(
+            "stages completed without the ends of some of their tasks; the durations of the others stand for them",
+            f"{name}: {told} of {ran} tasks of {len(partly)} of {len(log.parents)} stages are told",
+        )
 
 
 def _assign_waves(log: Log) -> int:

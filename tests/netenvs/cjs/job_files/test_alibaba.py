@@ -195,3 +195,12 @@ def test_alibaba_and_json_under_the_names_of_before(tmp_path):
     assert [job.name for job in read_table(write(tmp_path / "t.csv", text), count=1)] == ["j_1"]
     own = '{"jobs": [{"name": "mine", "stages": [{"num_tasks": 1, "durations_ms": 9}]}]}'
     assert [job.name for job in read_json(write(tmp_path / "jobs.json", own))] == ["mine"]
+
+
+def test_alibaba_numbers_with_fractions(tmp_path):
+    text = "M1,2.0,j_1,1,Terminated,100.0,110.5,100,0.5\nR2_1,3.0,j_1,1,Terminated,100.0,131.0,100,0.5\n"
+    jobs = load_workload(write(tmp_path / "tasks.csv", text))
+    assert jobs.num_tasks.tolist() == [2, 3] and jobs.rough_ms.tolist() == [10500, 20500]
+    text += "M1,2.5,j_2,1,Terminated,100,110,100,0.5\nM1,inf,j_3,1,Terminated,100,nan,100,0.5\n"
+    with pytest.warns(UserWarning, match="1 job left out: a task has no instances|2 jobs left out"):
+        assert load_workload(write(tmp_path / "tasks.csv", text)).names == ("j_1",)

@@ -345,10 +345,31 @@ def test_spark_stages_whose_ends_of_tasks_were_dropped_keep_their_place(tmp_path
         + task_end(9, 2, 0, 1420, 1450)
         + job_end(0)
     )
-    with pytest.warns(UserWarning, match="1 of 3 stages completed without the ends of their tasks"):
+    with pytest.warns(UserWarning, match=r"stages completed without the ends of their tasks.*: 1 of 3 stages\)"):
         job = load_workload(write(tmp_path / "log", text)).template(0)
     assert job.edges == [(0, 1), (1, 2)]
     assert job.durations(1, FIRST).tolist() == [100]  # 300 ms in three waves of two slots
+
+
+def test_spark_stages_of_which_some_ends_of_tasks_were_dropped(tmp_path):
+    completed = stage_info(0, 20, **{"Submission Time": 1000, "Completion Time": 9000})
+    ends = "".join(task_end(n, 0, n, 1000 + 100 * n, 1100 + 100 * n) for n in range(15))
+    text = executor("1", 1) + job_start(0, [stage_info(0, 20)]) + ends
+    text += event("StageCompleted", **{"Stage Info": completed}) + job_end(0)
+    for name in ("a", "b"):  # one warning for all logs
+        write(tmp_path / name, text)
+    with pytest.warns(UserWarning, match="without the ends of some of their tasks") as caught:
+        jobs = load_workload(str(tmp_path))
+    assert str(caught[0].message).endswith("a: 15 of 20 tasks of 1 of 1 stages are told)") and len(caught) == 1
+    assert jobs.num_tasks.tolist() == [20, 20]
+    again = stage_info(0, 5, **{"Submission Time": 9000, "Completion Time": 9900})  # the rest, in a second attempt
+    rest = "".join(task_end(n, 0, n, 9000, 9100) for n in range(15, 20))
+    failed = {**completed, "Failure Reason": "FetchFailed"}
+    text = (
+        executor("1", 1) + job_start(0, [stage_info(0, 20)]) + ends + event("StageCompleted", **{"Stage Info": failed})
+    )
+    text += rest + event("StageCompleted", **{"Stage Info": again}) + job_end(0)
+    assert not read_jobs(write(tmp_path / "a", text))[1].notes
 
 
 def test_spark_stages_without_tasks_hand_on_what_they_wait_for(tmp_path):
