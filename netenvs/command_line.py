@@ -38,6 +38,8 @@ from netenvs.spec import unknown_name
 Args = TypeVar("Args")
 Positional: Any = tyro.conf.Positional
 """In ``Annotated``: a field that is given without its name."""
+AppendAction: Any = tyro.conf.UseAppendAction
+"""In ``Annotated``: a field of several values, each given with the option's name once more."""
 ALWAYS = ("--help", "--tyro-print-completion", "--tyro-write-completion")
 """Options of every command."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from netenvs import tasks
-from netenvs.command_line import Positional, option, refuse
+from netenvs.command_line import AppendAction, Positional, option, refuse
 from netenvs.errors import flat, reason
 from netenvs.files import write_atomically
 from netenvs.inspection.record import Inspection, count
@@ -36,7 +36,10 @@ class Inspect:
     """The format has this name; otherwise the files' content decides."""
     set: Annotated[
         tuple[str, ...],
-        option("These are options of the format, such as unit=kbit/s.", "none", metavar="KEY=VALUE ..."),
+        option(
+            "This is an option of the format, such as unit=kbit/s; may be given again.", "none", metavar="KEY=VALUE"
+        ),
+        AppendAction,
     ] = ()
     strict: bool = False
     """The first record that cannot be used is an error."""
@@ -114,7 +117,9 @@ def _why_not(args: Inspect, errors: dict[str, ValueError]) -> str:
     if not told:
         known = ", ".join(errors)
         return f"not recognised by any task; --task T says why one cannot read it (T is one of {known})"
-    reasons = (f"--task {name}: {reason(error).removeprefix(f'{args.path}: ')}" for name, error in told.items())
+    reasons = [f"--task {name}: {reason(error).removeprefix(f'{args.path}: ')}" for name, error in told.items()]
+    if others := [name for name in errors if name not in told]:
+        reasons.append(f"not recognised with --task {' or '.join(others)}")
     return f"no task can read it; {'; '.join(reasons)}"
 
 

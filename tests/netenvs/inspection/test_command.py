@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_one_line(inputs, capsys):
         (("jobs.json", "--task", "vp"), "jobs.json"),
         (("unknown.csv",), "unknown.csv: no task can read it; --task abr: which column is the bandwidth is not known"),
         (("header.csv",), "header.csv: no task can read it; --task abr: it has a header and no rows"),
-        (("dash",), "segment 'v1-1.m4s' is not there"),
+        (("dash",), "segment 'v1-1.m4s' is not there; get it first; not recognised with --task cjs or vp"),
         (("traces", "--format", "pensive"), "--task abr: unknown format 'pensive'; did you mean 'pensieve'?"),
         (("csv(path=unknown.csv)",), "unknown.csv: no task can read it; --task abr: which column"),
     ]:
@@ -188,6 +188,13 @@ def test_of_traces_and_videos_in_one_folder_the_kind_that_leaves_less_out_comes_
     assert re.search("^  also in it +1 video, which --format json shows$", said, re.MULTILINE)
     _, said, _ = inspect(capsys, "traces", "--format", "json")
     assert said.startswith("traces: 1 video, read as json (1 file)")
+
+
+def test_several_options_are_given_each_with_its_name(inputs, capsys):
+    (inputs / "plain.txt").write_text("0 1000 7\n1 2000 7\n2 1500 7\n")
+    words = ("--set", "time=1", "--set", "bandwidth=2", "--set", "unit=kbit/s")
+    _, said, _ = inspect(capsys, "plain.txt", "--format", "csv", *words)
+    assert "--dataset 'csv(path=plain.txt,time=1,bandwidth=2,unit=kbit/s)'" in said
 
 
 def test_a_task_without_files_of_its_own(inputs, capsys, monkeypatch):
