@@ -20,7 +20,7 @@ STAGES_PER_JOB = 20  # default max_stages / max_jobs; a TPC-H query has up to 18
 EDGES_PER_STAGE = 2  # TPC-H has 187 edges for 202 stages
 
 
-MOST = {"num_executors": 100_000, "num_jobs": 10**9, "max_jobs": 10_000, "max_stages": 1_000_000}
+MOST = {"num_executors": 100_000, "num_jobs": 2**40, "max_jobs": 10_000, "max_stages": 1_000_000}
 """The largest sizes, in names of options: observations and the state of a cluster are made for them."""
 
 

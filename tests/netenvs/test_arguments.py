@@ -24,7 +24,7 @@ HUGE = 10**12
         ("ABR", {"history": HUGE}, "history must be 10000 or less"),
         ("CJS", {"workload": f"synthetic(count={HUGE})"}, "count must be 10000 or less"),
         ("CJS", {"num_executors": HUGE}, "num_executors must be 100000 or less"),
-        ("CJS", {"num_jobs": 10**30}, "num_jobs must be 1000000000 or less"),
+        ("CJS", {"num_jobs": 10**30}, "num_jobs must be 1099511627776 or less"),
         ("CJS", {"max_jobs": HUGE}, "max_jobs must be 10000 or less"),
         ("CJS", {"max_stages": HUGE}, "max_stages must be 1000000 or less"),
         ("VP", {"dataset": f"synthetic(videos={HUGE})"}, "more than 10000000 in all; give fewer"),

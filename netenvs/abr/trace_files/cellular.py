@@ -69,7 +69,8 @@ def read_six_columns(source: Source, reading: Reading) -> list[LinkTrace]:
         raise InputError(f"{source.name}: {table.num_columns} columns; a line of this log has six")
     elapsed_ms = table.numbers(5)
     elapsed_ms[~(elapsed_ms > 0)] = np.nan
-    mbps = table.numbers(4) * 8.0 / elapsed_ms / 1000.0
+    with np.errstate(over="ignore"):  # what is not finite then is left out
+        mbps = table.numbers(4) * 8.0 / elapsed_ms / 1000.0
     return [from_columns(table, reading, table.numbers(1) / 1000.0, mbps)]
 
 

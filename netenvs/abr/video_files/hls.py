@@ -13,6 +13,7 @@ from pathlib import Path
 from netenvs.abr.records import Video
 from netenvs.abr.video_files.ladder import MAX_LEVELS, Level, make_video, typical_duration
 from netenvs.abr.video_files.segments import MAX_SEGMENTS, Segment, join, locate, manifest_folder, measure
+from netenvs.files import is_file
 from netenvs.readers.errors import InputError
 from netenvs.readers.reader import Reader
 from netenvs.readers.reading import Reading
@@ -84,7 +85,7 @@ def _is_sound(attributes: dict[str, str]) -> bool:
 def _segments(folder: Path, url: str, master: str, reading: Reading) -> list[Segment]:
     """The segments of a media playlist, addresses seen from the folder of the master playlist."""
     path = locate(folder, url, master)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{master}: playlist {url[:80]!r} is not there; get it first")
     (source,) = list_sources(path)
     segments: list[Segment] = []

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from netenvs.files import is_file
 from netenvs.readers.errors import InputError, decoding
 from netenvs.readers.sources import Source
 
@@ -37,7 +38,7 @@ def is_segment(name: str) -> bool:
 def manifest_folder(source: Source) -> Path:
     """The folder of a manifest on disk. Raises :class:`InputError` for one in an archive."""
     path = Path(source.name)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{source.name}: sizes are those of segments on disk; unpack the archive first")
     return path.parent
 
@@ -71,7 +72,7 @@ def measure(folder: Path, segments: Sequence[Segment], manifest: str) -> np.ndar
 
 def is_there(folder: Path, segment: Segment, manifest: str) -> bool:
     """Whether the file of a segment is on disk."""
-    return locate(folder, segment.url, manifest).is_file()
+    return is_file(locate(folder, segment.url, manifest))
 
 
 def _size(folder: Path, segment: Segment, manifest: str) -> int:

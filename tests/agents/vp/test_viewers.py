@@ -171,7 +171,7 @@ def not_finite(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_weights, "its weights cannot be used"),
+        (damage_weights, "no safetensors file, train or"),
         (other_size, "its weights cannot be used"),
         (not_finite, "not all weights are finite"),
         (lambda folder: (folder / "model.safetensors").unlink(), "it has no model.safetensors"),

@@ -66,7 +66,7 @@ def test_wrong_words_stop_before_anything_runs(run, tmp_path):
         (["--set", "predictor=line"], "policies bring their own prediction"),
         (["--set", "tiles=8"], "tiles must be rows x columns"),
         (["--set", "dataset=jin2022"], "chosen with --dataset"),
-        (["--set", "traces=fcc"], "unknown traces 'fcc'"),
+        (["--set", "traces=fccc"], "unknown traces 'fccc'"),
         (["--policies", "static-rates"], "did you mean 'static-rate'?"),
         (["--policies", "bba"], "unknown policy 'bba'"),
     ]:
