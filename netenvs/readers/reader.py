@@ -84,7 +84,7 @@ def read_input(
             reading.skip("files", "cannot be used", source.name, detail)
     if not records:
         first = next(iter(reading.skipped_lines()), f"none of its {len(sources)} files holds {what}")
-        kind = NotRecognised if telling is None else InputError
+        kind = InputError if telling or reading.formats else NotRecognised
         raise kind(f"{path}: nothing to read is left: {telling or first}")
     return records, reading
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from netenvs.abr.records import DEFAULT_RTT_MS
-from netenvs.abr.trace_files.samples import LinkTrace, checked
+from netenvs.abr.trace_files.samples import LinkTrace, bandwidth_unit, checked, time_unit_s
 from netenvs.readers.errors import InputError, decoding
 from netenvs.readers.reader import Reader, check_share
 from netenvs.readers.reading import Reading
@@ -27,12 +27,16 @@ def sniff(source: Source) -> bool:
     return start.startswith("[") and '"bandwidth_kbps"' in start
 
 
-def read(source: Source, reading: Reading) -> list[LinkTrace]:
+def read(source: Source, reading: Reading, *, unit: str | None = None, time_unit: str | None = None) -> list[LinkTrace]:
     """The one trace of a file; periods that cannot be used are left out and counted.
+
+    Bandwidths are in kbit/s and durations in ms, as their keys say, unless units are given.
 
     ``latency_ms``, where a period has it, is the round trip of chunks that are requested in it; where others have one,
     those without take that of the environment, 80 ms.
     """
+    mbps = None if unit is None else bandwidth_unit(unit)
+    seconds = None if time_unit is None else time_unit_s(time_unit)
     with decoding(source.name):
         periods = json.loads(source.text())
     if not isinstance(periods, list):
@@ -49,12 +53,14 @@ def read(source: Source, reading: Reading) -> list[LinkTrace]:
     reading.records["periods"] += len(rows)
     if not rows:
         raise InputError(f"{source.name}: it has no period; take it out")
-    duration_ms, kbps, latency_ms = np.array(rows, dtype=np.float64).T
-    time_s = np.concatenate([[0.0], np.cumsum(duration_ms)]) / 1000.0
+    duration, bandwidth, latency_ms = np.array(rows, dtype=np.float64).T
+    time = np.concatenate([[0.0], np.cumsum(duration)])
+    time_s = time / 1000.0 if seconds is None else time * seconds
+    bandwidth_mbps = bandwidth / 1000.0 if mbps is None else bandwidth * mbps
     latency = None
     if np.isfinite(latency_ms).any():
         latency = _from_first(np.where(np.isfinite(latency_ms), latency_ms, DEFAULT_RTT_MS))
-    return [checked(LinkTrace(source.name, time_s, _from_first(kbps / 1000.0), latency))]
+    return [checked(LinkTrace(source.name, time_s, _from_first(bandwidth_mbps), latency))]
 
 
 _REASON = "no duration_ms above 0 with a bandwidth_kbps and latency_ms from 0 up"

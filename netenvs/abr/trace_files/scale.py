@@ -16,7 +16,7 @@ LOWEST_MBPS, HIGHEST_MBPS = 0.02, 500.0
 UNUSUAL_MBPS, UNUSUAL_STEP_S = 100.0, 10.0
 """Medians and mean steps up to :data:`HIGHEST_MBPS` and :data:`LONGEST_STEP_S` are there, but where nothing names the
 unit they are doubted: links of 3G have a few hundred kbit/s, and logs a row each 20 or 50 ms."""
-SHORTEST_STEP_S, LONGEST_STEP_S = 0.001, 60.0
+SHORTEST_STEP_S, LONGEST_STEP_S = 0.0015, 60.0
 """Mean steps outside are in another unit: logs have steps of 0.1 to 60 s, and 100 ms is a common one."""
 
 

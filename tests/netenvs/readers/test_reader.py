@@ -67,6 +67,18 @@ def test_only_an_input_that_no_reader_takes_is_not_recognised(tmp_path):
         assert not isinstance(caught.value, NotRecognised)
 
 
+def test_a_file_of_which_no_record_is_left_was_recognised(tmp_path):
+    def read_none(source, reading):
+        reading.skip("jobs", "it did not end", source.name)
+        return []
+
+    (tmp_path / "a").write_text("1\n")
+    reader = Reader(name="none", title="no jobs", sniff=lambda source: True, read=read_none)
+    with pytest.raises(InputError, match="nothing to read is left: 1 job left out: it did not end") as caught:
+        read_input(tmp_path, (reader,), "a workload")
+    assert not isinstance(caught.value, NotRecognised)
+
+
 def test_one_file_and_no_file_that_can_be_used(folder):
     with pytest.raises(InputError, match=r"c: not recognised as a column of numbers.*'words'.*one of: numbers"):
         read(folder / "c")

@@ -171,3 +171,8 @@ def test_steps_of_microseconds(read):
     assert [note.partition(";")[0] for note in reading.notes] == [
         "no unit of time is named in 1 of 1 traces: mean steps of 1e+06 are taken for us"
     ]
+
+
+def test_seconds_called_milliseconds_are_doubted(read):
+    _, reading = read("time_ms,bandwidth_mbps\n" + "".join(f"{n},20\n" for n in range(900)))
+    assert [note.partition(" in the")[0] for note in reading.notes] == ["1 of 1 traces lies in steps of 0.001 s"]

@@ -133,3 +133,14 @@ def test_a_folder_has_the_default_for_files_without(tmp_path, two_latencies):
         warnings.simplefilter("error")
         traces = load_traces(str(tmp_path))
     assert traces.latency_ms.tolist() == [80, 80, 20, 20, 620]
+
+
+def test_numbers_in_other_units_than_their_keys_say_are_doubted_and_named(read):
+    periods = json.dumps([{"duration_ms": 5, "bandwidth_kbps": mbps} for mbps in (1.5, 2.5, 4.0)])
+    traces, reading = read(periods, name="link.json", unit="Mbit/s", time_unit="s")
+    assert (traces.time_s.tolist(), traces.bandwidth_mbps.tolist()) == ([0, 5, 10, 15], [1.5, 1.5, 2.5, 4])
+    assert not reading.notes
+    _, reading = read(periods.replace('": 5,', '": 5000,'), name="link.json")
+    assert [note.partition(" with")[0] for note in reading.notes] == [
+        "1 of 1 traces lies far below the ladder of 0.3 to 4.3 Mbit/s,"
+    ]
