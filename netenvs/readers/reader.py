@@ -10,6 +10,7 @@ from typing import Any
 
 from netenvs.errors import reason
 from netenvs.readers.errors import InputError
+from netenvs.readers.foreign import LONGEST_START, by_name, by_start
 from netenvs.readers.reading import MOST_SKIPPED, Reading
 from netenvs.readers.sources import Source, exists, list_sources
 from netenvs.spec import check_option_types, parse_spec, unknown_name
@@ -125,11 +126,19 @@ def recognise(source: Source, readers: Iterable[Reader], what: str) -> Reader:
     if found is None:
         known = ", ".join(reader.name for reader in readers)
         start = source.head.lstrip().partition("\n")[0][:40]
+        if foreign := _foreign(source):
+            raise NotRecognised(f"{source.name}: {foreign}")
         begins = f"it starts with {start!r}" if start else "it is empty, or no text"
         raise NotRecognised(
             f"{source.name}: not recognised as {what}, {begins}; name its format, FORMAT(path=FILE), one of: {known}"
         )
     return found
+
+
+def _foreign(source: Source) -> str:
+    """What a file that is no text is, and what to do about it; empty where it is not known."""
+    with source.open() as file:
+        return by_name(source.parts[-1]) or by_start(file.read(LONGEST_START))
 
 
 def check_options(reader: Reader, name: str, options: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import IO, BinaryIO
 
 from netenvs.readers.codecs import codec_of, unpacked
 from netenvs.readers.errors import InputError, decoding
+from netenvs.readers.foreign import by_name
 
 HEAD_BYTES = 64 * 2**10
 MAX_TEXT_BYTES = 512 * 2**20
@@ -101,6 +102,8 @@ def list_sources(path: str | os.PathLike[str]) -> list[Source]:
     Raises :class:`InputError` for a path that is not there, cannot be read or is no file, and where nothing is left
     after what is no data.
     """
+    if not os.fspath(path):
+        raise InputError("the path is empty; give a file, a folder or an archive")
     path = Path(path)
     with decoding(str(path)):
         mode = path.stat().st_mode
@@ -108,6 +111,8 @@ def list_sources(path: str | os.PathLike[str]) -> list[Source]:
         found = list(_folder(path))
     elif not stat.S_ISREG(mode):
         raise InputError(f"{path}: a pipe or a device, not a file; copy its content into one")
+    elif foreign := by_name(path.name):
+        raise InputError(f"{path}: {foreign}")
     else:
         found = _archive(Source(str(path), (path.name,), partial(_open_regular, path)))
     if not found:
