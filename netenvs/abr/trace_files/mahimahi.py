@@ -52,6 +52,12 @@ def read(source: Source, reading: Reading) -> list[LinkTrace]:
     reading.records["rows"] += len(delivery_ms)
     if not len(delivery_ms) or delivery_ms[-1] <= 0:
         raise InputError(f"{source.name}: all packets are delivered at 0 ms; times are in ms since the start")
+    if len(delivery_ms) > 1 and delivery_ms[0] == delivery_ms[-1]:
+        reading.note(
+            "the same number in every line is taken for packets at that time, in ms, again and again; bandwidths alone "
+            "are csv(path=FILE,bandwidth=1,interval_s=1)",
+            f"{source.name}: {len(delivery_ms)} at {delivery_ms[0]:g} ms",
+        )
     return [checked(LinkTrace(source.name, *_binned(delivery_ms)))]
 
 

@@ -36,11 +36,12 @@ def note_doubts(traces: Sequence[LinkTrace], reading: Reading) -> None:
     """Note, once for the whole input, which units were guessed, and which traces lie far off the task's scale."""
     _note_guesses(traces, reading)
     medians = np.array([typical(trace.bandwidth_mbps[1:]) for trace in traces])
-    for far, where in ((medians > HIGHEST_MBPS, "above"), (medians < LOWEST_MBPS, "below")):
+    far_off = ((medians > HIGHEST_MBPS, "above", "kbit/s"), (medians < LOWEST_MBPS, "below", "Mbit/s"))
+    for far, where, unit in far_off:
         if far.any():
             reading.note(
                 f"{_share(far)} far {where} the ladder of {LADDER_MBPS[0]} to {LADDER_MBPS[1]} Mbit/s, with medians of "
-                f"{_range(medians[far])} Mbit/s; if that is another unit, name it: unit=kbit/s"
+                f"{_range(medians[far])} Mbit/s; if that is another unit, name it: unit={unit}"
             )
     steps = np.array([mean_step(trace.time_s) for trace in traces])
     for far, unit in ((steps > LONGEST_STEP_S, "ms"), (steps < SHORTEST_STEP_S, "s")):

@@ -33,7 +33,7 @@ MAX_TIME_S = 1e12
 MOST_SAMPLES = 10_000
 """Durations of instances that are kept of one stage."""
 _DEPENDENT = re.compile(r"[A-Za-z]+(\d+)((?:_\d+)*)(?:_Stg\d+)?")
-_WHOLE = re.compile(r"\d+(\.0*)?", re.ASCII)
+_COUNT = re.compile(r"\d+(\.\d*)?", re.ASCII)
 """Tables that went through other programs have 2.0 for 2."""
 _DONE = "Terminated"  # the trace's word for a task that ended well
 _STATUS = {_DONE, "Failed", "Running", "Waiting", "Ready", "Interrupted", "Cancelled", "Timeout", ""}
@@ -79,7 +79,7 @@ def is_table(source: Source) -> bool:
 def _is_row(fields: list[str]) -> bool:
     if len(fields) != COLUMNS:
         return False
-    return fields[0] == "task_name" or bool(fields[4] in _STATUS and (fields[1] == "" or _WHOLE.fullmatch(fields[1])))
+    return fields[0] == "task_name" or bool(fields[4] in _STATUS and (fields[1] == "" or _COUNT.fullmatch(fields[1])))
 
 
 def read_jobs(path: str | os.PathLike[str], count: int = 1000) -> list[Job]:

@@ -55,3 +55,13 @@ def test_one_time_far_ahead_costs_itself(read):
 def test_what_is_no_trace(read, content, message):
     with pytest.raises(InputError, match=rf"trace\.txt: .*{message}"):
         read(content)
+
+
+def test_the_same_number_in_every_line_is_doubted(read):
+    traces, reading = read("5\n" * 30)
+    assert traces.bandwidth_mbps.tolist() == [72, 72]
+    (note,) = reading.notes
+    assert note.startswith("the same number in every line is taken for packets at that time") and "30 at 5 ms" in note
+    traces, reading = read("5\n" * 30, format="csv", bandwidth=1, unit="Mbit/s")
+    assert traces.bandwidth_mbps.tolist() == [5] * 30 and traces.time_s[-1] == 29
+    assert not read("1\n")[1].notes and not read("5\n5\n6\n")[1].notes

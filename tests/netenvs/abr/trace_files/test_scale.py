@@ -13,7 +13,7 @@ def test_figures_are_those_of_all_traces(tmp_path):
         "2 of 4 traces lie far above the ladder of 0.3 to 4.3 Mbit/s, with medians of 1500 to 4500 Mbit/s; if that is "
         "another unit, name it: unit=kbit/s",
         "1 of 4 traces lies far below the ladder of 0.3 to 4.3 Mbit/s, with medians of 0.004 Mbit/s; if that is "
-        "another unit, name it: unit=kbit/s",
+        "another unit, name it: unit=Mbit/s",
     ]
     _, reading = read_traces(tmp_path, unit="kbit/s")
     assert [note[:33] for note in reading.notes] == ["1 of 3 traces lies far below the "]
