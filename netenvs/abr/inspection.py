@@ -165,7 +165,10 @@ def _mark_ladder(line: Any) -> None:
 
 def _inspect_videos(path: str, format: str, strict: bool, options: dict[str, Any]) -> Inspection:
     videos, reading = read_videos(path, format, strict, **options)
-    first = videos[0]
+    first, levels = videos[0], sorted({video.num_levels for video in videos})
+    if len(levels) > 1:
+        have = ", ".join(map(str, levels))
+        reading.note(f"one environment takes videos with the same number of levels, these have {have}: give some alone")
     facts = []
     for video in videos[:5]:
         name = "ladder" if len(videos) == 1 else short(video.name, 16)
@@ -174,7 +177,7 @@ def _inspect_videos(path: str, format: str, strict: bool, options: dict[str, Any
     variation = np.concatenate([_real_kbps(video).std(axis=0) / _real_kbps(video).mean(axis=0) for video in videos])
     chunks, seconds = (np.array([getattr(v, name) for v in videos]) for name in ("num_chunks", "chunk_duration_s"))
     facts += [
-        ("chunks", f"{spread(chunks)}, {spread(seconds)} s each"),
+        ("chunks", f"{spread(chunks)}{', ' if len(videos) == 1 else ' a video; of '}{spread(seconds)} s each"),
         ("length", duration(float(np.sum(chunks * seconds)))),
         ("sizes", f"mean bitrate over the level's own {spread(ratio)}"),
         ("variation", f"{spread(variation)} of the sizes of a level (standard deviation over mean)"),

@@ -190,6 +190,18 @@ def test_of_traces_and_videos_in_one_folder_the_kind_that_leaves_less_out_comes_
     assert said.startswith("traces: 1 video, read as json (1 file)")
 
 
+def test_videos_that_one_environment_cannot_take_together_are_doubted(inputs, capsys):
+    (inputs / "videos").mkdir()
+    (inputs / "videos" / "a.json").write_text(json.dumps(VIDEO))
+    other = {"bitrates_kbps": [300, 750, 1200], "chunk_sizes_bytes": [[75_000] * 4, [187_500] * 4, [300_000] * 4]}
+    (inputs / "videos" / "b.json").write_text(json.dumps({**other, "chunk_duration_s": 2.0}))
+    _, said, _ = inspect(capsys, "videos")
+    assert "with the same number of levels, these have 2, 3: give some alone\n" in said
+    assert "  chunks            3 to 4, median 3.5 a video; of 2 to 4, median 3 s each\n" in said
+    with pytest.raises(ValueError, match="levels"):
+        gym.make("netenvs/ABR-v0", video="videos")
+
+
 def test_several_options_are_given_each_with_its_name(inputs, capsys):
     (inputs / "plain.txt").write_text("0 1000 7\n1 2000 7\n2 1500 7\n")
     words = ("--set", "time=1", "--set", "bandwidth=2", "--set", "unit=kbit/s")
