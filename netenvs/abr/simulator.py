@@ -29,7 +29,7 @@ class Simulator:
         history = max(preset.history, levels) if options.history is None else options.history
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(
-                f"history must be a whole number from {levels} up, one column for each size of the next chunk, "
+                f"history must be a whole number from {levels} up, one column for each of the {levels} levels, "
                 f"not {history!r}"
             )
         check_length("history", int(history))
