@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import runpy
@@ -70,7 +71,39 @@ def _traces_and_video(names: dict[str, Any], folder: Path, page: list[Block]) ->
     """The files that the page shows."""
     (folder / "my_traces").mkdir()
     (folder / "my_traces" / "one.txt").write_text(next(block.text for block in page if block.text.startswith("0.0 ")))
-    (folder / "my_video.json").write_text(next(block.text for block in page if block.language == "json"))
+    (folder / "my_video.json").write_text(_video(2))
+
+
+def _video(levels: int, chunks: int = 4) -> str:
+    """A video of few chunks."""
+    ladder = [300 * (level + 1) for level in range(levels)]
+    sizes = [[500 * kbps] * chunks for kbps in ladder]
+    return json.dumps({"bitrates_kbps": ladder, "chunk_sizes_bytes": sizes, "chunk_duration_s": 4.0})
+
+
+def _stream_and_sizes(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
+    """A stream of two levels, and a folder of sizes of three."""
+    for level in ("a", "b"):
+        (folder / "stream" / level).mkdir(parents=True)
+        for number in (1, 2, 3):
+            (folder / "stream" / level / f"{number}.m4s").write_bytes(bytes(200_000 if level == "a" else 450_000))
+    (folder / "stream" / "manifest.mpd").write_text(
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT12S"><Period>'
+        '<AdaptationSet mimeType="video/mp4"><SegmentTemplate media="$RepresentationID$/$Number$.m4s" duration="4"/>'
+        '<Representation id="a" bandwidth="400000"/><Representation id="b" bandwidth="900000"/>'
+        "</AdaptationSet></Period></MPD>"
+    )
+    (folder / "sizes").mkdir()
+    for level, size in enumerate((150_000, 375_000, 600_000)):
+        (folder / "sizes" / f"video_size_{level}").write_text(f"{size}\n{size}\n")
+
+
+def _videos(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
+    """Two of three levels in a folder, and one of six."""
+    (folder / "videos").mkdir()
+    for name, chunks in (("one.json", 4), ("two.json", 5)):
+        (folder / "videos" / name).write_text(_video(3, chunks))
+    (folder / "mine.json").write_text(_video(6))
 
 
 def _traces(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
@@ -127,6 +160,8 @@ def _exported(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
 
 
 NEEDS = {
+    'video="stream/manifest.mpd"': Preparation(prepare=_stream_and_sizes),
+    'video="videos/"': Preparation(data=("netllm-abr",), prepare=_videos),
     "model.learn(100_000)": Preparation(shorter=(("100_000", "3008"),)),
     "model.learn(4096)": Preparation(shorter=(("4096", "256"), ("n_steps=128", "n_steps=16"))),
     'traces="my_traces/"': Preparation(prepare=_traces_and_video),

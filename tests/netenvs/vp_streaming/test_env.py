@@ -222,6 +222,7 @@ def test_a_hole_lasts_as_long_as_it_is_in_sight(tiny):
     assert reward == pytest.approx(0.6 - 0.4 - (0.6 - 0.25))
 
 
+@pytest.mark.filterwarnings("ignore:.*sizes are .* times what the bitrates make")  # they are those of tiles
 def test_download_and_buffer_are_those_of_the_bitrate_environment(video_file):
     """The same bytes over the same trace with chunks of a second: equal to the last bit."""
     env = gym.make(ID, rtt_ms=35.0, buffer_cap_s=4.0)
