@@ -50,8 +50,7 @@ def test_a_fault_of_each_kind_is_seen():
     }
     for what, act in acts.items():
         outcome = run(a_reader(act), 4)
-        assert outcome.faults, what
-        assert all(what in fault.what for fault in outcome.faults), (what, outcome.faults)
+        assert outcome.faults and any(what in fault.what for fault in outcome.faults), (what, outcome.faults)
     good = run(a_reader(lambda path: refuse(path, "{path}: it differs; mend it")), 50)
     assert (good.inputs, good.faults) == (50, [])
     assert good.refused > 25
