@@ -20,7 +20,7 @@ from netenvs.vp.generators import synthetic_recordings
 from netenvs.vp.recording_files.formats import READERS
 from netenvs.vp.recording_files.naming import numbered
 from netenvs.vp.recording_files.recorded import Recorded
-from netenvs.vp.recording_files.splits import SPLITS_FILE, deal_splits, read_splits
+from netenvs.vp.recording_files.splits import SPLITS, SPLITS_FILE, deal_splits, read_splits
 from netenvs.vp.recordings import Recordings, Split, pack_recordings
 
 INSTALLED = ("jin2022", "wu2017")
@@ -176,5 +176,7 @@ def _read_installed(name: str, folder: Path) -> Recordings:
         listed = json.loads((folder / netllm_vp.SPLITS).read_text("utf-8"))
         for array in arrays.values():
             array.flags.writeable = False
+        if set(listed) != set(SPLITS):
+            raise ValueError(f"{netllm_vp.SPLITS} lists other splits than {', '.join(SPLITS)}")
         splits = {split: Split(tuple(of["videos"]), tuple(of["users"])) for split, of in listed.items()}
         return Recordings(name=name, splits=splits, **arrays)

@@ -13,7 +13,7 @@ from netenvs.vp.recordings import Split
 
 SPLITS_FILE = "splits.json"
 
-_SPLITS = ("train", "valid", "test")
+SPLITS = ("train", "valid", "test")
 _VIDEO_PATTERN = ("train", "valid", "test", "train", "train", "valid", "test", "train", "train")  # 5:2:2, as jin2022
 _USER_PATTERN = ("train", "valid", "test", "train")  # 2:1:1, as jin2022
 
@@ -30,7 +30,7 @@ def deal_splits(videos: Sequence[int], users: Sequence[int]) -> dict[str, Split]
         return {"train": nobody, "valid": nobody, "test": Split(tuple(videos), tuple(users))}
     return {
         name: Split(_dealt(sorted(videos), _VIDEO_PATTERN, name), _dealt(sorted(users), _USER_PATTERN, name))
-        for name in _SPLITS
+        for name in SPLITS
     }
 
 
@@ -54,8 +54,8 @@ def read_splits(source: Source, videos: Sequence[int], users: Sequence[int], rea
         form = '{"test": {"videos": [3], "users": [1, 2]}}'
         raise InputError(f"{name}: not of the form {form} ({reason(error, 100)})") from None
     for split, of in splits.items():
-        if split not in _SPLITS:
-            raise InputError(f"{name}: unknown split {split[:40]!r}; known: {', '.join(_SPLITS)}")
+        if split not in SPLITS:
+            raise InputError(f"{name}: unknown split {split[:40]!r}; known: {', '.join(SPLITS)}")
         _check_listed(name, split, "video", of.videos)
         _check_listed(name, split, "user", of.users)
     for one, other in (("train", "valid"), ("train", "test"), ("valid", "test")):
@@ -67,7 +67,7 @@ def read_splits(source: Source, videos: Sequence[int], users: Sequence[int], rea
             _recorded(name, split, "video", splits.get(split, nobody).videos, videos, reading),
             _recorded(name, split, "user", splits.get(split, nobody).users, users, reading),
         )
-        for split in _SPLITS
+        for split in SPLITS
     }
 
 
