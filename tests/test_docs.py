@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
@@ -286,6 +287,7 @@ def test_commands_are_taken(words, page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", list(words))
     monkeypatch.setattr(tyro, "cli", _then_stop(tyro.cli))
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda *_: pytest.fail("a parser of its own: use parse"))
     try:
         runpy.run_module(words[0], run_name="__main__", alter_sys=True)
     except Taken:

@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from runner import damaged, run, written
+from runner import Outcome, Target, damaged, run, written
 from targets import MAKERS
+
+from netenvs.command_line import exit_status, parse, refuse
+from netenvs.spec import unknown_name
+
+PROGRAM = "python -m tests.fuzz"
+
+
+@dataclass(frozen=True)
+class Args:
+    """This feeds damaged inputs to every reader, and lists what a reader must not do."""
+
+    inputs: int = 1000
+    """So many inputs are tried for each reader."""
+    seed: int = 0
+    """It determines the inputs."""
+    only: tuple[str, ...] = ()
+    """Only these readers are tried; without it, all are."""
+    write: int | None = None
+    """The input of this number, of the first reader, is written to --out, and nothing is tried."""
+    out: Path = Path("runs/fuzz")
+    """The folder for --write."""
+
+
+def main(args: Args) -> int:
+    """Run the command; the exit status is 1 if there is a fault."""
+    for name in args.only:
+        if name not in MAKERS:
+            refuse(PROGRAM, f"--only: {unknown_name('reader', name, MAKERS)}")
+    names = args.only or tuple(MAKERS)
+    if args.write is not None:
+        print(written(damaged(MAKERS[names[0]](), args.write, args.seed), args.out))
+        return 0
+    _load()
+    print(f"{'reader':<28}{'inputs':>8}{'read':>8}{'refused':>9}{'faults':>8}{'s':>7}")
+    faults = inputs = 0
+    for name in names:
+        target, began = MAKERS[name](), time.perf_counter()
+        outcome = run(target, args.inputs, args.seed)
+        _tell(target, outcome, time.perf_counter() - began)
+        faults, inputs = faults + len(outcome.faults), inputs + outcome.inputs
+    print(f"{inputs} inputs, {faults} faults")
+    return 1 if faults else 0
 
 
 def _load() -> None:
@@ -20,37 +62,12 @@ def _load() -> None:
     import netenvs.vp.env  # noqa: F401
 
 
-def main() -> int:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1000, help="so many for each reader (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="it determines them (default: %(default)s)")
-    parser.add_argument("--only", nargs="*", default=list(MAKERS), choices=MAKERS, metavar="READER", help="only these")
-    parser.add_argument("--write", type=int, metavar="NUMBER", help="this input of the first reader is written instead")
-    parser.add_argument("--out", type=Path, default=Path("runs/fuzz"), help="folder for --write (default: %(default)s)")
-    args = parser.parse_args()
-    _load()
-    faults = inputs = 0
-    print(f"{'reader':<28}{'inputs':>8}{'read':>8}{'refused':>9}{'faults':>8}{'s':>7}")
-    for name in args.only:
-        target = MAKERS[name]()
-        if args.write is not None:
-            print(written(damaged(target, args.write, args.seed), args.out))
-            return 0
-        began = time.perf_counter()
-        outcome = run(target, args.inputs, args.seed)
-        seconds = time.perf_counter() - began
-        found = outcome.faults or []
-        print(
-            f"{target.name:<28}{outcome.inputs:>8}{outcome.read:>8}{outcome.refused:>9}{len(found):>8}{seconds:>7.0f}",
-            flush=True,
-        )
-        for fault in found[:20]:
-            print(f"    input {fault.number}: {fault.what}", flush=True)
-        faults, inputs = faults + len(found), inputs + outcome.inputs
-    print(f"{inputs} inputs, {faults} faults")
-    return 1 if faults else 0
+def _tell(target: Target, outcome: Outcome, seconds: float) -> None:
+    counts = f"{outcome.inputs:>8}{outcome.read:>8}{outcome.refused:>9}{len(outcome.faults):>8}{seconds:>7.0f}"
+    print(f"{target.name:<28}{counts}", flush=True)
+    for fault in outcome.faults[:20]:
+        print(f"    input {fault.number}: {fault.what}", flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(lambda: main(parse(Args, PROGRAM))))

@@ -18,7 +18,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,12 @@ class Outcome:
     read: int = 0
     """Inputs that could be read, with or without something left out."""
     refused: int = 0
-    faults: list[Fault] | None = None
+    faults: list[Fault] = field(default_factory=list)
 
 
 def run(target: Target, inputs: int, seed: int = 0, first: int = 0) -> Outcome:
     """Try ``inputs`` damaged inputs, those of the numbers ``first`` and up; a process that dies is started again."""
-    outcome, number = Outcome(faults=[]), first
-    assert outcome.faults is not None
+    outcome, number = Outcome(), first
     while number < first + inputs:
         for report in _in_a_process(target, number, first + inputs, seed):
             if report.get("begins") is not None:

@@ -8,8 +8,7 @@ bytes, chunk by chunk, the lowest level in file 0. Bitrates and duration do not 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -28,13 +27,6 @@ CHUNK_DURATION_S = 4.0
 _NAME = re.compile(r"video_size_?(\d{1,6})(\.(txt|csv|dat))?(\.(gz|bz2|xz|zst))?", re.ASCII | re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class SizeFiles(Source):
-    """The files of one video, in the order of their numbers."""
-
-    files: tuple[Source, ...] = field(default=())
-
-
 def put_together(sources: list[Source]) -> list[Source]:
     """Files ``video_size_*`` of the same folder as one source, which is called like the folder."""
     found: dict[tuple[str, ...], list[Source]] = {}
@@ -45,11 +37,11 @@ def put_together(sources: list[Source]) -> list[Source]:
     return sorted([*others, *map(_as_one, found.values())], key=lambda source: source.parts)
 
 
-def _as_one(files: list[Source]) -> SizeFiles:
+def _as_one(files: list[Source]) -> Source:
     files = sorted(files, key=lambda source: (_number(source), source.parts))
     first = files[0]
     folder = first.name.removesuffix(first.parts[-1]).rstrip("/") or first.name
-    return SizeFiles(folder, first.parts, first.opener, files=tuple(files))
+    return Source(folder, first.parts, first.opener, joined=tuple(files))
 
 
 def _number(source: Source) -> int:
@@ -60,7 +52,7 @@ def _number(source: Source) -> int:
 
 def sniff(source: Source) -> bool:
     """Whether it is a folder of such files."""
-    return isinstance(source, SizeFiles)
+    return bool(source.joined)
 
 
 def read(
@@ -83,21 +75,21 @@ def read(
         num_chunks: chunks that are played, 0: all that are listed. Pensieve plays 48 of 49.
         unit: of the sizes, bytes unless named.
     """
-    if not isinstance(source, SizeFiles):
+    if not source.joined:
         raise InputError(f"{source.name}: not a folder of files video_size_0, video_size_1, ...; give that folder")
     if not 0 < chunk_duration_s < np.inf:
         raise OptionError(f"{source.name}: chunk_duration_s must be above 0, not {chunk_duration_s!r}")
     if isinstance(num_chunks, float):
         raise OptionError(f"{source.name}: num_chunks must be a whole number, not {num_chunks!r}")
-    twice = next((n for n, of in groupby(source.files, _number) if len(list(of)) > 1), None)
+    twice = next((n for n, of in groupby(source.joined, _number) if len(list(of)) > 1), None)
     if twice is not None:
         raise InputError(f"{source.name}: two files of level {twice}; keep one of them")
-    numbered = [_number(file) for file in source.files]
+    numbered = [_number(file) for file in source.joined]
     missing = next((n for n in range(min(numbered[0], 1), numbered[-1]) if n not in numbered), None)
     if missing is not None:
         raise InputError(f"{source.name}: there is no file of level {missing}; give all of them, from 0 or 1 up")
     factor = unit_bytes(unit, "B")
-    sizes = [_sizes(file, reading) * factor for file in source.files]
+    sizes = [_sizes(file, reading) * factor for file in source.joined]
     kbps = _bitrates(source, reading, bitrates_kbps, sizes, chunk_duration_s)
     levels = [Level(bitrate, of) for bitrate, of in zip(kbps, sizes, strict=True)]
     return [make_video(source.name, reading, levels, float(chunk_duration_s), num_chunks)]
@@ -117,10 +109,8 @@ def _sizes(file: Source, reading: Reading) -> np.ndarray:
     return values
 
 
-def _bitrates(
-    source: SizeFiles, reading: Reading, given: Any, sizes: list[np.ndarray], duration_s: float
-) -> list[float]:
-    count = len(source.files)
+def _bitrates(source: Source, reading: Reading, given: Any, sizes: list[np.ndarray], duration_s: float) -> list[float]:
+    count = len(source.joined)
     if isinstance(given, str):
         given = [parse_value(word.strip()) for word in given.split(",")]
     if given is not None:
@@ -137,6 +127,8 @@ def _bitrates(
     if count == len(PENSIEVE_KBPS):
         found = [float(kbps) for kbps in PENSIEVE_KBPS]
         why = "six levels without bitrates are taken for Pensieve's"
+        if any(of.mean() < lower.mean() for lower, of in pairwise(sizes)):
+            why += ", in the order of the files, though their sizes do not grow with it"
     else:
         common = min(map(len, sizes))
         found = [float(of[:common].mean()) * 8 / 1000 / duration_s for of in sizes]

@@ -127,3 +127,10 @@ def test_one_file_of_a_folder_is_no_video(tmp_path):
     write(tmp_path, [300, 900])
     with pytest.raises(ValueError, match="two levels or more"):
         read_videos(tmp_path / "video_size_0")
+
+
+def test_six_files_in_the_wrong_order_are_doubted(tmp_path):
+    for number in range(6):
+        (tmp_path / f"video_size_{number}").write_text(f"{600_000 - 90_000 * number}\n" * 3)
+    _, reading = read_videos(str(tmp_path))
+    assert any("their sizes do not grow with it" in note for note in reading.notes)
