@@ -17,7 +17,6 @@ task.
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -80,14 +79,6 @@ def _is_row(fields: list[str]) -> bool:
     if len(fields) != COLUMNS:
         return False
     return fields[0] == "task_name" or bool(fields[4] in _STATUS and (fields[1] == "" or _COUNT.fullmatch(fields[1])))
-
-
-def read_jobs(path: str | os.PathLike[str], count: int = 1000) -> list[Job]:
-    """The first ``count`` jobs of a table ``batch_task``; warns of what is left out."""
-    reading = Reading(str(path))
-    jobs = [job for source in list_sources(path) for job in read_table(source, reading, count=count)]
-    reading.warn()
-    return jobs
 
 
 def read_table(source: Source, reading: Reading, *, count: int = 1000, instances: str = "") -> list[Job]:

@@ -14,14 +14,13 @@ or an object executor level -> number or list. A job may have a ``name``, and
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import Any
 
 from netenvs.cjs.jobs import LEVELS, WAVES, Job, Stage
 from netenvs.readers.errors import InputError, decoding
 from netenvs.readers.reading import Reading
-from netenvs.readers.sources import Source, list_sources
+from netenvs.readers.sources import Source
 from netenvs.readers.units import SECONDS
 from netenvs.spec import unknown_name
 
@@ -34,14 +33,6 @@ _LEVEL = re.compile(r"[1-9][0-9]{0,8}")
 def is_workload(source: Source) -> bool:
     """Whether a file is a JSON object; event logs, which begin as one, are looked for before."""
     return source.head.lstrip().startswith("{")
-
-
-def read_jobs(path: str | os.PathLike[str]) -> list[Job]:
-    """The jobs of a JSON workload; warns of what is left out."""
-    reading = Reading(str(path))
-    jobs = [job for source in list_sources(path) for job in read_workload(source, reading)]
-    reading.warn()
-    return jobs
 
 
 def read_workload(source: Source, reading: Reading, *, unit: str = "ms") -> list[Job]:

@@ -186,17 +186,6 @@ def test_alibaba_jobs_arrive_with_their_first_task(table):
     assert np.array_equal(jobs.arrival_ms, np.array([86400, 87000, 90000]) * 1000.0 - 86_400_000)
 
 
-def test_alibaba_and_json_under_the_names_of_before(tmp_path):
-    with pytest.warns(DeprecationWarning, match=r"netenvs\.cjs\.alibaba has moved"):
-        from netenvs.cjs.alibaba import read_jobs as read_table
-    with pytest.warns(DeprecationWarning, match=r"netenvs\.cjs\.json_jobs has moved"):
-        from netenvs.cjs.json_jobs import read_jobs as read_json
-    text = line() + line().replace("j_1", "j_2")
-    assert [job.name for job in read_table(write(tmp_path / "t.csv", text), count=1)] == ["j_1"]
-    own = '{"jobs": [{"name": "mine", "stages": [{"num_tasks": 1, "durations_ms": 9}]}]}'
-    assert [job.name for job in read_json(write(tmp_path / "jobs.json", own))] == ["mine"]
-
-
 def test_alibaba_numbers_with_fractions(tmp_path):
     text = "M1,2.0,j_1,1,Terminated,100.0,110.5,100,0.5\nR2_1,3.0,j_1,1,Terminated,100.0,131.0,100,0.5\n"
     jobs = load_workload(write(tmp_path / "tasks.csv", text))
