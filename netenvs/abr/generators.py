@@ -7,7 +7,8 @@
   github.com/GenetProject/Genet) over its five-parameter configuration space.
 * ``pensieve-markov``: ``sim/synthetic_traces.py`` of github.com/hongzimao/pensieve.
 
-Videos: ``synthetic`` is one on Pensieve's ladder, ``generated`` is another ladder for every seed.
+Videos: ``synthetic`` is one on Pensieve's ladder, ``synthetic-4k`` one on a ladder up to 35 Mbit/s, ``generated`` is
+another ladder for every seed.
 """
 
 from __future__ import annotations
@@ -262,6 +263,33 @@ def synthetic_video(seed: int = 0) -> dict[str, Any]:
     }
 
 
+BITRATES_4K_KBPS = (1000, 2500, 5000, 8000, 12000, 18000, 26000, 35000)
+"""A ladder of ours, as sites that stream 4K have: the highest level is 35 times the lowest, that of Pensieve's 14."""
+VARIATION_4K = 0.25
+
+
+def synthetic_4k_video(seed: int = 0) -> dict[str, Any]:
+    """A variable-bitrate video from 1 to 35 Mbit/s as a manifest: 48 chunks of 4 s.
+
+    Sizes are log-normal around bitrate x duration and follow the scene, the correlation of two levels is 0.96. The mean
+    rate of each level is its bitrate, and the coefficient of variation over its chunks is 0.25.
+    """
+    rng = np.random.default_rng([seed, 1_000_037])
+    chunks, share = 48, 0.98
+    scene = rng.standard_normal(chunks)
+    sizes = []
+    for bitrate in BITRATES_4K_KBPS:
+        factor = np.exp(VARIATION_4K * (share * scene + np.sqrt(1 - share**2) * rng.standard_normal(chunks)))
+        factor = 1.0 + VARIATION_4K * (factor - factor.mean()) / factor.std()
+        sizes.append(np.rint(bitrate * 1000 / 8 * 4 * factor).astype(int).tolist())
+    return {
+        "chunk_duration_s": 4.0,
+        "num_chunks": chunks,
+        "bitrates_kbps": list(BITRATES_4K_KBPS),
+        "chunk_sizes_bytes": sizes,
+    }
+
+
 LOWEST_KBPS, HIGHEST_KBPS = (150.0, 700.0), (2000.0, 8000.0)  # of a generated ladder
 CHUNK_DURATIONS_S = (2.0, 3.0, 4.0, 4.0, 4.0)
 MAX_LEVELS = 20
@@ -315,4 +343,8 @@ TRACES: dict[str, Callable[..., Generated]] = {
     "genet": genet_traces,
     "pensieve-markov": markov_traces,
 }
-VIDEOS: dict[str, Callable[..., dict[str, Any]]] = {"synthetic": synthetic_video, "generated": generated_video}
+VIDEOS: dict[str, Callable[..., dict[str, Any]]] = {
+    "synthetic": synthetic_video,
+    "synthetic-4k": synthetic_4k_video,
+    "generated": generated_video,
+}

@@ -36,7 +36,7 @@ def load_videos(
 ) -> tuple[Video, ...]:
     """The videos called ``spec``, or those of several specs in their order; a video is itself.
 
-    * ``synthetic`` (option ``seed``) and ``generated`` (``seed``, ``levels``): generated, see
+    * ``synthetic`` and ``synthetic-4k`` (option ``seed``), and ``generated`` (``seed``, ``levels``): generated, see
       ``netenvs.abr.generators``; options in brackets, ``generated(levels=10)``;
     * ``video1``, ``video2`` and ``bbb``, once their data sets are installed;
     * a file, a folder or an archive, whose format is recognised, or named in front of brackets:

@@ -184,6 +184,17 @@ def test_synthetic_video():
     assert not np.array_equal(load_video("synthetic(seed=1)").chunk_sizes, video.chunk_sizes)
 
 
+def test_synthetic_4k_video():
+    video = load_video("synthetic-4k")
+    assert video.bitrates_kbps.tolist() == [1000, 2500, 5000, 8000, 12000, 18000, 26000, 35000]
+    assert (video.num_chunks, video.chunk_duration_s, video.chunk_sizes.shape) == (48, 4.0, (48, 8))
+    assert video.chunk_sizes.mean(axis=0) == pytest.approx(video.bitrates_kbps * 500.0, rel=1e-6)
+    assert video.chunk_sizes.std(axis=0) / video.chunk_sizes.mean(axis=0) == pytest.approx(0.25, abs=1e-6)
+    assert np.corrcoef(video.chunk_sizes.T).min() > 0.9 and np.all(np.diff(video.chunk_sizes, axis=1) > 0)
+    assert load_video("synthetic-4k(seed=0)").chunk_sizes.tolist() == video.chunk_sizes.tolist()
+    assert load_video("synthetic-4k(seed=1)").chunk_sizes.tolist() != video.chunk_sizes.tolist()
+
+
 def test_generated_videos_have_ladders_of_their_own():
     videos = [load_video(f"generated(seed={seed})") for seed in range(200)]
     assert {(video.num_levels, video.num_chunks, video.chunk_sizes.shape) for video in videos} == {(6, 48, (48, 6))}
