@@ -65,8 +65,9 @@ def _setup(env: gym.Env) -> Setup:
         details={
             "trace split": f"{traces.name}, {len(traces)} traces",
             "video": "; ".join(map(_described, world.videos)),
-            "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - change "
-            "of utility, mean over the chunks that are decided (the forced first chunk is left out)",
+            "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - "
+            f"{'' if qoe.switch_penalty == 1 else f'{qoe.switch_penalty:g} x '}change of utility, mean over the chunks "
+            "that are decided (the forced first chunk is left out)",
         },
     )
 

@@ -65,9 +65,10 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     With ``observation="flat"`` the rows stand one after the other, ``Box(6 * history,)``.
 
     ## Rewards
-    Quality of experience of the chunk: ``u(q) - penalty * rebuffer_s - |u(q) - u(previous q)|``, with u(q) the
-    bitrate in Mbit/s (``qoe="lin"``), ln(bitrate / highest) (``"log"``) or 1, 2, 3, 12, 15, 20 (``"hd"``); the
-    penalty is 4.3 per second (``netllm``, ``pensieve``) or 10 (``genet``). See ``netenvs.abr.qoe``.
+    Quality of experience of the chunk: ``u(q) - rebuffer_penalty * rebuffer_s - switch_penalty * |u(q) - u(previous
+    q)|``, with u(q) the bitrate in Mbit/s (``qoe="lin"``), ln(bitrate / highest) (``"log"``) or 1, 2, 3, 12, 15, 20
+    (``"hd"``); the presets' ``rebuffer_penalty`` is 4.3 per second (``netllm``, ``pensieve``) or 10 (``genet``),
+    their ``switch_penalty`` 1. See ``netenvs.abr.qoe``.
 
     ## Starting State
     ``reset`` draws a trace, starts it at its stored position and plays the forced first chunk (level 0, in the
@@ -89,21 +90,23 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ``video_index`` its number, where there are several.
 
     ## Arguments
-    | Option          | Default       | Meaning                                                              |
-    |-----------------|---------------|----------------------------------------------------------------------|
-    | ``traces``      | None          | name, path, ``TraceSet``; None: the preset's, ``synthetic``, ``genet``|
-    | ``video``       | None          | name, path, ``Video``, or a list of these; None: ``video1`` with     |
-    |                 |               | installed traces, else ``synthetic``                                 |
-    | ``preset``      | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
-    | ``qoe``         | ``"lin"``     | ``lin``, ``log`` or, for six levels, ``hd``                          |
-    | ``history``     | None          | columns of the observation, one a level at least; None: 6, in preset |
-    |                 |               | ``pensieve`` 8, and the number of levels where that is larger        |
-    | ``observation`` | ``"matrix"``  | ``matrix`` (6, history) or ``flat`` (6 * history,)                   |
-    | ``action_mode`` | ``"quality"`` | ``quality`` or ``jump``                                              |
-    | ``delay_noise`` | False         | multiply each download time by U[0.9, 1.1)                           |
-    | ``start``       | None          | ``stored`` pointer (``netllm``), ``first`` segment, or ``random``    |
-    | ``rtt_ms``      | None          | round-trip time; None: the trace's own (``genet``, Sabre), else 80   |
-    | ``buffer_cap_s``| None          | player buffer; None: the trace's own (``genet``), else 60            |
+    | Option               | Default       | Meaning                                                              |
+    |----------------------|---------------|----------------------------------------------------------------------|
+    | ``traces``           | None          | name, path, ``TraceSet``; None: the preset's, ``synthetic``, ``genet``|
+    | ``video``            | None          | name, path, ``Video``, or a list of these; None: ``video1`` with     |
+    |                      |               | installed traces, else ``synthetic``                                 |
+    | ``preset``           | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
+    | ``qoe``              | ``"lin"``     | ``lin``, ``log`` or, for six levels, ``hd``                          |
+    | ``rebuffer_penalty`` | None          | of a second of stalling, from 0 up; None: the preset's, 4.3 or 10    |
+    | ``switch_penalty``   | None          | of a change of u(q) by one, from 0 up; None: the preset's, 1         |
+    | ``history``          | None          | columns of the observation, one a level at least; None: 6, in preset |
+    |                      |               | ``pensieve`` 8, and the number of levels where that is larger        |
+    | ``observation``      | ``"matrix"``  | ``matrix`` (6, history) or ``flat`` (6 * history,)                   |
+    | ``action_mode``      | ``"quality"`` | ``quality`` or ``jump``                                              |
+    | ``delay_noise``      | False         | multiply each download time by U[0.9, 1.1)                           |
+    | ``start``            | None          | ``stored`` pointer (``netllm``), ``first`` segment, or ``random``    |
+    | ``rtt_ms``           | None          | round-trip time; None: the trace's own (``genet``, Sabre), else 80   |
+    | ``buffer_cap_s``     | None          | player buffer; None: the trace's own (``genet``), else 60            |
 
     Names and formats of traces and videos: ``netenvs.abr.workload.load_traces`` and ``load_videos``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from netenvs.spec import unknown_name
 STARTS = ("first", "random", "stored")
 ACTION_MODES = ("jump", "quality")
 OBSERVATIONS = ("flat", "matrix")
+HIGHEST_PENALTY = 1e9
+"""Beyond all that rewards of an episode can be told apart with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Preset:
     first_quality: int
     """Level of the forced first chunk."""
     rebuffer_penalty: float
+    switch_penalty: float = 1.0
 
 
 PRESETS = {
@@ -41,12 +45,17 @@ PRESETS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ABROptions(EnvironmentOptions):
-    """Where ``traces``, ``start`` and ``history`` are None, those of the preset hold; a ladder may lengthen it."""
+    """Where ``traces``, ``start``, ``history`` and the penalties are None, those of the preset hold.
+
+    A ladder may lengthen ``history``.
+    """
 
     traces: str | TraceSet | None = None
     video: str | Video | Sequence[str | Video] | None = None
     preset: str = "netllm"
     qoe: str = "lin"
+    rebuffer_penalty: float | None = None
+    switch_penalty: float | None = None
     history: int | None = None
     observation: str = "matrix"
     action_mode: str = "quality"
@@ -60,6 +69,9 @@ class ABROptions(EnvironmentOptions):
             self._put(video=tuple(self.video))
         if not isinstance(self.preset, str) or self.preset not in PRESETS:
             raise ValueError(unknown_name("preset", str(self.preset), PRESETS))
+        for name in ("rebuffer_penalty", "switch_penalty"):
+            if getattr(self, name) is not None:
+                self._put(**{name: _penalty(name, getattr(self, name))})
         if self.start is not None and self.start not in STARTS:
             raise ValueError(unknown_name("start", str(self.start), STARTS))
         if not isinstance(self.delay_noise, bool | np.bool_):
@@ -73,3 +85,11 @@ class ABROptions(EnvironmentOptions):
     def defaults(self) -> Preset:
         """Those of the preset."""
         return PRESETS[self.preset]
+
+
+def _penalty(name: str, given: Any) -> float:
+    """``given`` as a weight of the objective."""
+    number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
+    if not (number and 0 <= given <= HIGHEST_PENALTY):
+        raise ValueError(f"{name} must be a number from 0 to {HIGHEST_PENALTY:g}, not {given!r}")
+    return float(given)

@@ -2,7 +2,7 @@
 
 All three objectives of the Pensieve line share one form (Pensieve, SIGCOMM 2017, section 5.1, eq. 5)::
 
-    reward = u(q) - rebuffer_penalty * rebuffer_s - |u(q) - u(previous q)|
+    reward = u(q) - rebuffer_penalty * rebuffer_s - switch_penalty * |u(q) - u(previous q)|
 
 ======  =============================  ========================================================
 name    u(q)                           source
@@ -35,16 +35,28 @@ class QoE(ArrayRecord):
     utility: np.ndarray
     """u(q): float64 (levels,), in the unit of the objective."""
     switch_cost: np.ndarray
-    """|u(q) - u(p)| at [q, p]: float64 (levels, levels)."""
+    """``switch_penalty * |u(q) - u(p)|`` at [q, p]: float64 (levels, levels)."""
     rebuffer_penalty: float
     """Cost of one second of rebuffering: 4.3 in Pensieve and NetLLM, 10 in Genet."""
+    switch_penalty: float = 1.0
+    """Cost of a change of the utility by one: 1 in all of these."""
+    by_chunk: np.ndarray | None = None
+    """u(q) of each chunk, float64 (chunks played, levels), where it differs from chunk to chunk."""
+
+    def utilities(self, num_chunks: int) -> np.ndarray:
+        """u(q) of the first ``num_chunks`` chunks, float64 (num_chunks, levels), read-only."""
+        if self.by_chunk is None:
+            return np.broadcast_to(self.utility, (num_chunks, len(self.utility)))
+        if not 0 <= num_chunks <= len(self.by_chunk):
+            raise ValueError(f"this objective has utilities of {len(self.by_chunk)} chunks, not of {num_chunks}")
+        return self.by_chunk[:num_chunks]
 
     def reward(self, quality: int, previous: int, rebuffer_s: float) -> float:
         """QoE of one chunk at level ``quality`` after a chunk at level ``previous``."""
         return float(self.utility[quality] - self.rebuffer_penalty * rebuffer_s - self.switch_cost[quality, previous])
 
 
-def make_qoe(kind: str, bitrates_kbps: np.ndarray, rebuffer_penalty: float) -> QoE:
+def make_qoe(kind: str, bitrates_kbps: np.ndarray, rebuffer_penalty: float, switch_penalty: float = 1.0) -> QoE:
     """Tables of objective ``kind`` for a ladder of bitrates, int32 (levels,) in kbit/s.
 
     Raises ``ValueError`` for an unknown kind, and for ``hd`` on a ladder that has not six levels.
@@ -67,6 +79,7 @@ def make_qoe(kind: str, bitrates_kbps: np.ndarray, rebuffer_penalty: float) -> Q
         switch_cost = np.abs(utility[:, None] - utility[None, :])
     else:
         raise ValueError(unknown_name("qoe", str(kind), KINDS))
+    switch_cost = switch_penalty * switch_cost
     for table in (utility, switch_cost):
         table.flags.writeable = False
-    return QoE(kind, utility, switch_cost, float(rebuffer_penalty))
+    return QoE(kind, utility, switch_cost, float(rebuffer_penalty), float(switch_penalty))

@@ -25,7 +25,11 @@ class Simulator:
         self.traces: TraceSet = load_traces(preset.traces if options.traces is None else options.traces)
         self.videos = load_videos(default_video(self.traces) if options.video is None else options.video)
         levels = _common_levels(self.videos)
-        self.qoes = tuple(make_qoe(options.qoe, of.bitrates_kbps, preset.rebuffer_penalty) for of in self.videos)
+        penalties = (
+            preset.rebuffer_penalty if options.rebuffer_penalty is None else options.rebuffer_penalty,
+            preset.switch_penalty if options.switch_penalty is None else options.switch_penalty,
+        )
+        self.qoes = tuple(make_qoe(options.qoe, of.bitrates_kbps, *penalties) for of in self.videos)
         history = max(preset.history, levels) if options.history is None else options.history
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(

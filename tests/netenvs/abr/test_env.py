@@ -244,6 +244,29 @@ def test_qoe_kinds(kind, utility):
     assert seen[0][2]["qoe"].kind == kind
 
 
+@pytest.mark.parametrize("vector", [False, True])
+def test_penalties_of_ones_own(vector):
+    options = {"rebuffer_penalty": 35, "switch_penalty": np.float32(0.5)}
+    env = gym.make_vec(ABR, num_envs=1, **options) if vector else gym.make(ABR, **options)
+    utility, last = [0.3, 0.75, 1.2, 1.85, 2.85, 4.3], 0
+    env.reset(seed=1)
+    for level in (5, 5, 5, 2, 4, 0):
+        _, reward, _, _, info = env.step(np.array([level]) if vector else level)
+        stall_s = float(np.ravel(info["rebuffer_s"])[0])
+        expected = utility[level] - 35 * stall_s - 0.5 * abs(utility[level] - utility[last])
+        assert float(np.ravel(reward)[0]) == pytest.approx(expected, rel=1e-12)
+        last = level
+    qoe = env.unwrapped.qoe
+    assert (qoe.rebuffer_penalty, qoe.switch_penalty) == (35.0, 0.5)
+
+
+def test_penalties_win_over_those_of_the_preset():
+    qoe = gym.make(ABR, preset="genet", rebuffer_penalty=0, switch_penalty=2).unwrapped.qoe
+    assert (qoe.rebuffer_penalty, qoe.switch_penalty) == (0.0, 2.0)
+    qoe = gym.make(ABR, preset="genet").unwrapped.qoe
+    assert (qoe.rebuffer_penalty, qoe.switch_penalty) == (10.0, 1.0)
+
+
 def test_jumps(tiny):
     env = tiny.make(action_mode="jump")
     assert env.action_space == gym.spaces.Discrete(3)
@@ -335,6 +358,11 @@ def test_a_video_is_given_as_an_object(make):
 
 
 BAD_OPTIONS = [
+    ({"rebuffer_penalty": -1}, "rebuffer_penalty must be a number from 0 to 1.*, not -1"),
+    ({"rebuffer_penalty": float("nan")}, "rebuffer_penalty must be a number from 0 to 1.*, not nan"),
+    ({"rebuffer_penalty": "4.3"}, "rebuffer_penalty must be a number from 0 to 1.*, not '4.3'"),
+    ({"switch_penalty": float("inf")}, "switch_penalty must be a number from 0 to 1.*, not inf"),
+    ({"switch_penalty": True}, "switch_penalty must be a number from 0 to 1.*, not True"),
     ({"preset": "netlm"}, "did you mean 'netllm'"),
     ({"preset": ["netllm"]}, "preset"),
     ({"qoe": "linear"}, "qoe"),

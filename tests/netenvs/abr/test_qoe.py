@@ -26,6 +26,28 @@ def test_hand_computed_rewards(kind, quality, previous, stall, expected):
     assert make_qoe(kind, LADDER, 4.3).reward(quality, previous, stall) == pytest.approx(expected)
 
 
+def test_penalties_weigh_stalls_and_changes():
+    qoe = make_qoe("lin", LADDER, 35, 0.5)
+    assert (qoe.rebuffer_penalty, qoe.switch_penalty) == (35.0, 0.5)
+    assert qoe.reward(5, 0, 0.1) == pytest.approx(4.3 - 35 * 0.1 - 0.5 * 4.0)
+    assert make_qoe("hd", LADDER, 0, 0).reward(3, 0, 9.0) == 12.0
+    assert make_qoe("log", LADDER, 1, 3).reward(0, 5, 0.0) == pytest.approx(4 * math.log(300 / 4300))
+
+
+def test_a_switch_penalty_of_1_moves_no_bit():
+    ladder = np.arange(235, 4300, 37, dtype=np.int32)
+    for kind in ("lin", "log"):
+        one = make_qoe(kind, ladder, 4.3)
+        between = ladder[:, None] - ladder if kind == "lin" else one.utility[:, None] - one.utility
+        assert np.array_equal(one.switch_cost, np.abs(between) / (1000.0 if kind == "lin" else 1.0))
+
+
+def test_utilities_of_one_row_are_those_of_every_chunk():
+    utilities = make_qoe("lin", LADDER, 4.3).utilities(48)
+    assert utilities.shape == (48, 6) and utilities.dtype == np.float64 and not utilities.flags.writeable
+    assert np.array_equal(utilities, np.tile(LADDER / 1000, (48, 1)))
+
+
 def test_lin_has_the_published_order_of_operations():
     """Integer kbit/s are subtracted before the division: 4.3 - 2.85 would be another double."""
     qoe = make_qoe("lin", LADDER, 4.3)
