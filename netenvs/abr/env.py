@@ -84,7 +84,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ## Information
     ``delay_ms`` download time with round trip and noise; ``sleep_ms`` pause of a full buffer and
     ``sleep_residual_ms``, the part of it that the published logs report; ``rebuffer_s``; ``buffer_s`` after the
-    chunk; ``bitrate_kbps``, ``chunk_bytes``, ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk``
+    chunk, and ``buffer_cap_s``, what the player's buffer holds; ``bitrate_kbps``, ``chunk_bytes``, ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk``
     chunks played; ``trace`` number; ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32
     (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session;
     ``video_index`` its number, where there are several.
@@ -201,6 +201,7 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
         info: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, columns.tolist(), strict=True))
         info["chunk"] = self._chunk
         info["trace"] = self._trace
+        info["buffer_cap_s"] = float(self.simulator.buffer_cap_s[self._trace])
         info["invalid_action"] = self._jump and bool(self.simulator.batch.session["invalid_action"][0])
         info["action_mask"] = self.action_masks()
         ahead = self._sizes[self._chunk :].copy()  # infos must not share memory
@@ -343,6 +344,7 @@ class ABRVectorEnv(_Session, BatchVectorEnv):
         columns: dict[str, Any] = dict(zip(kernel.INFO_COLUMNS, batch.info.copy(), strict=True))
         for name in ("chunk", "trace", "invalid_action"):
             columns[name] = batch.session[name].copy()
+        columns["buffer_cap_s"] = self.simulator.buffer_cap_s[columns["trace"]]
         if len(self.videos) > 1:
             columns["video_index"] = batch.session["video"].copy()
         return columns

@@ -49,6 +49,8 @@ class Simulator:
         table["begin"], table["end"] = self.traces.offset[:-1], self.traces.offset[1:]
         table["start_pointer"] = self.traces.start_pointer if start == "stored" else 1
         table["rtt_ms"], table["buffer_cap_ms"] = rtt, cap * 1000.0
+        self.buffer_cap_s = cap
+        """Of the player on each trace, float64 (traces,)."""
         latency = self.traces.latency_ms if options.rtt_ms is None else None
         # Copies: pickling forgets that an array is read-only, and numba compiles again for each kind.
         self.world = kernel.World(

@@ -340,6 +340,16 @@ def test_round_trip_is_in_every_delay(tiny):
     assert np.subtract(far, near) == pytest.approx([250, 250, 250])
 
 
+def test_infos_say_what_the_buffer_holds():
+    traces = "genet(count=3)"
+    caps = gym.make(ABR, traces=traces).unwrapped.traces.buffer_cap_s
+    _, infos = gym.make_vec(ABR, num_envs=3, traces=traces).reset(options={"trace": np.arange(3)})
+    assert np.array_equal(infos["buffer_cap_s"], caps)
+    _, info = gym.make(ABR, traces=traces).reset(options={"trace": 2})
+    assert info["buffer_cap_s"] == caps[2]
+    assert gym.make(ABR, traces=traces, buffer_cap_s=33).reset(seed=0)[1]["buffer_cap_s"] == 33.0
+
+
 def test_buffer_cap():
     for cap in (5.0, 12.0):
         env = gym.make(ABR, buffer_cap_s=cap)
@@ -603,7 +613,7 @@ def test_info_columns_are_scalars_per_row():
     env = gym.make_vec(ABR, num_envs=2)
     _, infos = env.reset(seed=0)
     names = [name for name in infos if not name.startswith("_")]
-    assert sorted(names) == sorted([*kernel.INFO_COLUMNS, "chunk", "trace", "invalid_action"])
+    assert sorted(names) == sorted([*kernel.INFO_COLUMNS, "buffer_cap_s", "chunk", "trace", "invalid_action"])
     assert all(infos[name].shape == (2,) and infos[f"_{name}"].all() for name in names)
     assert infos["chunk"].dtype == np.int64 and infos["delay_ms"].dtype == np.float64
 
