@@ -31,6 +31,7 @@ def own_places(task: str) -> set[str]:
         f"benchmarks/speed/{name}",
         f"benchmarks/speed/yardsticks/{name}",
         f"benchmarks/ablation/{name}",
+        f"benchmarks/suite/{name}",
     }
 
 

@@ -181,6 +181,7 @@ TESTED_IN = {
     "benchmarks.speed.vp": "benchmarks/speed/test_command.py",
     "benchmarks.speed.vp_streaming": "benchmarks/speed/test_command.py",
     "benchmarks.speed.yardsticks.link": "benchmarks/speed/yardsticks/test_abr.py",
+    "benchmarks.suite.record": "benchmarks/suite/test_abr.py benchmarks/suite/test_play.py",
     "benchmarks.tasks.abr": "benchmarks/compare/test_command.py",
     "benchmarks.tasks.registry": "benchmarks/compare/test_command.py",
     "benchmarks.tasks.setup": "benchmarks/compare/test_command.py",

@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from agents.rollout import Episode
+from benchmarks.suite.abr import WORLDS
 from benchmarks.tasks.setup import Metric, Setup, TaskComparison, Term
 
 if TYPE_CHECKING:
@@ -92,4 +93,5 @@ TASK = TaskComparison(
     example=_example,
     example_note="Bandwidth of the trace and bitrate of each chunk, the playback buffer, and the stalls, "
     "over the time of one session.",
+    suites={"worlds": WORLDS},
 )

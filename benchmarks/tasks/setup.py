@@ -11,6 +11,7 @@ import numpy as np
 
 from agents.rollout import Collect, Episode
 from benchmarks import formats
+from benchmarks.suite.record import Suite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -167,3 +168,5 @@ class TaskComparison:
     """Environment options that such a figure needs."""
     example_note: str = ""
     """One sentence that explains that figure."""
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+    """By name: what ``--suite`` plays."""

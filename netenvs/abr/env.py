@@ -84,8 +84,9 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ## Information
     ``delay_ms`` download time with round trip and noise; ``sleep_ms`` pause of a full buffer and
     ``sleep_residual_ms``, the part of it that the published logs report; ``rebuffer_s``; ``buffer_s`` after the
-    chunk, and ``buffer_cap_s``, what the player's buffer holds; ``bitrate_kbps``, ``chunk_bytes``, ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk``
-    chunks played; ``trace`` number; ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32
+    chunk, and ``buffer_cap_s``, what the player's buffer holds; ``bitrate_kbps``, ``chunk_bytes``,
+    ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk`` chunks played; ``trace`` number;
+    ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32
     (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session;
     ``video_index`` its number, where there are several.
 

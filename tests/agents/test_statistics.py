@@ -195,3 +195,25 @@ def test_differences_over_groups():
     assert found.percent_ci95 == pytest.approx((-25.0, 35.0))  # 3 of 4, or 27 of 20, in each resample of one group
     one = statistics.difference([1.0, 2.0], [2.0, 2.0], to="other", percent=True, groups=["a", "a"])
     assert (one.mean, one.ci95, one.percent, one.percent_ci95) == (-0.5, None, -25.0, None)
+
+
+def test_p_value_agrees_with_the_interval():
+    rng = np.random.default_rng(5)
+    for shift in np.linspace(-0.8, 0.8, 17):
+        values = rng.normal(shift, 1.0, size=30)
+        low, high = statistics.interval(values)
+        p = statistics.p_value(values)
+        assert (p < 0.049) <= (low > 0 or high < 0) <= (p < 0.051), (shift, p, low, high)
+        assert p == statistics.p_value(-values)
+
+
+def test_p_value_of_no_difference_and_of_a_sure_one():
+    assert statistics.p_value([0.0, 0.0, 0.0]) == 1.0 == statistics.p_value([0.7])
+    assert statistics.p_value([0.5, 0.5, 0.5]) == pytest.approx(2 / 10_000)
+
+
+def test_holm_by_hand():
+    assert statistics.holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert statistics.holm([0.5, 0.6]).tolist() == [1.0, 1.0], "no more than 1"
+    assert statistics.holm([0.02]).tolist() == [0.02] and statistics.holm([]).tolist() == []
+    assert statistics.holm([0.02, 0.02, 0.02]).tolist() == pytest.approx([0.06] * 3)

@@ -1,0 +1,1 @@
+"""``python -m benchmarks.compare --suite``: policies in many environments of a task, in one score."""
