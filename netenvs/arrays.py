@@ -1,7 +1,8 @@
-"""Files of named arrays."""
+"""Files of arrays."""
 
 from __future__ import annotations
 
+import io
 import math
 import stat
 import zipfile
@@ -33,6 +34,24 @@ def named_arrays(path: str | PathLike[str]) -> Iterator[Any]:
             raise ValueError("it holds one array and no names")
         with found:
             yield found
+
+
+def read_array(file: IO[bytes], most_bytes: int = MOST_BYTES) -> np.ndarray:
+    """The one array of an npy, from a stream of it.
+
+    Raises ``ValueError`` for what is none, for pickled objects, and for an array that is larger than the file or
+    ``most_bytes``.
+    """
+    content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"it is larger than {most_bytes >> 20} MiB")
+    if not content.startswith(np.lib.format.MAGIC_PREFIX):
+        raise ValueError("it is no npy file")
+    announced = _announced(io.BytesIO(content))
+    if announced > len(content):
+        raise ValueError(f"the array announces {announced} bytes, the file has {len(content)}")
+    found: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
+    return found
 
 
 def check_sizes(file: IO[bytes], most_bytes: int = MOST_BYTES) -> None:

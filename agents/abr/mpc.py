@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from netenvs import compiled
+from netenvs.abr.kernel import row_of_chunk
+from netenvs.abr.qoe import QoE
 
 HORIZON = 5  # chunks, Yin et al. section 5 and every later comparison
 PAST_CHUNKS = 5  # harmonic mean and largest error over the last five
@@ -19,6 +21,35 @@ def _after_download(buffer_s, stalled_s, download_s, chunk_duration_s):
     if buffer_s < download_s:
         return chunk_duration_s, stalled_s + (download_s - buffer_s)
     return buffer_s - download_s + chunk_duration_s, stalled_s
+
+
+def thousandths(qoe: QoE) -> tuple[np.ndarray, np.ndarray]:
+    """``QoE.tables`` for the searches below: of bitrates in Mbit/s these are whole kbit/s, and sums of them exact."""
+    utility, switch_cost = qoe.tables
+    return np.round(utility * 1000.0, 9), np.round(switch_cost * 1000.0, 9)
+
+
+@compiled.kernel
+def _highest_ahead(utility, levels, first, horizon):
+    """Most that utilities can come to after each number of chunks of a plan, float64 (horizon + 1,)."""
+    ahead = np.zeros(horizon + 1)
+    for depth in range(horizon - 1, -1, -1):
+        row = row_of_chunk(utility, levels, first + depth)
+        highest = utility[row : row + levels].max()
+        ahead[depth] = ahead[depth + 1] + highest if len(utility) > levels else (horizon - depth) * highest
+    return ahead
+
+
+@compiled.kernel
+def _constant_plan(utility, switch_cost, levels, first, horizon, level, last_quality):
+    """(utilities, changes) of a plan of one level, where each chunk has utilities of its own."""
+    gained, changed, before = 0.0, 0.0, last_quality
+    for position in range(horizon):
+        valued = row_of_chunk(utility, levels, first + position) + level
+        gained += utility[valued]
+        changed += switch_cost[valued, before]
+        before = level
+    return gained, changed
 
 
 @compiled.kernel
@@ -38,13 +69,14 @@ def best_first_level(
     """First level of the best plan for chunks ``first`` .. ``first + horizon - 1``.
 
     ``chunk_sizes`` int32 (chunks, levels) in bytes, ``bandwidth`` in Mbyte/s, ``utility`` (levels,) and
-    ``switch_cost`` (levels, levels) in thousandths. Plans may change level by at most ``max_jump`` a chunk. Of
-    equal plans the last in lexicographic order wins, as in the published code. The model has neither round trip
-    nor buffer cap, also as published. Depth first, highest level first, with shared prefixes; a branch is cut
-    when even the highest level for the rest of it cannot reach the best plan found.
+    ``switch_cost`` (levels, levels) in thousandths, or, where each chunk has its own, (chunks * levels, ...), see
+    :func:`thousandths`. Plans may change level by at most ``max_jump`` a chunk. Of equal plans the last in
+    lexicographic order wins, as in the published code. The model has neither round trip nor buffer cap, also as
+    published. Depth first, highest level first, with shared prefixes; a branch is cut when even the highest utilities
+    for the rest of it cannot reach the best plan found.
     """
-    levels = len(utility)
-    highest = utility[levels - 1]
+    levels = chunk_sizes.shape[1]
+    highest = _highest_ahead(utility, levels, first, horizon)
     quality = np.empty(horizon + 1, dtype=np.int64)  # at depth d: level of chunk d - 1; the next one to try
     upcoming = np.empty(horizon + 1, dtype=np.int64)
     buffer = np.empty(horizon + 1)
@@ -61,10 +93,11 @@ def best_first_level(
         for position in range(horizon):
             download = chunk_sizes[first + position, level] / 1000000.0 / bandwidth
             left, stalled = _after_download(left, stalled, download, chunk_duration_s)
-        value = (
-            horizon * utility[level] / 1000.0 - rebuffer_penalty * stalled - switch_cost[level, last_quality] / 1000.0
-        )
-        bound = max(bound, value)
+        if len(utility) > levels:
+            gained, changed = _constant_plan(utility, switch_cost, levels, first, horizon, level, last_quality)
+        else:
+            gained, changed = horizon * utility[level], switch_cost[level, last_quality]
+        bound = max(bound, gained / 1000.0 - rebuffer_penalty * stalled - changed / 1000.0)
     bound -= 1e-6
 
     best, best_level = -np.inf, 0
@@ -80,8 +113,9 @@ def best_first_level(
         download = chunk_sizes[first + depth, level] / 1000000.0 / bandwidth
         left, stalled = buffer[depth], rebuffer[depth]
         left, stalled = _after_download(left, stalled, download, chunk_duration_s)
-        gained = gain[depth] + utility[level]
-        changed = change[depth] + switch_cost[level, quality[depth]]
+        valued = row_of_chunk(utility, levels, first + depth) + level
+        gained = gain[depth] + utility[valued]
+        changed = change[depth] + switch_cost[valued, quality[depth]]
         depth += 1
         if depth == horizon:
             value = gained / 1000.0 - rebuffer_penalty * stalled - changed / 1000.0
@@ -91,7 +125,7 @@ def best_first_level(
                 best_level = level if horizon == 1 else quality[1]
             depth -= 1
             continue
-        ceiling = (gained + (horizon - depth) * highest) / 1000.0 - rebuffer_penalty * stalled - changed / 1000.0
+        ceiling = (gained + highest[depth]) / 1000.0 - rebuffer_penalty * stalled - changed / 1000.0
         if ceiling < bound:
             depth -= 1
             continue

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.abr.mpc import HORIZON, PAST_CHUNKS, best_first_level
+from agents.abr.mpc import HORIZON, PAST_CHUNKS, best_first_level, thousandths
 from agents.policy import Policy
 
 
@@ -43,14 +43,13 @@ class NetLLMMPC(Policy):
             sizes = np.concatenate([sizes, sizes[-1:]])
         return int(
             best_first_level(
-                sizes,
-                info["chunk"] + 1,
+                sizes[1:],
+                info["chunk"],
                 min(HORIZON, video.num_chunks - info["chunk"]),
                 info["buffer_s"],
                 bandwidth,
                 int(np.searchsorted(video.bitrates_kbps, info["bitrate_kbps"])),
-                np.round(qoe.utility * 1000.0, 9),
-                np.round(qoe.switch_cost * 1000.0, 9),
+                *thousandths(qoe),
                 qoe.rebuffer_penalty,
                 video.chunk_duration_s,
                 1,

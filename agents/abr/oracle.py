@@ -77,7 +77,8 @@ def best_plan(state: SessionState) -> tuple[float, np.ndarray]:
     if left == 0:
         return 0.0, np.zeros(0, dtype=np.int64)
     utility = state.world.utility
-    margin = MARGIN_STALL_S * state.world.rebuffer_penalty + 2.0 * (utility.max() - utility.min())
+    change = max(state.world.switch_penalty, 1.0) * (utility.max() - utility.min())
+    margin = MARGIN_STALL_S * state.world.rebuffer_penalty + 2.0 * change
     value, plan = _search(
         state.world,
         state.trace,
@@ -90,7 +91,7 @@ def best_plan(state: SessionState) -> tuple[float, np.ndarray]:
         margin,
     )
     replayed = replay(state, plan)
-    if abs(replayed - value) > 1e-6:
+    if abs(replayed - value) > 1e-6 * max(1.0, state.world.rebuffer_penalty, float(np.abs(utility).max())):
         raise AssertionError(f"the plan is worth {replayed} when replayed, not {value}")
     return replayed, plan
 
@@ -99,7 +100,7 @@ def action_values(state: SessionState) -> np.ndarray:
     """Value of each level for the next chunk with the best continuation, float64 (levels,): Q*(state, level)."""
     if state.chunk >= state.world.num_chunks:
         raise ValueError("the episode is over: there is no next chunk")
-    values = np.empty(len(state.world.utility))
+    values = np.empty(state.world.chunk_sizes.shape[1])
     for level in range(len(values)):
         reward, following = _advance(state, level)
         values[level] = reward + best_plan(following)[0]
@@ -132,9 +133,9 @@ def _advance(state: SessionState, level: int) -> tuple[float, SessionState]:
         world.chunk_duration_ms,
         state.noise[state.chunk],
     )
-    reward = (
-        world.utility[level] - world.rebuffer_penalty * (rebuffer / 1000.0) - world.switch_cost[level, state.quality]
-    )
+    valued = kernel.row_of_chunk(world.utility, world.chunk_sizes.shape[1], state.chunk) + level
+    stalled = world.rebuffer_penalty * (rebuffer / 1000.0)
+    reward = world.utility[valued] - stalled - world.switch_cost[valued, state.quality]
     following = SessionState(world, state.trace, pointer, clock, buffer_ms, state.chunk + 1, level, state.noise)
     return float(reward), following
 
@@ -147,7 +148,7 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
     begin, end, cap_ms = of.begin, of.end, of.buffer_cap_ms
     chunk_sizes, utility, switch_cost = world.chunk_sizes, world.utility, world.switch_cost
     penalty, chunk_duration_ms = world.rebuffer_penalty, world.chunk_duration_ms
-    levels = len(utility)
+    levels = chunk_sizes.shape[1]
     left = world.num_chunks - chunk
     buffer_cell_ms = min(cap_ms / BUFFER_CELLS, MAX_BUFFER_CELL_S * 1000.0)
     buffer_cells = int(cap_ms / buffer_cell_ms) + 2
@@ -167,6 +168,7 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
         buffer_next, value_next = np.empty(count), np.empty(count)
         best = -np.inf
         factor = noise[chunk + n]
+        row = kernel.row_of_chunk(utility, levels, chunk + n)
         for i in range(count):
             state, level = i // levels, i % levels
             rtt_ms = kernel.round_trip(latency_ms, of, at[state])
@@ -187,14 +189,20 @@ def _search(world, trace, pointer, clock_s, buffer_ms, chunk, quality, noise, ma
             buffer_next[i] = filled
             elapsed_next[i] = elapsed[state] + (delay / factor - rtt_ms + sleep) / 1000.0
             value_next[i] = (
-                value[state] + utility[level] - penalty * (rebuffer / 1000.0) - switch_cost[level, last[state]]
+                value[state]
+                + utility[row + level]
+                - penalty * (rebuffer / 1000.0)
+                - switch_cost[row + level, last[state]]
             )
             best = max(best, value_next[i])
 
         table, used = _best_of_cells(
             elapsed_next, buffer_next, value_next, best - margin, buffer_cell_ms, buffer_cells, levels
         )
-        kept = _undominated(table, used, buffer_next, value_next, switch_cost, penalty, count)
+        apart = switch_cost
+        if len(utility) > levels:  # the next chunk is changed to from what this one is worth
+            apart = _apart(utility[row : row + levels], world.switch_penalty)
+        kept = _undominated(table, used, buffer_next, value_next, apart, penalty, count)
         chosen.append(kept)
         at, clock, elapsed = at_next[kept], clock_next[kept], elapsed_next[kept]
         buffer, value, last = buffer_next[kept], value_next[kept], kept % levels
@@ -236,8 +244,22 @@ def _best_of_cells(elapsed_s, buffer_ms, value, least, buffer_cell_ms, buffer_ce
 
 
 @compiled.kernel
-def _undominated(table, used, buffer_ms, value, switch_cost, penalty, count):
-    """Candidates of ``table`` (clock cells, buffer cells, levels) that no other of their clock cell dominates."""
+def _apart(utility, switch_penalty):
+    """Most that a change from one level of a chunk costs more than from another, float64 (levels, levels)."""
+    levels = len(utility)
+    apart = np.empty((levels, levels))
+    for one in range(levels):
+        for other in range(levels):
+            apart[one, other] = switch_penalty * abs(utility[one] - utility[other])
+    return apart
+
+
+@compiled.kernel
+def _undominated(table, used, buffer_ms, value, apart, penalty, count):
+    """Candidates of ``table`` (clock cells, buffer cells, levels) that no other of their clock cell dominates.
+
+    ``apart`` float64 (levels, levels): most that the next change costs more from one level than from another.
+    """
     clock_cells, _, levels = table.shape
     kept = np.empty(count, dtype=np.int64)
     size = 0
@@ -250,7 +272,7 @@ def _undominated(table, used, buffer_ms, value, switch_cost, penalty, count):
                 if i < 0:
                     continue
                 for other in range(levels):
-                    if ahead[other] - switch_cost[other, level] >= value[i]:
+                    if ahead[other] - apart[other, level] >= value[i]:
                         table[x, y, level] = -1
                         break
                 else:
@@ -263,7 +285,7 @@ def _undominated(table, used, buffer_ms, value, switch_cost, penalty, count):
                     continue
                 worth = value[i] + penalty * buffer_ms[i] / 1000.0
                 for other in range(levels):
-                    if ahead[other] - switch_cost[other, level] >= worth:
+                    if ahead[other] - apart[other, level] >= worth:
                         break
                 else:
                     ahead[level] = max(ahead[level], worth)

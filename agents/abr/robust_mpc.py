@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.abr.mpc import PAST_CHUNKS, robust_decisions
+from agents.abr.mpc import PAST_CHUNKS, robust_decisions, thousandths
 from agents.policy import BatchPolicy, grow_rows
 
 
@@ -48,8 +48,7 @@ class RobustMPC(BatchPolicy):
             video.bitrates_kbps,
             video.chunk_sizes,
             video.num_chunks,
-            np.round(qoe.utility * 1000.0, 9),
-            np.round(qoe.switch_cost * 1000.0, 9),
+            *thousandths(qoe),
             qoe.rebuffer_penalty,
             video.chunk_duration_s,
             self.robust,

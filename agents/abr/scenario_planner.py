@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from netenvs import compiled
+from netenvs.abr.kernel import row_of_chunk
 
 TIE = 1e-9
 """A plan replaces one found before if it is better by more than this: rounding errors decide nothing."""
@@ -40,9 +41,9 @@ class Objective(NamedTuple):
     """What a plan is worth: utilities minus costs of switching and stalling, plus a value of the buffer at its end."""
 
     utility: Any
-    """float64 (levels,)."""
+    """float64 (levels,), or, where each chunk has its own, (chunks * levels,): those of ``QoE.tables``."""
     switch_cost: Any
-    """float64 (levels, levels)."""
+    """float64 (levels, levels), or (chunks * levels, levels)."""
     rebuffer_penalty: float
     """Of a second of stalling."""
     buffer_value: float
@@ -78,8 +79,8 @@ def best_plan(first, horizon, buffer_s, cap_s, last_level, chunks, scenarios, ob
     near_s, near_rate, far_rate, rtt_s = scenarios
     utility, switch_cost, rebuffer_penalty, buffer_value, enough_s = objective
     chunk_sizes, _, chunk_duration_s = chunks
-    levels, count = len(utility), len(near_rate)
-    order, ceiling = _nearest_first(levels), _ceiling(horizon, utility, switch_cost)
+    levels, count = chunk_sizes.shape[1], len(near_rate)
+    order, ceiling = _nearest_first(levels), _ceiling(first, horizon, levels, utility, switch_cost)
 
     # at depth d: after the first d chunks of the plan
     level_at = np.empty(horizon + 1, dtype=np.int64)
@@ -101,7 +102,8 @@ def best_plan(first, horizon, buffer_s, cap_s, last_level, chunks, scenarios, ob
         level = order[before, tried[depth]]
         tried[depth] += 1
         after = depth + 1
-        gain[after] = gain[depth] + utility[level] - switch_cost[level, before]
+        valued = row_of_chunk(utility, levels, first + depth) + level
+        gain[after] = gain[depth] + utility[valued] - switch_cost[valued, before]
         reachable = gain[after] + ceiling[after, level] + buffer_value * enough_s
         if reachable - rebuffer_penalty * stall[depth] <= best + TIE:
             continue
@@ -147,15 +149,15 @@ def _nearest_first(levels):
 
 
 @compiled.kernel
-def _ceiling(horizon, utility, switch_cost):
+def _ceiling(first, horizon, levels, utility, switch_cost):
     """float64 (horizon + 1, levels): most that utilities minus switches from a chunk on can come to after a level."""
-    levels = len(utility)
     ceiling = np.zeros((horizon + 1, levels))
     for depth in range(horizon - 1, -1, -1):
+        row = row_of_chunk(utility, levels, first + depth)
         for level in range(levels):
             ceiling[depth, level] = -np.inf
             for upcoming in range(levels):
-                reached = utility[upcoming] - switch_cost[upcoming, level] + ceiling[depth + 1, upcoming]
+                reached = utility[row + upcoming] - switch_cost[row + upcoming, level] + ceiling[depth + 1, upcoming]
                 ceiling[depth, level] = max(ceiling[depth, level], reached)
     return ceiling
 

@@ -112,6 +112,7 @@ class StochasticMPC(BatchPolicy):
 
     def act_batch(self, observations: Any, infos: dict[str, Any]) -> np.ndarray:
         video, qoe = infos["video"], infos["qoe"]
+        utility, switch_cost = qoe.tables
         near, far = self.scenarios(*self._downloads.push(infos["row"], infos))
         buffer_s = np.asarray(infos["buffer_s"], dtype=np.float64)
         paused = np.asarray(infos["sleep_ms"]) > 0
@@ -128,10 +129,10 @@ class StochasticMPC(BatchPolicy):
                 WINDOWS_S[0], np.ascontiguousarray(near * byte_rate), np.ascontiguousarray(far * byte_rate), RTT_S
             ),
             Objective(
-                qoe.utility,
-                qoe.switch_cost,
+                utility,
+                switch_cost,
                 qoe.rebuffer_penalty,
-                self.buffer_value * float(qoe.utility[-1] - qoe.utility[0]),
+                self.buffer_value * float(qoe.utility.max() - qoe.utility.min()),
                 self.enough_s,
             ),
         )

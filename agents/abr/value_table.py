@@ -63,7 +63,7 @@ class ValueTable:
         """Positions tabulated of each trace, 0 of those left out."""
         for number in numbers:
             self.positions[number] = max(2, int(np.ceil(world.time_s[end[number] - 1] / clock_step_s)))
-        levels, chunks = len(world.utility), world.num_chunks
+        levels, chunks = world.chunk_sizes.shape[1], world.num_chunks
         size = chunks * buffers * levels
         if int(self.positions.sum()) * size * 4 > MAX_BYTES:
             raise ValueError(
@@ -89,7 +89,7 @@ class ValueTable:
         missing = np.flatnonzero(self.positions[sessions["trace"]] == 0)
         if len(missing):
             raise ValueError(f"trace {sessions['trace'][missing[0]]} is not in the table")
-        values = np.zeros((len(sessions), len(simulator.world.utility)))
+        values = np.zeros((len(sessions), simulator.world.chunk_sizes.shape[1]))
         _evaluate(simulator.world, sessions, self._values, self._offset, values)
         return values
 
@@ -162,6 +162,7 @@ def _tabulate(world, trace, values):
     period = world.time_s[of.end - 1]
     best = np.empty((buffers, levels))
     for chunk in range(chunks - 1, 0, -1):
+        row = kernel.row_of_chunk(utility, levels, chunk)
         pointer = 1
         for position in range(positions):
             start = period * position / positions
@@ -178,14 +179,14 @@ def _tabulate(world, trace, values):
                     )
                     if sleep > 0.0:
                         _, _, after = _download(world, trace, pointer, start, buffer_ms, chunk, level)
-                    best[point, level] = utility[level] - penalty * (rebuffer / 1000.0)
+                    best[point, level] = utility[row + level] - penalty * (rebuffer / 1000.0)
                     if chunk + 1 < chunks:
                         best[point, level] += _interpolate(values, grid_ms, period, chunk + 1, after, filled, level)
             for point in range(buffers):
                 for last in range(levels):
                     found = -np.inf
                     for level in range(levels):
-                        found = max(found, best[point, level] - switch_cost[level, last])
+                        found = max(found, best[point, level] - switch_cost[row + level, last])
                     values[position, chunk, point, last] = found
 
 
@@ -197,6 +198,7 @@ def _evaluate(world, sessions, values, offset, out):
         if session.chunk >= world.num_chunks:
             continue
         chunk, trace = session.chunk, session.trace
+        first = kernel.row_of_chunk(world.utility, out.shape[1], chunk)
         table = values[offset[trace] : offset[trace + 1]]
         grid_ms = _buffers_ms(world, trace, table.shape[2])
         period = world.time_s[world.traces[trace].end - 1]
@@ -205,7 +207,7 @@ def _evaluate(world, sessions, values, offset, out):
                 world, trace, session.pointer, session.clock_s, session.buffer_ms, chunk, level
             )
             rebuffer_s = max(delay - session.buffer_ms, 0.0) / 1000.0
-            value = world.utility[level] - world.rebuffer_penalty * rebuffer_s
+            value = world.utility[first + level] - world.rebuffer_penalty * rebuffer_s
             if chunk + 1 < world.num_chunks:
                 value += _interpolate(table, grid_ms, period, chunk + 1, clock, filled, level)
-            out[row, level] = value - world.switch_cost[level, session.quality]
+            out[row, level] = value - world.switch_cost[first + level, session.quality]

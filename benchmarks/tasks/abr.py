@@ -10,6 +10,7 @@ import numpy as np
 from agents.rollout import Episode
 from benchmarks.suite.abr import WORLDS
 from benchmarks.tasks.setup import Metric, Setup, TaskComparison, Term
+from netenvs.abr.qoe import TABLE, QoE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,10 +67,19 @@ def _setup(env: gym.Env) -> Setup:
         details={
             "trace split": f"{traces.name}, {len(traces)} traces",
             "video": "; ".join(map(_described, world.videos)),
-            "objective": f"{qoe.kind}: utility of the level - {qoe.rebuffer_penalty:g} x stall in s - "
-            f"{'' if qoe.switch_penalty == 1 else f'{qoe.switch_penalty:g} x '}change of utility, mean over the chunks "
-            "that are decided (the forced first chunk is left out)",
+            "objective": _objective(world.options.qoe, qoe),
         },
+    )
+
+
+def _objective(given: Any, qoe: QoE) -> str:
+    """``given`` is the option that the objective was made from."""
+    name = f"{qoe.kind} {given}" if qoe.kind == TABLE and isinstance(given, str) else qoe.kind
+    utility = "utility of the level" if qoe.by_chunk is None else "utility of the chunk at its level"
+    change = "change" if qoe.switch_penalty == 1 else f"{qoe.switch_penalty:g} x change"
+    return (
+        f"{name}: {utility} - {qoe.rebuffer_penalty:g} x stall in s - {change} of utility, mean over the chunks that "
+        "are decided (the forced first chunk is left out)"
     )
 
 

@@ -67,8 +67,8 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ## Rewards
     Quality of experience of the chunk: ``u(q) - rebuffer_penalty * rebuffer_s - switch_penalty * |u(q) - u(previous
     q)|``, with u(q) the bitrate in Mbit/s (``qoe="lin"``), ln(bitrate / highest) (``"log"``) or 1, 2, 3, 12, 15, 20
-    (``"hd"``); the presets' ``rebuffer_penalty`` is 4.3 per second (``netllm``, ``pensieve``) or 10 (``genet``),
-    their ``switch_penalty`` 1. See ``netenvs.abr.qoe``.
+    (``"hd"``), or numbers of your own for each level, or for each level and chunk; the presets' ``rebuffer_penalty``
+    is 4.3 per second (``netllm``, ``pensieve``) or 10 (``genet``), their ``switch_penalty`` 1. See ``netenvs.abr.qoe``.
 
     ## Starting State
     ``reset`` draws a trace, starts it at its stored position and plays the forced first chunk (level 0, in the
@@ -86,9 +86,9 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     ``sleep_residual_ms``, the part of it that the published logs report; ``rebuffer_s``; ``buffer_s`` after the
     chunk, and ``buffer_cap_s``, what the player's buffer holds; ``bitrate_kbps``, ``chunk_bytes``,
     ``throughput_mbps`` (bytes over delay) of the chunk; ``chunk`` chunks played; ``trace`` number;
-    ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32
-    (remaining chunks, levels) in bytes; ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session;
-    ``video_index`` its number, where there are several.
+    ``invalid_action``; ``action_mask``; ``chunk_sizes_ahead``, read-only int32 (remaining chunks, levels) in bytes;
+    ``video`` and ``qoe``, the ``Video`` and ``QoE`` of the session; ``video_index`` its number, where there are
+    several.
 
     ## Arguments
     | Option               | Default       | Meaning                                                              |
@@ -97,7 +97,9 @@ class ABREnv(_Session, SingleEnv[np.ndarray, np.int64]):
     | ``video``            | None          | name, path, ``Video``, or a list of these; None: ``video1`` with     |
     |                      |               | installed traces, else ``synthetic``                                 |
     | ``preset``           | ``"netllm"``  | ``netllm``, ``pensieve``, ``genet``: the defaults of the others      |
-    | ``qoe``              | ``"lin"``     | ``lin``, ``log`` or, for six levels, ``hd``                          |
+    | ``qoe``              | ``"lin"``     | ``lin``, ``log``, for six levels ``hd``, or utilities of your own, a |
+    |                      |               | number a level or a row a chunk: lists, an array, or the path of a   |
+    |                      |               | .json, .csv or .npy (``netenvs.abr.utility_tables``)                 |
     | ``rebuffer_penalty`` | None          | of a second of stalling, from 0 up; None: the preset's, 4.3 or 10    |
     | ``switch_penalty``   | None          | of a change of u(q) by one, from 0 up; None: the preset's, 1         |
     | ``history``          | None          | columns of the observation, one a level at least; None: 6, in preset |

@@ -91,7 +91,8 @@ class World(NamedTuple):
     """What does not change while an environment lives: traces, videos of equally many levels, objective, player.
 
     Tables of several videos stand one below the other: level q of video v is entry ``v * levels + q`` of those by
-    level. :func:`of_video` gives the world of one of them, as it would be alone.
+    level. Where the utilities are of each chunk there is one video, and the two tables of the objective have one part a
+    chunk instead, see :func:`row_of_chunk`. :func:`of_video` gives the world of one of them, as it would be alone.
     """
 
     time_s: np.ndarray  # float64 (sum of trace lengths,), end of each segment
@@ -101,9 +102,10 @@ class World(NamedTuple):
     videos: np.ndarray  # VIDEO (videos,)
     chunk_sizes: np.ndarray  # int32 (chunks listed of all videos, levels), bytes
     bitrates_kbps: np.ndarray  # int32 (videos * levels,)
-    utility: np.ndarray  # float64 (videos * levels,)
-    switch_cost: np.ndarray  # float64 (videos * levels, levels)
+    utility: np.ndarray  # float64 (videos * levels,), or (chunks * levels,)
+    switch_cost: np.ndarray  # float64 (videos * levels, levels), or (chunks * levels, levels)
     rebuffer_penalty: float  # per second
+    switch_penalty: float  # per unit of utility; `switch_cost` has it in it
     chunk_duration_ms: float  # of the first video
     num_chunks: int  # of the first video
     first_quality: int  # level of the forced first chunk
@@ -138,6 +140,12 @@ class Batch(NamedTuple):
     session: np.ndarray  # SESSION (rows,)
     observation: np.ndarray  # float32 (rows, 6, history)
     info: np.ndarray  # float64 (len(INFO_COLUMNS), rows)
+
+
+@kernel
+def row_of_chunk(utility, levels, chunk):
+    """Entry of level 0 in the tables of one video's objective, ``QoE.tables``: 0 unless each chunk has its own."""
+    return chunk * levels if len(utility) > levels else 0
 
 
 @kernel
@@ -269,6 +277,7 @@ def _play_requested(world, batch):
     chunk_sizes, bitrates_kbps = world.chunk_sizes, world.bitrates_kbps
     utility, switch_cost = world.utility, world.switch_cost
     videos, levels = world.videos, chunk_sizes.shape[1]
+    by_chunk = len(utility) > len(videos) * levels
     sessions, observation, info = batch.session, batch.observation, batch.info
     newest = observation.shape[2] - 1
     ended = 0
@@ -300,8 +309,9 @@ def _play_requested(world, batch):
             noise,
         )
         rebuffer_s = rebuffer / 1000.0
-        switch = switch_cost[lowest + quality, session.quality]
-        session.reward = utility[lowest + quality] - world.rebuffer_penalty * rebuffer_s - switch
+        valued = (chunk if by_chunk else session.video) * levels + quality
+        switch = switch_cost[valued, session.quality]
+        session.reward = utility[valued] - world.rebuffer_penalty * rebuffer_s - switch
         if chunk == 0:
             session.reward = 0.0  # the forced first chunk belongs to reset
         chunk += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,8 @@ from netenvs.spec import unknown_name
 STARTS = ("first", "random", "stored")
 ACTION_MODES = ("jump", "quality")
 OBSERVATIONS = ("flat", "matrix")
-HIGHEST_PENALTY = 1e9
-"""Beyond all that rewards of an episode can be told apart with."""
+HIGHEST_PENALTY = 1e6
+"""Searches compare sums of rewards to 1e-6; with larger ones there are no digits for that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +54,7 @@ class ABROptions(EnvironmentOptions):
     traces: str | TraceSet | None = None
     video: str | Video | Sequence[str | Video] | None = None
     preset: str = "netllm"
-    qoe: str = "lin"
+    qoe: str | os.PathLike[str] | Sequence[float] | Sequence[Sequence[float]] | np.ndarray = "lin"
     rebuffer_penalty: float | None = None
     switch_penalty: float | None = None
     history: int | None = None
@@ -69,6 +70,7 @@ class ABROptions(EnvironmentOptions):
             self._put(video=tuple(self.video))
         if not isinstance(self.preset, str) or self.preset not in PRESETS:
             raise ValueError(unknown_name("preset", str(self.preset), PRESETS))
+        self._put(qoe=_frozen(self.qoe))
         for name in ("rebuffer_penalty", "switch_penalty"):
             if getattr(self, name) is not None:
                 self._put(**{name: _penalty(name, getattr(self, name))})
@@ -91,5 +93,14 @@ def _penalty(name: str, given: Any) -> float:
     """``given`` as a weight of the objective."""
     number = isinstance(given, int | float | np.integer | np.floating) and not isinstance(given, bool)
     if not (number and 0 <= given <= HIGHEST_PENALTY):
-        raise ValueError(f"{name} must be a number from 0 to {HIGHEST_PENALTY:g}, not {given!r}")
+        raise ValueError(f"{name} must be a number from 0 to {HIGHEST_PENALTY:,.0f}, not {given!r}")
     return float(given)
+
+
+def _frozen(given: Any) -> Any:
+    """An objective as text, or as nested tuples of numbers: arrays can be written to, and have no equality."""
+    if isinstance(given, os.PathLike):
+        return os.fspath(given)
+    if isinstance(given, np.ndarray | np.generic):
+        given = given.tolist()
+    return tuple(map(_frozen, given)) if isinstance(given, list | tuple) else given

@@ -9,9 +9,10 @@ import numpy as np
 from netenvs.abr import kernel
 from netenvs.abr.installed import default_video
 from netenvs.abr.options import ABROptions
-from netenvs.abr.qoe import QoE, make_qoe
+from netenvs.abr.qoe import QoE, make_qoe, make_table_qoe
 from netenvs.abr.records import DEFAULT_BUFFER_CAP_S, DEFAULT_RTT_MS, TraceSet, Video
 from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, ROWS, THROUGHPUT
+from netenvs.abr.utility_tables import is_file, load_utilities
 from netenvs.abr.workload import load_traces, load_videos
 from netenvs.arguments import check_length
 
@@ -25,11 +26,7 @@ class Simulator:
         self.traces: TraceSet = load_traces(preset.traces if options.traces is None else options.traces)
         self.videos = load_videos(default_video(self.traces) if options.video is None else options.video)
         levels = _common_levels(self.videos)
-        penalties = (
-            preset.rebuffer_penalty if options.rebuffer_penalty is None else options.rebuffer_penalty,
-            preset.switch_penalty if options.switch_penalty is None else options.switch_penalty,
-        )
-        self.qoes = tuple(make_qoe(options.qoe, of.bitrates_kbps, *penalties) for of in self.videos)
+        self.qoes = _objectives(options, self.videos)
         history = max(preset.history, levels) if options.history is None else options.history
         if not (isinstance(history, int | np.integer) and history >= levels):
             raise ValueError(
@@ -61,9 +58,10 @@ class Simulator:
             videos=_video_table(self.videos),
             chunk_sizes=np.concatenate([video.chunk_sizes for video in self.videos]),
             bitrates_kbps=np.concatenate([video.bitrates_kbps for video in self.videos]),
-            utility=np.concatenate([qoe.utility for qoe in self.qoes]),
-            switch_cost=np.concatenate([qoe.switch_cost for qoe in self.qoes]),
+            utility=np.concatenate([qoe.tables[0] for qoe in self.qoes]),
+            switch_cost=np.concatenate([qoe.tables[1] for qoe in self.qoes]),
             rebuffer_penalty=self.qoes[0].rebuffer_penalty,
+            switch_penalty=self.qoes[0].switch_penalty,
             chunk_duration_ms=self.videos[0].chunk_duration_s * 1000.0,
             num_chunks=self.videos[0].num_chunks,
             first_quality=preset.first_quality,
@@ -182,6 +180,19 @@ def _common_levels(videos: tuple[Video, ...]) -> int:
             "number of levels, so make an environment of each"
         )
     return videos[0].num_levels
+
+
+def _objectives(options: ABROptions, videos: tuple[Video, ...]) -> tuple[QoE, ...]:
+    """That of each video. Raises ``ValueError`` for one that does not fit a video."""
+    penalties = (
+        options.defaults.rebuffer_penalty if options.rebuffer_penalty is None else options.rebuffer_penalty,
+        options.defaults.switch_penalty if options.switch_penalty is None else options.switch_penalty,
+    )
+    given = options.qoe
+    if isinstance(given, list | tuple) or (isinstance(given, str) and is_file(given)):
+        qoe = make_table_qoe(load_utilities(given).of(videos), *penalties)
+        return (qoe,) * len(videos)
+    return tuple(make_qoe(str(given), video.bitrates_kbps, *penalties) for video in videos)
 
 
 def _video_table(videos: tuple[Video, ...]) -> np.ndarray:

@@ -159,10 +159,10 @@ class ABRNet(TaskNet):
     def observe(self, observations: np.ndarray, infos: Mapping[str, Any]) -> Steps:
         """Columns of observations, float32 (S, 6, columns), and infos; zeros where nothing is.
 
-        ``bitrates`` (S, levels) in Mbit/s and ``utility`` (S, levels) of the ladder, ``penalty`` of a second of
-        stalling; ``sizes`` (S, 5, levels) of the next chunks in Mbit, their ``duration`` in s, ``left`` chunks to
-        play, of ``chunks``; ``throughput`` in Mbit/s and ``time`` in s of the last downloads, (S, 6), oldest first;
-        ``last``, int64, level of the last chunk; ``buffer``, ``stall`` and ``pause`` in s after and during it.
+        ``bitrates`` (S, levels) in Mbit/s of the ladder and ``utility`` (S, levels) of the next chunk, ``penalty`` of a
+        second of stalling; ``sizes`` (S, 5, levels) of the next chunks in Mbit, their ``duration`` in s, ``left``
+        chunks to play, of ``chunks``; ``throughput`` in Mbit/s and ``time`` in s of the last downloads, (S, 6), oldest
+        first; ``last``, int64, level of the last chunk; ``buffer``, ``stall`` and ``pause`` in s after and during it.
         ``ValueError`` for a ladder that is longer than the network's.
         """
         video: Video = infos["video"]
@@ -171,11 +171,12 @@ class ABRNet(TaskNet):
         if ladder > self.levels:
             raise ValueError(f"the network serves up to {self.levels} levels, video {video.name!r} has {ladder}")
         left = video.num_chunks - np.asarray(infos["chunk"]).astype(np.int64)
+        utilities = qoe.utilities(video.num_chunks)[np.minimum(video.num_chunks - left, video.num_chunks - 1)]
         listed = np.zeros((video.num_chunks + AHEAD, self.levels), dtype=np.float32)
         listed[: video.num_chunks, :ladder] = video.chunk_sizes[: video.num_chunks] * (MEGABYTE / 1e6)
         columns: dict[str, Any] = {
             "bitrates": np.tile(_padded(video.bitrates_kbps / 1000.0, self.levels), (steps, 1)),
-            "utility": np.tile(_padded(qoe.utility, self.levels), (steps, 1)),
+            "utility": np.pad(utilities, ((0, 0), (0, self.levels - ladder))),
             "penalty": np.full(steps, qoe.rebuffer_penalty),
             "sizes": listed[(video.num_chunks - left)[:, None] + np.arange(AHEAD)],
             "duration": np.full(steps, video.chunk_duration_s),
@@ -235,9 +236,8 @@ class ABRNet(TaskNet):
         qoe: QoE = infos["qoe"]
         ladder = video.bitrates_kbps
         levels = np.abs(observations[:, BITRATE, -2:, None] * float(ladder[-1]) - ladder).argmin(axis=2)
-        utility = qoe.utility[levels[:, 1]]
-        stalled = qoe.rebuffer_penalty * np.asarray(infos["rebuffer_s"])
-        reward = utility - stalled - qoe.switch_cost[levels[:, 1], levels[:, 0]]
+        played = np.asarray(infos["chunk"]).astype(np.int64) - 1
+        reward = qoe.rewards(played, levels[:, 1], levels[:, 0], infos["rebuffer_s"])
         return np.where(np.isnan(before), 0.0, np.nan_to_num(before) + reward)
 
     def _tensor(self, values: np.ndarray) -> Tensor:

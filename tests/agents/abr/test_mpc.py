@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.abr.mpc import best_first_level
+from agents.abr.mpc import best_first_level, thousandths
 from agents.abr.netllm_mpc import NetLLMMPC
 from agents.abr.robust_mpc import RobustMPC
 from agents.policy import load_policy
-from netenvs.abr.qoe import make_qoe
+from netenvs.abr.qoe import make_qoe, make_table_qoe
 
 LADDER = [300, 750, 1200, 1850, 2850, 4300]
 
@@ -82,6 +82,71 @@ def test_search_equals_brute_force_on_short_ladders_and_horizons(state, horizon)
     sizes, buffer_s, bandwidth, last, penalty = state
     case = (sizes, 0, horizon, buffer_s, bandwidth, last, LADDER[:3], penalty)
     assert searched(*case, 3) == brute_force(*case, 3)
+
+
+def best_by_chunk(sizes, table, first, horizon, buffer_s, bandwidth, last, penalty, switch, max_jump):
+    """First level of the best plan, trying all, where each chunk has utilities of its own."""
+    best, winner = -np.inf, None
+    for plan in itertools.product(range(table.shape[1]), repeat=horizon):
+        path, buffer, value = (last, *plan), buffer_s, 0.0
+        if any(abs(a - b) > max_jump for a, b in itertools.pairwise(path)):
+            continue
+        for chunk, (before, level) in enumerate(itertools.pairwise(path), start=first):
+            download = float(sizes[chunk][level]) / 1e6 / bandwidth
+            value -= penalty * max(download - buffer, 0.0) + switch * abs(
+                table[chunk, level] - table[chunk - 1, before]
+            )
+            value += table[chunk, level]
+            buffer = max(buffer - download, 0.0) + 4
+        if value > best:
+            best, winner = value, plan
+    return winner[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    states(levels=3),
+    st.integers(1, 5),
+    st.sampled_from([1, 3]),
+    st.sampled_from([0.0, 0.5, 3.0]),
+    st.sampled_from([0.0, 2.0, 80.0]),
+    st.integers(0, 1000),
+)
+def test_search_equals_brute_force_on_utilities_by_chunk(state, horizon, max_jump, switch, penalty, seed):
+    sizes, buffer_s, bandwidth, last, _ = state
+    table = np.random.default_rng(seed).uniform(0, 100, (7, 3))
+    qoe = make_table_qoe(table, penalty, switch)
+    sizes.flags.writeable = False
+    found = best_first_level(sizes, 1, horizon, buffer_s, bandwidth, last, *thousandths(qoe), penalty, 4.0, max_jump)
+    assert found == best_by_chunk(sizes, table, 1, horizon, buffer_s, bandwidth, last, penalty, switch, max_jump)
+
+
+@pytest.mark.parametrize("make", [RobustMPC, NetLLMMPC])
+def test_policies_play_for_the_objective_given(make):
+    """The same row for every chunk is the row by level; without a penalty of changes and stalls the best level wins."""
+
+    def levels(**options):
+        env, policy = gym.make("netenvs/ABR-v0", **options), make()
+        observation, info = env.reset(seed=1)
+        policy.reset()
+        found, terminated = [], False
+        while not terminated:
+            found.append(int(policy.act(observation, info)))
+            observation, _, terminated, _, info = env.step(found[-1])
+        return found
+
+    row = [10.0, 40.0, 55.0, 70.0, 85.0, 95.0]
+    penalties = {"rebuffer_penalty": 90.0, "switch_penalty": 0.5}
+    assert levels(qoe=row, **penalties) == levels(qoe=[row] * 48, **penalties)
+    best = [3, 1, 4, 1, 5, 2] * 8
+    table = [[100.0 if level == of else level for level in range(6)] for of in best]
+    free = levels(qoe=table, rebuffer_penalty=0, switch_penalty=0)
+    if make is RobustMPC:
+        assert free == best[1:]
+    else:
+        assert levels(qoe=[0.0, 1.0, 9.0, 3.0, 2.0, 1.0], rebuffer_penalty=0)[5:] == [2] * 42, (
+            "a level a chunk, then stay"
+        )
 
 
 def test_the_last_of_equal_plans_wins():

@@ -12,13 +12,19 @@ from netenvs.abr import kernel
 ABR = "netenvs/ABR-v0"
 
 
+def worth(world, chunk, level):
+    """Utility of a level of a chunk, straight from the table."""
+    table = world.utility.reshape(-1, world.chunk_sizes.shape[1])
+    return table[chunk if len(table) > 1 else 0, level]
+
+
 def continuations(state, pointer, clock, buffer_ms, chunk, last):
     """Largest sum of rewards over all plans from here on, by trying every level of every chunk."""
     world, trace = state.world, state.world.traces[state.trace]
     if chunk == world.num_chunks:
         return 0.0
     best = -np.inf
-    for level in range(len(world.utility)):
+    for level in range(world.chunk_sizes.shape[1]):
         _, rebuffer, filled, _, _, at, now = kernel.play_chunk(
             world.time_s,
             world.bandwidth_mbps,
@@ -33,7 +39,8 @@ def continuations(state, pointer, clock, buffer_ms, chunk, last):
             world.chunk_duration_ms,
             state.noise[chunk],
         )
-        reward = world.utility[level] - world.rebuffer_penalty * rebuffer / 1000 - world.switch_cost[level, last]
+        reward = worth(world, chunk, level) - world.rebuffer_penalty * rebuffer / 1000
+        reward -= world.switch_penalty * abs(worth(world, chunk, level) - worth(world, chunk - 1, last))
         best = max(best, reward + continuations(state, at, now, filled, chunk + 1, level))
     return best
 
@@ -54,6 +61,9 @@ def short(video_file):
     return make
 
 
+VMAF = np.random.default_rng(7).uniform([20, 50, 60], [60, 90, 99], (8, 3)).tolist()
+"""Of each chunk its own; what comes next may be worth less at a higher level."""
+
 CASES = [
     {},
     {"delay_noise": True, "start": "random"},
@@ -63,6 +73,12 @@ CASES = [
     {"preset": "genet", "traces": "genet(space=udr2)", "delay_noise": True},
     {"qoe": "log"},
     {"traces": "genet(min_bw_mbps=0,max_bw_mbps=2,change_interval=3)", "buffer_cap_s": 9},
+    {"rebuffer_penalty": 35.0, "switch_penalty": 0.0},
+    {"rebuffer_penalty": 0.3, "switch_penalty": 4.0, "traces": "genet(min_bw_mbps=0,max_bw_mbps=2)"},
+    {"rebuffer_penalty": 0, "switch_penalty": 0.5, "qoe": [3.0, 1.0, 2.0]},
+    {"rebuffer_penalty": 100.0, "switch_penalty": 0.5, "qoe": VMAF},
+    {"rebuffer_penalty": 2.0, "switch_penalty": 3.0, "qoe": VMAF, "traces": "genet(min_bw_mbps=0,max_bw_mbps=2)"},
+    {"rebuffer_penalty": 20.0, "qoe": VMAF, "delay_noise": True, "start": "random", "buffer_cap_s": 9},
 ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.abr.scenario_planner import Chunks, Objective, Scenarios, best_plan, download_s, first_levels
-from netenvs.abr.qoe import make_qoe
+from netenvs.abr.qoe import make_qoe, make_table_qoe
 
 
 def arrival(size, start, near_s, near, far):
@@ -43,7 +43,9 @@ def plan_value(plan, case):
             size = float(case["chunk_sizes"][case["first"] + position][level])
             download = arrival(size, clock, case["near_s"], near, far) - clock + case["rtt_s"]
             clock += download
-            value += case["utility"][level] - case["switch_cost"][level][last]
+            chunk = case["first"] + position if "table" in case else 0
+            row = len(case["chunk_sizes"][0]) * chunk + level
+            value += case["utility"][row] - case["switch_cost"][row][last]
             value -= case["rebuffer_penalty"] * max(download - buffer, 0.0)
             buffer = max(buffer - download, 0.0) + case["chunk_duration_s"]
             clock += max(buffer - case["cap_s"], 0.0)
@@ -62,7 +64,12 @@ def cases(draw):
     duration_s = draw(st.sampled_from([1.0, 4.0]))
     rates = st.lists(st.floats(1e4, 1e6), min_size=scenarios, max_size=scenarios)
     qoe = make_qoe(draw(st.sampled_from(["lin", "log"])), ladder, draw(st.sampled_from([0.5, 4.3, 10.0])))
+    table = {}
+    if draw(st.booleans()):
+        table = {"table": np.random.default_rng(draw(st.integers(0, 99))).uniform(-3, 9, (horizon + 1, levels))}
+        qoe = make_table_qoe(table["table"], qoe.rebuffer_penalty, draw(st.sampled_from([0.0, 0.4, 2.0])))
     return {
+        **table,
         "chunk_sizes": np.array([[kbps * 125 * duration_s * f for kbps in ladder] for f in factors], dtype=np.int32),
         "first": draw(st.integers(0, 1)),
         "horizon": horizon,
@@ -73,8 +80,8 @@ def cases(draw):
         "near_rate": np.array(draw(rates)),
         "far_rate": np.array(draw(rates)),
         "rtt_s": draw(st.sampled_from([0.0, 0.08])),
-        "utility": qoe.utility,
-        "switch_cost": qoe.switch_cost,
+        "utility": qoe.tables[0],
+        "switch_cost": qoe.tables[1],
         "rebuffer_penalty": qoe.rebuffer_penalty,
         "chunk_duration_s": duration_s,
         "buffer_value": draw(st.sampled_from([0.0, 0.05, 0.8])),
@@ -87,7 +94,7 @@ def cases(draw):
 def test_planner_equals_brute_force(case):
     level, value, _ = planned(best_plan, case)
     values = {}
-    for plan in itertools.product(range(len(case["utility"])), repeat=case["horizon"]):
+    for plan in itertools.product(range(case["chunk_sizes"].shape[1]), repeat=case["horizon"]):
         values[plan[0]] = max(values.get(plan[0], -math.inf), plan_value(plan, case))
     assert value == pytest.approx(max(values.values()), abs=1e-6)
     assert values[level] == pytest.approx(max(values.values()), abs=1e-6)

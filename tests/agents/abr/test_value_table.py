@@ -56,8 +56,33 @@ def test_values_rank_actions_as_the_oracle_does_from_any_state():
     assert np.mean(lost) < 0.3  # of sums over tens of chunks
 
 
-def test_the_last_chunk_is_exact():
-    env = gym.make_vec(ABR, num_envs=4, traces=TRACES, autoreset_mode="disabled")
+VMAF = np.sort(np.random.default_rng(3).uniform(20, 99, (48, 6)), axis=1)
+OBJECTIVES = [{}, {"rebuffer_penalty": 60, "switch_penalty": 0.7, "qoe": VMAF}]
+
+
+@pytest.mark.parametrize(
+    "options", [{"rebuffer_penalty": 60, "switch_penalty": 0.7, "qoe": VMAF}, {"switch_penalty": 3}]
+)
+def test_other_objectives(options):
+    """The optimum of the exact search, in the table's own units: those of 100 points are 25 times those of bitrates."""
+    env = gym.make_vec(ABR, num_envs=6, traces=TRACES, autoreset_mode="disabled", **options)
+    table = ValueTable(env)
+    env.reset(seed=0, options={"trace": np.arange(6)})
+    optimum = np.array([best_plan(session_state(env, row))[0] for row in range(6)])
+    expected = table.action_values(env).max(axis=1)
+    reached = play(env, lambda env: table.action_values(env).argmax(axis=1), 6)
+    least = 0.02 * (25 if "qoe" in options else 1)
+    assert np.all(reached <= optimum + 1e-6)
+    assert np.mean(optimum - reached) / 47 < least
+    assert np.abs(expected - reached).mean() / 47 < least
+    other = gym.make_vec(ABR, num_envs=6, traces=TRACES, **{**options, "switch_penalty": 2})
+    with pytest.raises(ValueError, match="objective"):
+        table.action_values(other)
+
+
+@pytest.mark.parametrize("options", OBJECTIVES, ids=["lin", "table"])
+def test_the_last_chunk_is_exact(options):
+    env = gym.make_vec(ABR, num_envs=4, traces=TRACES, autoreset_mode="disabled", **options)
     table = ValueTable(env)
     for level in range(6):
         env.reset(seed=0, options={"trace": np.arange(4)})

@@ -267,6 +267,59 @@ def test_penalties_win_over_those_of_the_preset():
     assert (qoe.rebuffer_penalty, qoe.switch_penalty) == (10.0, 1.0)
 
 
+BY_CHUNK = [[20.0, 45.0, 80.0], [31.0, 60.0, 88.0], [12.0, 40.0, 71.0], [18.0, 52.0, 90.0]]
+
+
+def test_hand_computed_rewards_of_utilities_by_chunk(tiny):
+    """The session above, levels 0, 1, 2, 0: what each chunk is worth, and a change from what the one before was."""
+    options = {"rtt_ms": 80, "rebuffer_penalty": 100, "switch_penalty": 0.5}
+    seen = rollout(tiny.make(qoe=BY_CHUNK, **options), [1, 2, 0], seed=0, options={"trace": 0})
+    expected = [0, 60 - 0.5 * (60 - 20), 71 - 100 * 4.16 - 0.5 * (71 - 60), 18 - 0.5 * (71 - 18)]
+    assert [reward for _, reward, _ in seen] == pytest.approx(expected)
+    vector = tiny.make_vec(2, qoe=np.array(BY_CHUNK), **options)
+    vector.reset(seed=0, options={"trace": 0})
+    rewards = [vector.step(np.array([level, level]))[1] for level in (1, 2, 0)]
+    assert np.array_equal(rewards, np.repeat([[reward] for _, reward, _ in seen[1:]], 2, axis=1))
+    qoe = seen[0][2]["qoe"]
+    assert qoe is vector.shared_info["qoe"] or qoe == vector.shared_info["qoe"]
+    assert qoe.kind == "table" and qoe.by_chunk.tolist() == BY_CHUNK
+
+
+def test_utilities_by_level_are_those_of_the_kinds(tiny):
+    for kind in ("lin", "log"):
+        seen = rollout(tiny.make(qoe=kind), [1, 2, 0], seed=0)
+        table = tiny.make().unwrapped.qoe.utility if kind == "lin" else np.log(np.array([1, 2, 4]) / 4)
+        again = rollout(tiny.make(qoe=table), [1, 2, 0], seed=0)
+        assert [one[1] for one in again] == pytest.approx([one[1] for one in seen], rel=1e-12)
+
+
+def test_the_same_table_of_every_chunk_moves_no_bit():
+    one, many = (
+        gym.make(ABR, qoe=table, switch_penalty=0.3) for table in ([1, 5, 2, 8, 9, 9.5], [[1, 5, 2, 8, 9, 9.5]] * 48)
+    )
+    actions = np.random.default_rng(0).integers(6, size=47)
+    assert [one[1] for one in rollout(one, actions, seed=1)] == [other[1] for other in rollout(many, actions, seed=1)]
+
+
+def test_tables_in_files_and_in_the_spec(tiny, tmp_path):
+    path = tmp_path / "vmaf.json"
+    path.write_text(json.dumps(BY_CHUNK))
+    env = tiny.make(qoe=BY_CHUNK)
+    for other in (path, str(path), np.array(BY_CHUNK), tuple(map(np.array, BY_CHUNK))):
+        assert tiny.make(qoe=other).unwrapped.qoe == env.unwrapped.qoe
+    again = gym.make(gym.envs.registration.EnvSpec.from_json(env.spec.to_json()))
+    assert again.unwrapped.options == env.unwrapped.options and again.unwrapped.qoe == env.unwrapped.qoe
+
+
+def test_tables_do_not_change_behind_the_environment(tiny):
+    table = np.array(BY_CHUNK)
+    env = tiny.make(qoe=table)
+    table[:] = 0.0
+    assert env.unwrapped.qoe.by_chunk.tolist() == BY_CHUNK
+    with pytest.raises(ValueError, match="read-only"):
+        env.unwrapped.qoe.by_chunk[0, 0] = 1.0
+
+
 def test_jumps(tiny):
     env = tiny.make(action_mode="jump")
     assert env.action_space == gym.spaces.Discrete(3)
@@ -377,6 +430,12 @@ BAD_OPTIONS = [
     ({"preset": ["netllm"]}, "preset"),
     ({"qoe": "linear"}, "qoe"),
     ({"qoe": 3}, "qoe"),
+    ({"qoe": "lin "}, "unknown qoe 'lin '; did you mean 'lin'.*or a file .json, .csv or .npy of utilities"),
+    ({"qoe": "none.json"}, "none.json: cannot be read"),
+    ({"qoe": [1, 2, 3]}, "qoe: 3 utilities, but video 'synthetic' has 6 levels"),
+    ({"qoe": [[1, 2, 3, 4, 5, 6]] * 5}, "qoe: 5 rows, but video 'synthetic' has 48 chunks"),
+    ({"qoe": []}, "qoe: no utility"),
+    ({"qoe": [1, 2, 3, 4, 5, float("nan")]}, "qoe: the utility of level 5 is nan"),
     ({"start": "middle"}, "start"),
     ({"action_mode": "jumps"}, "jump"),
     ({"action_mode": None}, "action_mode"),

@@ -1,11 +1,12 @@
 """Objectives as tables."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
 
-from netenvs.abr.qoe import KINDS, make_qoe
+from netenvs.abr.qoe import KINDS, make_qoe, make_table_qoe
 
 LADDER = np.array([300, 750, 1200, 1850, 2850, 4300], dtype=np.int32)
 
@@ -61,6 +62,42 @@ def test_tables(kind):
     assert np.all(np.diff(qoe.utility) > 0)
     assert np.array_equal(qoe.switch_cost, qoe.switch_cost.T) and np.all(np.diag(qoe.switch_cost) == 0)
     assert qoe.switch_cost == pytest.approx(np.abs(qoe.utility[:, None] - qoe.utility))
+
+
+TABLE = np.array([[1.0, 4.0], [2.0, 7.0], [0.0, 3.0]])
+
+
+def test_a_table_by_chunk_by_hand():
+    qoe = make_table_qoe(TABLE, 10, 2)
+    assert (qoe.kind, qoe.rebuffer_penalty, qoe.switch_penalty) == ("table", 10.0, 2.0)
+    assert qoe.utility == pytest.approx([1.0, 14 / 3]) and qoe.switch_cost == pytest.approx(
+        np.array([[0, 1], [1, 0]]) * 2 * 11 / 3
+    )
+    assert qoe.reward(1, 0, 0.5, chunk=1) == 7 - 10 * 0.5 - 2 * abs(7 - 1)
+    assert qoe.reward(1, 1, 0.0, chunk=2) == 3 - 2 * abs(3 - 7), "the same level is worth less: that is a change"
+    assert qoe.reward(0, 0, 0.0, chunk=0) == 1, "the first chunk changes from itself"
+    expected = [qoe.reward(1, 0, 0.5, chunk=1), qoe.reward(0, 1, 0.0, chunk=2)]
+    assert qoe.rewards(np.array([1, 2]), np.array([1, 0]), np.array([0, 1]), np.array([0.5, 0.0])).tolist() == expected
+    with pytest.raises(ValueError, match="say chunk=NUMBER"):
+        qoe.reward(1, 0, 0.5)
+
+
+def test_utilities_and_tables_by_chunk():
+    qoe = make_table_qoe(TABLE, 10, 2)
+    assert qoe.utilities(2).tolist() == TABLE[:2].tolist() and not qoe.utilities(3).flags.writeable
+    with pytest.raises(ValueError, match="of 3 chunks, not of 4"):
+        qoe.utilities(4)
+    utility, switch_cost = qoe.tables
+    assert utility.tolist() == TABLE.ravel().tolist() and switch_cost.shape == (6, 2)
+    assert switch_cost[1 * 2 + 1, 0] == 2 * abs(7 - 1) and switch_cost[2 * 2 + 0, 1] == 2 * abs(0 - 7)
+    again = pickle.loads(pickle.dumps(qoe))
+    assert again == qoe and again != make_table_qoe(TABLE + 1, 10, 2) and again != make_table_qoe(TABLE[:1], 10, 2)
+
+
+def test_a_table_of_one_row_has_none_by_chunk():
+    qoe = make_table_qoe(TABLE[:1], 10)
+    assert qoe.by_chunk is None and qoe.tables == (qoe.utility, qoe.switch_cost)
+    assert qoe.reward(1, 0, 0.5) == 4 - 5 - 3
 
 
 def test_bad_objectives_are_one_line():

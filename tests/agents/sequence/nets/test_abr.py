@@ -100,6 +100,16 @@ def test_rewards_collected_are_those_of_the_environment():
     assert np.ptp(before) > 1
 
 
+def test_utilities_by_chunk_are_those_of_the_next_chunk_and_collected():
+    vmaf = np.random.default_rng(0).uniform(0, 100, (48, 6))
+    net, before = ABRNet(16, returns=True, width=8), np.full(4, np.nan)
+    options = {"qoe": vmaf, "rebuffer_penalty": 50, "switch_penalty": 0.25}
+    for decision, (observations, infos, _, collected, steps) in enumerate(sessions(47, **options)):
+        before = net.collected(observations, infos, before)
+        assert before == pytest.approx(collected, rel=1e-6, abs=1e-4)
+        assert steps["utility"][:, :6] == pytest.approx(np.tile(vmaf[decision + 1], (4, 1)))
+
+
 # --- what the network gets ---
 
 
