@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -121,6 +122,33 @@ def test_results_have_the_agreed_schema(run, tmp_path):
         *("cdf.csv", "cdf.png", "example.csv", "example.png", "mean.csv", "mean.png", "report.html"),
         *("results.json", "terms.csv", "terms.png"),
     ]
+
+
+def test_the_objective_is_set_and_said(run, tmp_path, monkeypatch):
+    """A file of utilities by chunk and both penalties; always one level, so that changes are those of the table."""
+    monkeypatch.chdir(tmp_path)
+    table = np.random.default_rng(0).uniform(0, 100, (48, 6))
+    (tmp_path / "my_vmaf.json").write_text(json.dumps(table.tolist()))
+    settings = {"rebuffer_penalty": "35", "switch_penalty": "0.5", "qoe": "my_vmaf.json"}
+    given = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+    status, results, _, err = run("--policies", "constant(quality=1),robust-mpc", "--episodes", "2", *given)
+    assert status == 0 and err == ""
+    assert results["metric"]["name"] == "qoe_table_per_chunk"
+    said = results["settings"]["details"]["objective"]
+    assert said.startswith("table my_vmaf.json: utility of the chunk at its level - 35 x stall in s - 0.5 x change of")
+    assert said in (tmp_path / "out" / "report.html").read_text()
+    row = row_of(results, "constant(quality=1)")
+    changes = abs(table[1, 1] - table[0, 0]) + np.abs(np.diff(table[1:, 1])).sum()
+    worth = (table[1:, 1].sum() - 0.5 * changes) / 47
+    assert row["mean"] == pytest.approx(worth - 35 * row["terms"]["rebuffer_s_per_chunk"])
+
+
+def test_the_objective_of_the_presets_is_said_as_before(run):
+    _, results, _, _ = run("--policies", "constant", "--episodes", "1")
+    assert results["settings"]["details"]["objective"] == (
+        "lin: utility of the level - 4.3 x stall in s - change of utility, mean over the chunks that are decided "
+        "(the forced first chunk is left out)"
+    )
 
 
 def test_numbers_are_those_of_a_plain_loop(run):
