@@ -68,6 +68,10 @@ def _act(options: Options, words: Sequence[str]) -> int:
 
             show_list(options.task)
             return 0
+        if options.suite is not None:
+            from benchmarks.suite.command import run
+
+            return run(options, words)
         plan = prepare(options)
     except (ValueError, PolicyError) as error:
         return _refuse(error)
@@ -124,6 +128,7 @@ def prepare(options: Options) -> Plan:
     from netenvs import tasks
     from netenvs.spec import split_specs
 
+    _refuse_words_of_suites(options)
     task, how = tasks.find(options.task), task_comparison(options.task)
     env_options = task.environment_options(options.dataset, options.options, {**REFUSED, **how.refused})
     env = _made(task.default_id, env_options)
@@ -153,6 +158,18 @@ def prepare(options: Options) -> Plan:
         out=out,
         json=options.json,
     )
+
+
+def _refuse_words_of_suites(options: Options) -> None:
+    given = {
+        "--split": options.split is not None,
+        "--full": options.full,
+        "--make-optima": options.make_optima,
+        "--optima": options.optima is not None,
+    }
+    found = [name for name, there in given.items() if there]
+    if found:
+        raise ValueError(f"{', '.join(found)}: of suites, and none is named; give --suite")
 
 
 def _made(env_id: str, options: dict[str, Any]) -> gymnasium.Env:

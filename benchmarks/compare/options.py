@@ -55,3 +55,12 @@ class Options:
     out: Annotated[Folder, option("Results are written to this folder.", "runs/TASK-TIME")] = None
     json: Annotated[File, option("results.json is written to this file as well.")] = None
     list: Annotated[Flag, option("It shows policies and data sets of the task, and stops.")] = False
+    suite: Annotated[
+        Text, option("Cells of many environments are played in place of one, such as worlds of abr.", metavar="SUITE")
+    ] = None
+    split: Annotated[
+        Text, option("Of a suite: test, which judges policies, or valid, for choosing them.", "test", metavar="SPLIT")
+    ] = None
+    full: Annotated[Flag, option("Of a suite: all traces of each set are played, not 40 of them.")] = False
+    make_optima: Annotated[Flag, option("Of a suite: it makes the optima that scores need, once, and stops.")] = False
+    optima: Annotated[Folder, option("Of a suite: the folder of its optima.", "in the user's cache folder")] = None

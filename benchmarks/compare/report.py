@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup, escape
-
+from benchmarks import pages
 from benchmarks.compare import columns, table
 from benchmarks.compare.evaluate import Comparison
 from benchmarks.compare.plots import Plot
@@ -18,16 +15,8 @@ TEMPLATE = "report.html.jinja"
 
 def html(comparison: Comparison, plots: Sequence[Plot]) -> str:
     """The whole page."""
-    pages = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    pages.filters["base64"] = lambda png: base64.b64encode(png).decode("ascii")
-    pages.filters["breakable"] = lambda label: escape(label).replace("(", Markup("<wbr>("))
-    return pages.get_template(TEMPLATE).render(
+    return pages.render(
+        Path(__file__).with_name(TEMPLATE),
         comparison=comparison,
         title=f"{comparison.title}: {comparison.setup.dataset}",
         summary=_summary(comparison),

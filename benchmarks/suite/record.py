@@ -48,7 +48,7 @@ class Built:
 
 @dataclass(frozen=True, kw_only=True)
 class Suite:
-    """A suite of a task, one of ``TaskComparison.suites``."""
+    """A suite of a task whose metric is the higher the better, one of ``TaskComparison.suites``."""
 
     title: str
     axes: tuple[str, ...]

@@ -8,17 +8,9 @@ import pytest
 from agents import statistics
 from agents.abr.scores import score as scores_of
 from agents.policy import BatchPolicy, load_policy
-from benchmarks.suite import abr, play
+from benchmarks.suite import play
 
-FEW = {"test": ("synthetic", "pensieve-markov(count=9)"), "valid": ("synthetic(seed=1)",)}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_installed(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NETENVS_DATA", str(tmp_path_factory.mktemp("nothing")))
-        patch.setattr(abr, "GENERATED_SETS", FEW)  # of fast links the optima take longer
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_installed")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +19,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def field(folder):
+def field(folder, nothing_installed):
     """With optima: two traces a set."""
     bare = play.prepare("abr", "worlds", episodes=2, optima=folder, values_of_floor=False)
     assert bare.missing == len(bare.places) == 10 and not any(folder.iterdir())
