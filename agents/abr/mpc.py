@@ -65,15 +65,16 @@ def best_first_level(
     rebuffer_penalty,
     chunk_duration_s,
     max_jump,
+    rtt_s=0.0,
 ):
     """First level of the best plan for chunks ``first`` .. ``first + horizon - 1``.
 
     ``chunk_sizes`` int32 (chunks, levels) in bytes, ``bandwidth`` in Mbyte/s, ``utility`` (levels,) and
     ``switch_cost`` (levels, levels) in thousandths, or, where each chunk has its own, (chunks * levels, ...), see
     :func:`thousandths`. Plans may change level by at most ``max_jump`` a chunk. Of equal plans the last in
-    lexicographic order wins, as in the published code. The model has neither round trip nor buffer cap, also as
-    published. Depth first, highest level first, with shared prefixes; a branch is cut when even the highest utilities
-    for the rest of it cannot reach the best plan found.
+    lexicographic order wins, as in the published code. The model has no buffer cap, and no round trip unless ``rtt_s``
+    is given, also as published. Depth first, highest level first, with shared prefixes; a branch is cut when even the
+    highest utilities for the rest of it cannot reach the best plan found.
     """
     levels = chunk_sizes.shape[1]
     highest = _highest_ahead(utility, levels, first, horizon)
@@ -91,7 +92,7 @@ def best_first_level(
             continue
         left, stalled = buffer_s, 0.0
         for position in range(horizon):
-            download = chunk_sizes[first + position, level] / 1000000.0 / bandwidth
+            download = chunk_sizes[first + position, level] / 1000000.0 / bandwidth + rtt_s
             left, stalled = _after_download(left, stalled, download, chunk_duration_s)
         if len(utility) > levels:
             gained, changed = _constant_plan(utility, switch_cost, levels, first, horizon, level, last_quality)
@@ -110,7 +111,7 @@ def best_first_level(
             depth -= 1
             continue
         upcoming[depth] = level - 1
-        download = chunk_sizes[first + depth, level] / 1000000.0 / bandwidth
+        download = chunk_sizes[first + depth, level] / 1000000.0 / bandwidth + rtt_s
         left, stalled = buffer[depth], rebuffer[depth]
         left, stalled = _after_download(left, stalled, download, chunk_duration_s)
         valued = row_of_chunk(utility, levels, first + depth) + level
