@@ -162,6 +162,7 @@ def _exported(names: dict[str, Any], folder: Path, page: list[Block]) -> None:
 
 NEEDS = {
     'video="stream/manifest.mpd"': Preparation(prepare=_stream_and_sizes),
+    'prepare("abr", "worlds"': Preparation(shorter=(("episodes=40", "episodes=1"),)),
     'video="videos/"': Preparation(data=("netllm-abr",), prepare=_videos),
     "model.learn(100_000)": Preparation(shorter=(("100_000", "3008"),)),
     "model.learn(4096)": Preparation(shorter=(("4096", "256"), ("n_steps=128", "n_steps=16"))),
