@@ -56,6 +56,8 @@ class Policy:
     """Size of the files it ships, None for a rule."""
     assumption: str | None = None
     """What must be at hand besides what every policy of the task sees; tables say it."""
+    recorded: bool = False
+    """Plays what was recorded elsewhere: how long it takes to decide says nothing."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,6 +73,12 @@ class Policy:
 
     def finish(self, observation: Any, info: dict[str, Any]) -> None:
         """The episode has ended with this last observation; no action is asked for. Batched play has no such call."""
+
+    def check_environment(self, env: gym.Env | gym.vector.VectorEnv) -> None:
+        """Refuse an environment in which it cannot play at all, before the first episode.
+
+        Raises ``PolicyError``, one line, with what to do; ``LeftOut`` where it had better take no part.
+        """
 
     def bind(self, env: gym.Env) -> None:
         """Look into the single environment, after its reset and before the policy's.
@@ -131,15 +139,16 @@ def load_policy(spec: str, task: str | None = None, **options: Any) -> Policy:
     except ValueError as error:
         raise PolicyError(f"policy {error}") from None
     options = {**given, **options}
-    if _is_path(name) and not _is_registered(name, task):
+    known = _is_registered(name, task)
+    if _is_path(name) and not known:
         if is_folder(name):
             return _from_folder(Path(name), task, options)
         cls = _class_from_file(name)
-    elif ":" in name:
+    elif ":" in name and not _is_of_a_family(name, task):
         cls = _class_from_module(name)
     else:
         entry = _find(name, task)
-        policy = _build(_class_from_module(entry.target), name, options)
+        policy = _build(_class_from_module(entry.target), name, {**dict(entry.options), **options})
         policy.name = spec.replace(" ", "")
         return policy
     return _build(cls, name, options)
@@ -159,6 +168,12 @@ def _split_file(target: str) -> tuple[str, str]:
 def _is_registered(name: str, task: str | None) -> bool:
     """A registered name wins over a folder of that name; ``./bba`` is the folder."""
     return any(name in entries for entries in registered_by_task(task).values())
+
+
+def _is_of_a_family(name: str, task: str | None) -> bool:
+    """Whether what stands before the colon begins registered names, ``published:ppo``; it is no module then."""
+    family = f"{name.partition(':')[0]}:"
+    return any(entry.startswith(family) for entries in registered_by_task(task).values() for entry in entries)
 
 
 def _find(name: str, task: str | None) -> Entry:

@@ -33,6 +33,8 @@ class Entry(NamedTuple):
     """Data set whose files it needs."""
     baseline: bool = True
     """A rule or published model that others are compared with; False for bounds such as the oracle."""
+    options: tuple[tuple[str, Any], ...] = ()
+    """Options that make it, (name, value) each: a class may be several policies."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,9 +131,9 @@ def play(
 
 
 def _made(make: Callable[..., Any], policy: Policy, env_id: str, options: dict[str, Any]) -> Any:
-    """The environment; ``PolicyError`` where the policy asks for an observation that it does not have."""
+    """The environment; ``PolicyError`` where it does not have what the policy asks for, or the policy refuses it."""
     try:
-        return make(env_id, **options)
+        env = make(env_id, **options)
     except ValueError as error:
         needs = policy.observation_options
         if not any(re.search(rf"\b{name}\b", str(error)) for name in needs):
@@ -142,6 +142,12 @@ def _made(make: Callable[..., Any], policy: Policy, env_id: str, options: dict[s
         raise PolicyError(
             f"{policy.name}: it is made for {wanted}, which this environment does not have: {error}"
         ) from None
+    try:
+        policy.check_environment(env)
+    except BaseException:
+        env.close()
+        raise
+    return env
 
 
 def binds(policy: Policy) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents.registry import AgentTask, Entry
+from netenvs.abr.published_logs import DATASET, POLICIES
 
 TASK = AgentTask(
     policies={
@@ -26,6 +27,10 @@ TASK = AgentTask(
         "udr": Entry("agents.abr.genet:UDR"),
         "netllm": Entry("agents.abr.sequence:NetLLM"),
         "mamba4net": Entry("agents.abr.sequence:Mamba4Net"),
+        **{
+            f"published:{name}": Entry("agents.abr.published:Published", DATASET, options=(("policy", name),))
+            for name in POLICIES
+        },
     },
     observation_options=frozenset({"history"}),
     net="agents.sequence.nets.abr:ABRNet",

@@ -107,6 +107,8 @@ class Plan:
     how: TaskComparison
     setup: Setup
     contenders: list[Contender]
+    left_out: list[str]
+    """A line for each policy that takes no part."""
     env_options: dict[str, Any]
     episodes: list[EpisodeSpec]
     seed: int
@@ -122,7 +124,7 @@ def prepare(options: Options) -> Plan:
     Raises ``ValueError`` or ``PolicyError``, one line.
     """
     from agents.registry import registered
-    from benchmarks.compare.evaluate import default_policies, episodes_of, load_contenders
+    from benchmarks.compare.evaluate import default_policies, episodes_of, load_contenders, taking_part
     from benchmarks.files import writable_folder
     from benchmarks.tasks.registry import task_comparison
     from netenvs import tasks
@@ -133,14 +135,16 @@ def prepare(options: Options) -> Plan:
     env_options = task.environment_options(options.dataset, options.options, {**REFUSED, **how.refused})
     env = _made(task.default_id, env_options)
     setup, items = how.setup(env), task.items(env.unwrapped)
-    env.close()
     episodes = episodes_of(items, options.episodes, options.seed, setup.dataset)
     specs = default_policies(task) if options.policies is None else split_specs(options.policies)
     specs = [*specs, *options.policy]
     if not specs:
         known = "see --list" if registered(task.name) else f"{task.name} has none of its own"
         raise ValueError(f"no policy is named; {known}, or give --policy FILE.py:CLASS")
-    contenders = load_contenders(task, specs, env_options)
+    contenders, left_out = taking_part(load_contenders(task, specs, env_options), env)
+    env.close()
+    if not contenders:
+        raise ValueError("; ".join(left_out))
     if options.json is not None:
         if is_folder(options.json):
             raise ValueError(f"--json {options.json}: this is a folder; give a file")
@@ -151,6 +155,7 @@ def prepare(options: Options) -> Plan:
         how=how,
         setup=setup,
         contenders=contenders,
+        left_out=left_out,
         env_options=env_options,
         episodes=episodes,
         seed=options.seed,
@@ -205,6 +210,7 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
             "episodes": len(plan.episodes),
             "groups": evaluate.count_groups(plan.setup, rows),
             "seed": plan.seed,
+            "left_out": plan.left_out,
             "command": shlex.join(["python", "-m", "benchmarks.compare", *words]),
             "wall_s": round(time.perf_counter() - begun, 1),
             **machine.machine(),

@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 
 from agents import statistics
+from agents.errors import LeftOut
 from agents.policy import Policy, PolicyError, load_policy
 from agents.registry import Entry, registered
 from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
@@ -161,6 +162,19 @@ def load_contenders(task: Task, specs: Sequence[str], options: Mapping[str, Any]
     return list(contenders.values())
 
 
+def taking_part(contenders: Sequence[Contender], env: gym.Env) -> tuple[list[Contender], list[str]]:
+    """Those that play in an environment, and a line for each that is left out; ``PolicyError`` for one that cannot."""
+    playing, lines = [], []
+    for contender in contenders:
+        try:
+            contender.policy.check_environment(env)
+        except LeftOut as error:
+            lines.append(str(error))
+        else:
+            playing.append(contender)
+    return playing, lines
+
+
 def episodes_of(items: Items | None, number: int | None, seed: int, what: str) -> list[EpisodeSpec]:
     """The episodes that all policies play, with the seeds ``seed``, ``seed`` + 1, ...
 
@@ -199,7 +213,7 @@ def play_contender(
     )
     try:
         played = play(policy, task.default_id, episodes, dict(options), on_episode=on_episode, collect=setup.collect)
-        decision_ms = time_decisions(policy, task.default_id, episodes, options)
+        decision_ms = None if policy.recorded else time_decisions(policy, task.default_id, episodes, options)
     except (Exception, SystemExit) as error:
         row.error = _one_line(policy, error)
         return row
@@ -210,7 +224,7 @@ def play_contender(
     row.ci95 = statistics.interval(scores, groups_of(setup, played))
     row.terms = {term.name: statistics.mean([values[term.name] for values in terms]) for term in setup.terms}
     row.skill = how.skill(played) if how.skill else None
-    row.decision_ms = statistics.percentiles(decision_ms)
+    row.decision_ms = None if decision_ms is None else statistics.percentiles(decision_ms)
     return row
 
 

@@ -47,7 +47,7 @@ def show(comparison: Comparison, out: Console) -> None:
 
 
 def notes(comparison: Comparison) -> list[str]:
-    """What the table's headings and asterisks mean, one line each, and the failures."""
+    """What the table's headings and asterisks mean, one line each, what is left out, and the failures."""
     lines = []
     if any(row.privileged for row in comparison.rows):
         lines.append("* knows the future")
@@ -56,6 +56,7 @@ def notes(comparison: Comparison) -> list[str]:
     lines += columns.notes(comparison)
     if comparison.settings["groups"]:
         lines.append(f"95 % intervals: bootstrap over {comparison.drawn}")
+    lines += [f"left out: {line}" for line in comparison.settings["left_out"]]
     lines += [f"failed: {row.error}" for row in comparison.rows if row.error]
     return lines
 

@@ -16,7 +16,7 @@ from benchmarks.compare import table as compare_table
 from benchmarks.compare.evaluate import Contender, default_policies, load_contenders
 from benchmarks.compare.options import Options
 from benchmarks.suite import plots, report, store, table
-from benchmarks.suite.play import Field, Place, Row, find_suite, make_optima, prepare, score
+from benchmarks.suite.play import Field, Place, Row, check_policy, find_suite, make_optima, prepare, score
 from benchmarks.suite.results import Results, best_first, columns, to_json
 from netenvs import tasks
 from netenvs.errors import printable
@@ -121,6 +121,8 @@ def _play(plan: Plan, words: Sequence[str]) -> int:
     options = plan.options
     begun = time.perf_counter()
     field = _prepared(options, values_of_floor=True)
+    for contender in plan.contenders:
+        check_policy(contender.policy, field)
     console = compare_table.console()
     rows = best_first(_rows(plan.contenders, field))
     results = Results(

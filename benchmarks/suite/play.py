@@ -240,6 +240,16 @@ def prepare(
     )
 
 
+def check_policy(policy: Policy, field: Field) -> None:
+    """``PolicyError``, one line, for a policy that refuses an environment of the suite."""
+    for batch in field.batches:
+        env = _made(field.task, batch)
+        try:
+            policy.check_environment(env)
+        finally:
+            env.close()
+
+
 def score(policy: Policy, field: Field, on_episode: Callable[[Episode], None] | None = None) -> Row:
     """What a policy reaches in every cell. A failure is the ``error`` of the cells that were played together."""
     begun = time.perf_counter()

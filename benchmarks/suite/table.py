@@ -15,7 +15,7 @@ from benchmarks.suite.play import CellScore, Row
 from benchmarks.suite.results import Results, below
 from netenvs.errors import printable
 
-COLUMN = 11
+COLUMN = 12
 """Characters that a policy takes in the table of cells."""
 LEAST_COLUMNS = 3
 
@@ -99,7 +99,7 @@ def _cells(results: Results, rows: Sequence[Row]) -> Table:
         table.add_column(f"{heading}\n{results.metric.unit}", justify="right", vertical="bottom", max_width=COLUMN)
     for row in rows:
         table.add_column(
-            printable(row.label), justify="right", vertical="bottom", max_width=COLUMN, overflow="fold", min_width=6
+            _heading(printable(row.label)), justify="right", vertical="bottom", max_width=COLUMN, overflow="fold"
         )
     for i, place in enumerate(results.field.places):
         values = [
@@ -109,3 +109,11 @@ def _cells(results: Results, rows: Sequence[Row]) -> Table:
         ]
         table.add_row(Text(printable(place.cell.name)), *(Text(printable(text)) for text in values))
     return table
+
+
+def _heading(label: str) -> str:
+    """A long name in two lines."""
+    if len(label) < COLUMN or "-" not in label:
+        return label
+    head, _, tail = label.rpartition("-")
+    return f"{head}-\n{tail}"

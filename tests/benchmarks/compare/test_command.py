@@ -460,3 +460,24 @@ def test_codes_of_terminals_in_names_are_written_out(own, tmp_path, capsys):
     said = capsys.readouterr()
     assert "\x1b" not in said.out + said.err
     assert r"\x1b[31m[red]raises" in said.out and r"\x1b[1mout" in said.out
+
+
+def test_rows_of_published_logs(run):
+    for name in ("pensieve-logs", "pensieve", "netllm-abr"):
+        if not datasets.installed(name):
+            pytest.skip(f"{name} is not installed")
+    names = [f"published:{name}" for name in ("ppo", "cmc", "mpc", "rl", "bb", "bola", "quetra", "genet")]
+    words = ["--dataset", "pensieve-test", "--set", "preset=pensieve", "--policies", ",".join(names)]
+    status, results, out, _ = run(*words)
+    assert status == 0 and "left out: published:genet: its log does not replay" in out
+    means = {row["policy"]: round(row["mean"], 3) for row in results["rows"]}
+    assert means == {
+        "published:ppo": 0.986,
+        "published:cmc": 0.984,
+        "published:mpc": 0.925,
+        "published:rl": 0.925,
+        "published:quetra": 0.850,
+        "published:bola": 0.818,
+        "published:bb": 0.639,
+    }
+    assert {row["decision_ms"] for row in results["rows"]} == {None}, "the policies themselves do not play"
