@@ -46,6 +46,8 @@ class Policy:
     """Row of the table; the class name unless set."""
     observation_options: dict[str, Any] = {}  # noqa: RUF012
     """Observation-side environment options it needs (``history``, ``saliency``, ``observation``)."""
+    optional_observation: bool = False
+    """It plays, too, where the environment refuses its ``observation_options``, and without them."""
     privileged: bool = False
     """Knows what no deployed policy knows, through ``bind(env)``: marked with an asterisk in tables."""
     sequential: bool = False

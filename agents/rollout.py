@@ -119,29 +119,35 @@ def play(
     the policy raises or returns what is not an action, ``ValueError`` for bad environment options. What the witness
     raises is not the policy's error, and comes as it is.
     """
-    options = environment_options(policy, env_options)
     alone = policy.privileged or policy.sequential or binds(policy)
     if isinstance(policy, BatchPolicy) and not alone and gym.spec(env_id).vector_entry_point is not None:
-        return _play_batched(policy, env_id, list(episodes), options, num_envs, on_episode, collect, witness)
-    env = _made(gym.make, policy, env_id, options)
+        return _play_batched(policy, env_id, list(episodes), env_options, num_envs, on_episode, collect, witness)
+    env = made_for(policy, gym.make, env_id, env_options)
     try:
         return [_play_one(policy, env, spec, i, on_episode, collect, witness) for i, spec in enumerate(episodes)]
     finally:
         env.close()
 
 
-def _made(make: Callable[..., Any], policy: Policy, env_id: str, options: dict[str, Any]) -> Any:
-    """The environment; ``PolicyError`` where it does not have what the policy asks for, or the policy refuses it."""
+def made_for(policy: Policy, make: Callable[..., Any], env_id: str, env_options: dict[str, Any] | None) -> Any:
+    """The environment ``make(env_id, ...)`` that the policy plays in: the options, and its ``observation_options``.
+
+    Where the environment does not have these it is made without them for a policy with ``optional_observation``, and
+    it is a ``PolicyError`` for others, as where the policy refuses the environment.
+    """
+    options = environment_options(policy, env_options)
     try:
         env = make(env_id, **options)
     except ValueError as error:
         needs = policy.observation_options
         if not any(re.search(rf"\b{name}\b", str(error)) for name in needs):
             raise
-        wanted = ", ".join(f"{name}={value}" for name, value in needs.items())
-        raise PolicyError(
-            f"{policy.name}: it is made for {wanted}, which this environment does not have: {error}"
-        ) from None
+        if not policy.optional_observation:
+            wanted = ", ".join(f"{name}={value}" for name, value in needs.items())
+            raise PolicyError(
+                f"{policy.name}: it is made for {wanted}, which this environment does not have: {error}"
+            ) from None
+        env = make(env_id, **(env_options or {}))
     try:
         policy.check_environment(env)
     except BaseException:
@@ -216,7 +222,7 @@ def _play_batched(
     policy: BatchPolicy,
     env_id: str,
     specs: list[EpisodeSpec],
-    options: dict[str, Any],
+    options: dict[str, Any] | None,
     num_envs: int,
     on_episode: Callable[[Episode], None] | None,
     collect: Collect | None,
@@ -225,7 +231,7 @@ def _play_batched(
     if not specs:
         return []
     rows = max(1, min(num_envs, len(specs)))
-    env = _made(partial(gym.make_vec, num_envs=rows, autoreset_mode="disabled"), policy, env_id, options)
+    env = made_for(policy, partial(gym.make_vec, num_envs=rows, autoreset_mode="disabled"), env_id, options)
     try:
         return _Batch(policy, env, specs, on_episode, collect, witness).play()
     finally:

@@ -22,6 +22,7 @@ import torch
 
 from agents.abr.card import ship
 from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, Randomised, Searched, rule_lead
+from agents.abr.fallback import TrainingRange
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
 from agents.abr.scores import SETTINGS, VALIDATION, score
@@ -30,11 +31,14 @@ from agents.pretrained import CHECKPOINTS
 from agents.statistics import bounds, mean
 from agents.training import command_line
 from agents.training.card import read
+from netenvs.abr.generators import BITRATES_KBPS
 from netenvs.abr.installed import default_video
 from netenvs.abr.workload import TraceSet, load_traces
 from netenvs.command_line import run
 from netenvs.errors import printable
 
+TRAINED = TrainingRange(6, BITRATES_KBPS, 4.0, (0.0, 100.0), 4.3 / 4.0)
+"""The space udr3, whose links have up to 100 Mbit/s, and fcc-train-clean; the videos have 4 s chunks on this ladder."""
 HELD_OUT = "genet(space={space},seed={seed},count=100)"
 VALID_SEED, TEST_SEED = 2, 1  # of traces that are held out: they choose the weights, and are scored at the end
 
@@ -49,6 +53,7 @@ class Genet(TrainedActor):
 
     registered = "genet"
     shipped = CHECKPOINTS / "abr-genet"
+    trained = TRAINED
 
 
 class UDR(TrainedActor):
@@ -60,6 +65,7 @@ class UDR(TrainedActor):
 
     registered = "udr"
     shipped = CHECKPOINTS / "abr-udr"
+    trained = TRAINED
 
 
 CHOICES = """\

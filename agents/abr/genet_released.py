@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from agents.abr.fallback import Fallback, TrainingRange
 from agents.policy import BatchPolicy
 from netenvs import compiled, datasets
+from netenvs.abr.generators import BITRATES_KBPS
 from netenvs.arrays import named_arrays
 from netenvs.spec import unknown_name
 
@@ -19,6 +22,8 @@ CHECKPOINTS = {  # model -> checkpoints in the data set; NetLLM's config uses th
     "udr_3": (58000,),
     "udr_real": (49000,),
 }
+TRAINED = TrainingRange(6, BITRATES_KBPS, 4.0, (0.0, 100.0), 10.0 / 4.0)
+"""Genet's configuration space (``udr3``), up to 100 Mbit/s, 10 a second of stalling."""
 RAND_RANGE = 1000  # probabilities are compared with multiples of 1/1000 (NetLLM run_baseline.py)
 
 
@@ -44,12 +49,15 @@ class GenetReleased(BatchPolicy):
     Weights: data set ``genet-weights``. The network (Genet ``a3c.py``; checked against the checkpoints) has six
     branches of 128 units, ReLU, on the observation's rows; its "convolutions" over one step of padded input only
     ever use kernel tap 1, so they are dense layers. Its three actions move one level down, none, or up.
-    ``mode=sampled`` draws from one legacy random stream across episodes, as the published loop does.
+    ``mode=sampled`` draws from one legacy random stream across episodes, as the published loop does. Outside the worlds
+    that they were trained for the rule ``fallback`` plays, and a warning says so; with ``none`` nothing does.
     """
 
     observation_options = {"history": 6}  # noqa: RUF012
 
-    def __init__(self, model: str = "genet", mode: str = "greedy", checkpoint: int | None = None):
+    def __init__(
+        self, model: str = "genet", mode: str = "greedy", checkpoint: int | None = None, fallback: str = "dynamic"
+    ):
         if model not in CHECKPOINTS:
             raise ValueError(unknown_name("model", str(model), CHECKPOINTS))
         if mode not in ("greedy", "sampled"):
@@ -58,6 +66,8 @@ class GenetReleased(BatchPolicy):
         if checkpoint not in CHECKPOINTS[model]:
             raise ValueError(unknown_name("checkpoint", str(checkpoint), map(str, CHECKPOINTS[model])))
         self.mode = mode
+        self._fallback = Fallback("genet-released", TRAINED, fallback)
+        self.optional_observation = self._fallback.plays
         self.sequential = mode == "sampled"
         prefix = f"{model}__nn_model_ep_{checkpoint}|actor/"
         with datasets.reading(DATASET) as folder, named_arrays(folder / "genet_weights.npz") as arrays:
@@ -71,8 +81,12 @@ class GenetReleased(BatchPolicy):
         self._stream = np.random.RandomState()
 
     def reset(self, seed: int | None = None) -> None:
+        super().reset(seed)
         if seed is not None:
             self._stream = np.random.RandomState(seed)
+
+    def reset_rows(self, rows: np.ndarray, seeds: Sequence[int | None]) -> None:
+        self._fallback.reset_rows(rows, seeds)
 
     def probabilities(self, observations: np.ndarray) -> np.ndarray:
         """Probability of moving down, not at all, up: float32 (k, 3) from observations float32 (k, 6, 6)."""
@@ -91,6 +105,9 @@ class GenetReleased(BatchPolicy):
         return exponential / exponential.sum(axis=1, keepdims=True)
 
     def act_batch(self, observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
+        return self._fallback.act_batch(self._decide, observations, infos)
+
+    def _decide(self, observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
         probabilities = self.probabilities(observations)
         if self.mode == "greedy":
             move = probabilities.argmax(axis=1)

@@ -14,11 +14,13 @@ from pathlib import Path
 import torch
 
 from agents.abr.card import ship
+from agents.abr.fallback import TrainingRange
 from agents.abr.pensieve_net import TrainedActor
 from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, Validation, fit, settings_of, write_trained
 from agents.abr.scores import VALIDATION
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
+from netenvs.abr.generators import BITRATES_KBPS
 from netenvs.abr.workload import load_traces
 from netenvs.command_line import run
 from netenvs.errors import printable
@@ -38,6 +40,8 @@ class Pensieve(TrainedActor):
 
     registered = "pensieve"
     shipped = SHIPPED
+    # fcc-train-clean with video1, measured up to 4.6 Mbit/s; of FCC-like traces, synthetic among them, up to 16
+    trained = TrainingRange(6, BITRATES_KBPS, 4.0, (0.05, 16.0), 4.3 / 4.0)
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from agents.abr.fallback import NONE, Fallback, TrainingRange
 from agents.policy import BatchPolicy
 from agents.pretrained import load, one_thread
 from netenvs.abr.rows import BITRATE, BUFFER, CHUNKS_LEFT, DOWNLOAD_TIME, NEXT_SIZES, THROUGHPUT
-from netenvs.abr.workload import Video
 
 HISTORY = 8  # past chunks (Pensieve sim/a3c.py, S_LEN)
 MEGABYTE_PER_S = 8.0  # Mbit/s
@@ -77,43 +77,52 @@ class TrainedActor(BatchPolicy):
 
     ``folder`` is one that a training wrote, default the shipped one; ``mode`` is ``greedy`` or ``sampled`` (from the
     softmax, with a generator for each row that ``reset_rows`` seeds). It calculates in double precision, so that a
-    decision does not depend on the batch. ``ValueError``, one line, for a folder that cannot be used and a video with
-    another number of levels.
+    decision does not depend on the batch. Outside the worlds that the shipped weights were trained for, and with
+    weights of one's own for another number of levels, the rule ``fallback`` plays, and a warning says so; with
+    ``none`` the network plays wherever it has an action for each level. ``ValueError``, one line, for a folder that
+    cannot be used, and then for a video with another number of levels.
     """
 
     registered: str
     """Name in the registry, and in the ``config.json`` of its folders."""
     shipped: Path
+    trained: TrainingRange
+    """What the shipped weights were trained for."""
 
-    def __init__(self, folder: str = "", mode: str = "greedy"):
+    def __init__(self, folder: str = "", mode: str = "greedy", fallback: str = "dynamic"):
         if mode not in ("greedy", "sampled"):
             raise ValueError(f"mode must be greedy or sampled, not {mode!r}")
         self.mode = mode
-        net, self.bytes = load(PensieveNet, Path(folder) if folder else self.shipped, self.registered)
-        self._use(net)
+        place = Path(folder) if folder else self.shipped
+        net, self.bytes = load(PensieveNet, place, self.registered)
+        shipped = place.resolve() == self.shipped.resolve()
+        self._use(net, self.trained if shipped else TrainingRange(net.levels), fallback)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, mode: str = "greedy") -> Self:
+    def from_pretrained(cls, folder: str | Path, mode: str = "greedy", fallback: str = "dynamic") -> Self:
         """The policy with the weights of a folder."""
-        return cls(str(folder), mode)
+        return cls(str(folder), mode, fallback)
 
     @classmethod
     def of(cls, net: PensieveNet) -> Self:
-        """The greedy policy of a network, which it copies."""
+        """The greedy policy of a network, which it copies; it has no fallback."""
         policy = cls.__new__(cls)
         policy.mode = "greedy"
         copy = PensieveNet(net.levels, net.jump, net.history, net.features.size // 6, net.hidden.out_features)
         copy.load_state_dict(net.state_dict())
-        policy._use(copy)
+        policy._use(copy, TrainingRange(net.levels), NONE)
         return policy
 
-    def _use(self, net: PensieveNet) -> None:
+    def _use(self, net: PensieveNet, trained: TrainingRange, fallback: str) -> None:
         self.net = net.double().eval()
+        self._fallback = Fallback(self.registered, trained, fallback)
+        self.optional_observation = self._fallback.plays
         self.observation_options = {"history": net.history}
         self.parameters = sum(value.numel() for value in net.state_dict().values())
         self._streams: dict[int, np.random.Generator] = {}
 
     def reset_rows(self, rows: np.ndarray, seeds: Any) -> None:
+        self._fallback.reset_rows(rows, seeds)
         if self.mode == "sampled":
             self._streams.update((int(row), np.random.default_rng(seed)) for row, seed in zip(rows, seeds, strict=True))
 
@@ -123,12 +132,10 @@ class TrainedActor(BatchPolicy):
             return self.net(torch.from_numpy(np.asarray(observations, dtype=np.float64))).softmax(dim=1).numpy()
 
     def act_batch(self, observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
-        video: Video = infos["video"]
-        if video.num_levels != self.net.levels:
-            raise ValueError(
-                f"{self.registered} was trained for {self.net.levels} levels, video {video.name!r} has "
-                f"{video.num_levels}; train one on it"
-            )
+        return self._fallback.act_batch(self._decide, observations, infos)
+
+    def _decide(self, observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
+        video = infos["video"]
         probabilities = self.probabilities(observations)
         if self.mode == "greedy":
             action = probabilities.argmax(axis=1)

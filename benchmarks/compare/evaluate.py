@@ -13,7 +13,7 @@ from agents import statistics
 from agents.errors import LeftOut
 from agents.policy import Policy, PolicyError, load_policy
 from agents.registry import Entry, registered
-from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, play
+from agents.rollout import Episode, EpisodeSpec, begin_episode, environment_options, made_for, play
 from benchmarks import formats
 from benchmarks.tasks.setup import Metric, Setup, TaskComparison
 from netenvs.errors import flat, typed
@@ -250,7 +250,7 @@ def time_decisions(
     policy: Policy, env_id: str, episodes: Sequence[EpisodeSpec], options: Mapping[str, Any]
 ) -> list[float]:
     """Wall time in ms of single ``act`` calls, one episode at a time, after ``WARM_UP_DECISIONS`` of them."""
-    env = gym.make(env_id, **environment_options(policy, dict(options)))
+    env = made_for(policy, gym.make, env_id, dict(options))
     times: list[float] = []
     wanted = WARM_UP_DECISIONS + TIMED_DECISIONS
     number = 0

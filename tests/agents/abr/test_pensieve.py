@@ -135,7 +135,7 @@ def test_decisions_do_not_depend_on_the_batch(random_folder):
 
 
 def test_sampled_actions_follow_the_probabilities(random_folder):
-    policy = Pensieve(str(random_folder), mode="sampled")
+    policy = Pensieve(str(random_folder), mode="sampled", fallback="none")
     env = gym.make(ABR, history=8)
     observation, info = env.reset(seed=0)
     expected = policy.probabilities(observation[None])[0]
@@ -167,10 +167,14 @@ def test_jumping_actors_move_one_level(tmp_path):
     assert episode.actions.tolist() == [1, 2, 3, 4] + [5] * 43
 
 
-def test_another_ladder_is_refused_in_one_line(random_folder, tmp_path):
+def test_another_ladder_is_the_rules_or_refused_in_one_line(random_folder, tmp_path):
     manifest = {"bitrates_kbps": [300, 900], "chunk_sizes_bytes": [[10**5] * 9, [3 * 10**5] * 9], "chunk_duration_s": 4}
     (tmp_path / "two.json").write_text(json.dumps(manifest))
     with pytest.raises(PolicyError, match=r"trained for 6 levels, video .* has 2; train one on it"):
+        play(
+            Pensieve(str(random_folder), fallback="none"), ABR, [EpisodeSpec(0)], {"video": str(tmp_path / "two.json")}
+        )
+    with pytest.warns(UserWarning, match=r"trained for 6 levels, video .* has 2: there the rule 'dynamic' plays"):
         play(Pensieve(str(random_folder)), ABR, [EpisodeSpec(0)], {"video": str(tmp_path / "two.json")})
 
 
