@@ -29,7 +29,9 @@ BUFFER_CELLS = 100
 """Cells up to the buffer cap, of at most ``MAX_BUFFER_CELL_S``: a short buffer needs fine cells."""
 MAX_BUFFER_CELL_S = 1.0
 MARGIN_STALL_S = 12.0
-"""States further behind the best of their chunk than so much stalling, plus two full level changes, are dropped."""
+"""States further behind the best of their chunk than so much stalling, plus two full level changes, are dropped. Where
+a full change is worth more than two seconds of stalling it is the whole buffer instead: one that was filled at low
+levels may pay in the end."""
 MAX_CELLS = 4_000_000
 
 
@@ -77,8 +79,12 @@ def best_plan(state: SessionState) -> tuple[float, np.ndarray]:
     if left == 0:
         return 0.0, np.zeros(0, dtype=np.int64)
     utility = state.world.utility
+    penalty = state.world.rebuffer_penalty
     change = max(state.world.switch_penalty, 1.0) * (utility.max() - utility.min())
-    margin = MARGIN_STALL_S * state.world.rebuffer_penalty + 2.0 * change
+    stall_s = MARGIN_STALL_S
+    if change > 2.0 * penalty:
+        stall_s = max(stall_s, float(state.world.traces["buffer_cap_ms"][state.trace]) / 1000.0)
+    margin = stall_s * penalty + 2.0 * change
     value, plan = _search(
         state.world,
         state.trace,

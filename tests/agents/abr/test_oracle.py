@@ -4,6 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from agents.abr import oracle
 from agents.abr.oracle import action_values, best_plan, replay, session_state
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
@@ -109,6 +110,19 @@ def test_oracle_plans_from_any_chunk(short):
         env.step(0)
     value, plan = best_plan(session_state(env))
     assert value == 0.0 and len(plan) == 0, "nothing is left"
+
+
+@pytest.mark.parametrize("options", [{"video": "synthetic-4k"}, {"qoe": "hd"}, {"rebuffer_penalty": 1}], ids=str)
+def test_cheap_stalls_do_not_end_the_search_too_early(options, monkeypatch):
+    """Where a change is worth many seconds of stalling, plans that fill the buffer first lie far behind for a while."""
+    found = []
+    env = gym.make(ABR, **{"traces": "genet(min_bw_mbps=1,max_bw_mbps=60,change_interval=60,count=4)", **options})
+    for margin_s in (oracle.MARGIN_STALL_S, 1000.0):
+        monkeypatch.setattr(oracle, "MARGIN_STALL_S", margin_s)
+        for trace in (1, 3):
+            env.reset(seed=0, options={"trace": trace})
+            found.append(best_plan(session_state(env))[0])
+    assert found[:2] == pytest.approx(found[2:], abs=1e-3)
 
 
 def test_action_values(short):
