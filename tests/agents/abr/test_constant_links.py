@@ -64,7 +64,7 @@ def cases():
 
 
 @pytest.mark.filterwarnings("ignore:.* was trained for .* there the rule:UserWarning")
-@pytest.mark.parametrize(("policy", "name"), cases())
+@pytest.mark.parametrize(("policy", "name"), list(cases()))
 def test_every_constant_link_is_used_without_a_stall(policy, name):
     if (policy, name) in FAILING and name == "video1" and not datasets.installed("netllm-abr"):
         pytest.skip("what fails there was measured on video1")
