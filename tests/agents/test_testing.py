@@ -6,6 +6,7 @@ import pytest
 from agents.policy import BatchPolicy, Policy, PolicyError, load_policy
 from agents.registry import registered
 from agents.testing import check_policy
+from netenvs import datasets
 
 VARIANTS = [
     *(name for name in registered("abr") if name != "oracle"),
@@ -15,10 +16,23 @@ VARIANTS = [
     "genet-released(mode=sampled)",
     "genet-released(model=udr_1,checkpoint=57400)",
 ]
+OF_ANOTHER_START = ("published:genet", "published:netllm")
+"""Published logs of sessions that began elsewhere in the traces."""
 
 
 @pytest.mark.parametrize("spec", VARIANTS)
 def test_built_in_policies_keep_the_contract(spec, request):
+    if spec.startswith("published:"):
+        for name in ("pensieve", "pensieve-logs", "netllm-abr"):
+            if not datasets.installed(name):
+                pytest.skip(f"{name} is not installed")
+        options = {"traces": "pensieve-test", "preset": "pensieve"}
+        if spec in OF_ANOTHER_START:
+            with pytest.raises(PolicyError, match="its log does not replay"):
+                check_policy(load_policy(spec, "abr"), "abr", env_options=options)
+        else:
+            check_policy(load_policy(spec, "abr"), "abr", env_options=options)
+        return
     if "genet" in spec:
         request.getfixturevalue("genet_weights")
     episodes = 3 if spec in ("netllm", "mamba4net") else 6  # they take their time
