@@ -78,7 +78,6 @@ TESTED_IN = {
     "agents.abr.hyb": "agents/abr/test_deployed_rules.py",
     "agents.abr.netllm_mpc": "agents/abr/test_mpc.py",
     "agents.abr.pensieve_net": "agents/abr/test_genet.py agents/abr/test_pensieve.py",
-    "agents.abr.player_buffer": "agents/abr/test_deployed_rules.py",
     "agents.abr.ppo": "agents/abr/test_genet.py agents/abr/test_pensieve.py",
     "agents.abr.quetra": "agents/abr/test_deployed_rules.py",
     "agents.abr.random_and_constant": "agents/abr/test_policies.py agents/abr/test_scores.py",

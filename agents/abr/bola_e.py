@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.abr.dash_rules import SAFETY, BolaLadder, InsufficientBuffer, carried, steady
+from agents.abr.dash_rules import SAFETY, BolaLadder, InsufficientBuffer, carried, shrunk, steady
 from agents.abr.ewma import EwmaThroughput
-from agents.abr.player_buffer import PlayerBuffer
 from agents.policy import BatchPolicy, grow_rows
 
 
@@ -25,7 +24,7 @@ class BolaE(BatchPolicy):
 
     Deviations: steps up end at what the throughput carries (BOLA-O, as in dash.js; Sabre's default goes one level
     further); the throughput includes the round trip; nothing is abandoned or replaced; BOLA never waits; and where the
-    player pauses with less buffer than ``buffer_s``, all seconds shrink by that ratio.
+    player's buffer holds less than that, all seconds shrink by that ratio.
     """
 
     def __init__(self, buffer_s: float = 25.0):
@@ -33,12 +32,11 @@ class BolaE(BatchPolicy):
             raise ValueError("buffer_s must be positive: the player's buffer in seconds")
         self.buffer_s = float(buffer_s)
         self._throughput = EwmaThroughput()
-        self._player = PlayerBuffer()
         self._insufficient = InsufficientBuffer()
         self._placeholder = np.zeros(0)
 
     def reset_rows(self, rows: np.ndarray, seeds: Sequence[int | None]) -> None:
-        for part in (self._throughput, self._player, self._insufficient):
+        for part in (self._throughput, self._insufficient):
             part.clear(rows)
         self._placeholder = grow_rows(self._placeholder, rows)
         self._placeholder[rows] = np.nan  # of an episode that has not decided yet
@@ -51,12 +49,12 @@ class BolaE(BatchPolicy):
         mbps = self._throughput.push(rows, infos["throughput_mbps"], delay_s)
         safe = carried(bitrates, SAFETY * mbps)
         last = np.searchsorted(bitrates, infos["bitrate_kbps"])
-        shrunk = np.minimum(self._player.size_s(infos) / BolaLadder.target_s(len(bitrates), self.buffer_s), 1.0)
-        buffer_s, paused_s = real_s / shrunk, infos["sleep_ms"] / 1000.0 / shrunk
+        short = shrunk(infos, BolaLadder.target_s(len(bitrates), self.buffer_s))
+        buffer_s, paused_s = real_s / short, infos["sleep_ms"] / 1000.0 / short
 
         first = np.isnan(self._placeholder[rows])
         spent_s = delay_s - infos["rebuffer_s"] - video.chunk_duration_s  # from the buffer, by the last chunk
-        before_s = (real_s + spent_s) / shrunk + paused_s
+        before_s = (real_s + spent_s) / short + paused_s
         placeholder = np.minimum(self._placeholder[rows], np.maximum(most[last] - before_s, 0.0))
         placeholder = np.where(infos["rebuffer_s"] > 0, placeholder, np.maximum(placeholder, least[last] - before_s))
         placeholder = np.maximum(placeholder, 0.0) + paused_s

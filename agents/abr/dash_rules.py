@@ -8,16 +8,25 @@ authors' simulator Sabre. As in a player, chunks have their nominal sizes, bitra
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from agents.policy import grow_rows
+from netenvs.abr.kernel import DRAIN_STEP_MS
 
 SAFETY = 0.9  # share of the estimated throughput that is spent
 MINIMUM_BUFFER_S = 10.0  # BOLA plays the lowest level below it
 BUFFER_PER_LEVEL_S = 2.0  # the buffer at which it plays the highest is at least 10 s + 2 s a level
 FIRST_SHARE, LEAST_SHARE = 0.9, 0.5  # of the buffered time in which a chunk must come: 0.9, 0.81, ... 0.5
+
+
+def shrunk(infos: dict[str, Any], target_s: float) -> np.ndarray:
+    """By how much a player's buffer falls short of ``target_s`` seconds when it is full, at most 1, float64 (k,).
+
+    A player that pauses may be half a second, ``DRAIN_STEP_MS``, below what its buffer holds.
+    """
+    return np.minimum((infos["buffer_cap_s"] - DRAIN_STEP_MS / 1000.0) / target_s, 1.0)
 
 
 def carried(bitrates_kbps: np.ndarray, throughput_mbps: np.ndarray) -> np.ndarray:

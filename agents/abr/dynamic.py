@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from agents.abr.dash_rules import SAFETY, BolaLadder, InsufficientBuffer, carried, steady
+from agents.abr.dash_rules import SAFETY, BolaLadder, InsufficientBuffer, carried, shrunk, steady
 from agents.abr.ewma import EwmaThroughput
-from agents.abr.player_buffer import PlayerBuffer
 from agents.policy import BatchPolicy, grow_rows
 
 
@@ -25,7 +24,7 @@ class Dynamic(BatchPolicy):
 
     Deviations: the throughput includes the round trip (as in dash.js; Sabre has it apart); there is no placeholder
     buffer (see ``bola-e``); nothing is abandoned half-way, and BOLA never waits: pausing is the player's part here.
-    Where the player pauses with less buffer than BOLA's highest level asks for, BOLA's seconds shrink by that ratio.
+    Where the player's buffer holds less than BOLA's highest level asks for, BOLA's seconds shrink by that ratio.
     """
 
     def __init__(self, low_buffer_s: float = 10.0, stable_buffer_s: float = 12.0):
@@ -33,12 +32,11 @@ class Dynamic(BatchPolicy):
             raise ValueError("low_buffer_s must be 0 or more and stable_buffer_s positive")
         self.low_buffer_s, self.stable_buffer_s = float(low_buffer_s), float(stable_buffer_s)
         self._throughput = EwmaThroughput()
-        self._player = PlayerBuffer()
         self._insufficient = InsufficientBuffer()
         self._on_bola = np.zeros(0, dtype=np.bool_)
 
     def reset_rows(self, rows: np.ndarray, seeds: Sequence[int | None]) -> None:
-        for part in (self._throughput, self._player, self._insufficient):
+        for part in (self._throughput, self._insufficient):
             part.clear(rows)
         self._on_bola = grow_rows(self._on_bola, rows)
         self._on_bola[rows] = False
@@ -50,9 +48,8 @@ class Dynamic(BatchPolicy):
         limit = self._insufficient.highest(rows, bitrates, video.chunk_duration_s, buffer_s, mbps)
         safe = carried(bitrates, SAFETY * mbps)
 
-        target_s = BolaLadder.target_s(len(bitrates), self.stable_buffer_s)
-        shrunk = np.minimum(self._player.size_s(infos) / target_s, 1.0)
-        bola = BolaLadder.of(bitrates, self.stable_buffer_s).level(buffer_s / shrunk)
+        short = shrunk(infos, BolaLadder.target_s(len(bitrates), self.stable_buffer_s))
+        bola = BolaLadder.of(bitrates, self.stable_buffer_s).level(buffer_s / short)
         bola = np.minimum(steady(bola, safe, np.searchsorted(bitrates, infos["bitrate_kbps"])), limit)
         safe = np.minimum(safe, limit)
 

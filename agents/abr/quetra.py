@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from agents.abr.ewma import EwmaThroughput
-from agents.abr.player_buffer import PlayerBuffer
 from agents.policy import BatchPolicy
 
 LOADS = np.geomspace(0.01, 100.0, 801)  # throughput over bitrate; beyond them the queue is empty or full
@@ -49,27 +48,20 @@ class QUETRA(BatchPolicy):
     Yadav, Shafiei, Ooi, *QUETRA: A Queuing Theory Approach to DASH Rate Adaptation*, ACM MM 2017. Chunks arrive at
     throughput / bitrate a chunk duration, one is played in each, K fit into the buffer. The slack that a level would
     leave in the long run grows with its bitrate; where the buffer is as full as the slack of the level, buffer and
-    link are in balance. It has no parameter but the player's capacity, ``buffer_s``, which is put right when the player
-    pauses. The throughput is dash.js' (``EwmaThroughput``), whose rule set it was written for.
+    link are in balance. It has no parameter. The throughput is dash.js' (``EwmaThroughput``), whose rule set it was
+    written for.
     """
 
-    def __init__(self, buffer_s: float = 60.0):
-        if not buffer_s > 0:
-            raise ValueError("buffer_s must be positive: the player's capacity in seconds")
-        self.buffer_s = float(buffer_s)
+    def __init__(self) -> None:
         self._throughput = EwmaThroughput()
-        self._player = PlayerBuffer()
 
     def reset_rows(self, rows: np.ndarray, seeds: Sequence[int | None]) -> None:
         self._throughput.clear(rows)
-        self._player.clear(rows)
 
     def act_batch(self, observations: np.ndarray, infos: dict[str, Any]) -> np.ndarray:
         video, buffer_s = infos["video"], np.asarray(infos["buffer_s"])
         mbps = self._throughput.push(infos["row"], infos["throughput_mbps"], infos["delay_ms"] / 1000.0)
-        seen_s = self._player.size_s(infos)
-        size_s = np.where(np.isfinite(seen_s), seen_s, np.maximum(self.buffer_s, buffer_s))
-        capacity = np.maximum(np.round(size_s / video.chunk_duration_s), 1).astype(np.int64)
+        capacity = np.maximum(np.round(infos["buffer_cap_s"] / video.chunk_duration_s), 1).astype(np.int64)
         load = np.log(mbps[:, None] * 1000.0 / video.bitrates_kbps)
         slack = np.empty(load.shape)
         for places in np.unique(capacity).tolist():

@@ -40,7 +40,7 @@ def decide(make_video) -> Callable[..., Any]:
     def act(policy, video=None, qoe="lin", penalty=4.3, **columns):
         video = make_video() if video is None else video
         info = {"buffer_s": 10.0, "bitrate_kbps": 300.0, "chunk": 1, "chunk_bytes": 150_000.0, "delay_ms": 1000.0}
-        info |= {"sleep_ms": 0.0, "rebuffer_s": 0.0}
+        info |= {"sleep_ms": 0.0, "rebuffer_s": 0.0, "buffer_cap_s": 60.0}
         info.update(columns)
         info["throughput_mbps"] = info["chunk_bytes"] * 8 / info["delay_ms"] / 1000
         info |= {"video": video, "qoe": make_qoe(qoe, video.bitrates_kbps, penalty)}

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from agents.abr.bola_e import BolaE
-from agents.abr.dash_rules import BolaLadder, InsufficientBuffer, carried, steady
+from agents.abr.dash_rules import BolaLadder, InsufficientBuffer, carried, shrunk, steady
 from agents.abr.dynamic import Dynamic
 from agents.abr.ewma import EwmaThroughput
 from agents.abr.hyb import HYB
-from agents.abr.player_buffer import PlayerBuffer
 from agents.abr.quetra import LOADS, QUETRA, expected_slack
 from agents.policy import load_policy
 from agents.rollout import EpisodeSpec, play
@@ -43,19 +42,9 @@ def test_ewma_is_the_smaller_of_a_fast_and_a_slow_mean():
     assert estimate.push(ROW, np.array([2.0]), np.array([9.0])) == pytest.approx([2.0])
 
 
-def test_the_buffer_of_a_player_is_seen_when_it_pauses():
-    player, rows = PlayerBuffer(), np.array([0, 2])
-    player.clear(rows)
-
-    def seen(buffer_s, sleep_ms):
-        return player.size_s({"row": rows, "buffer_s": np.array(buffer_s), "sleep_ms": np.array(sleep_ms)}).tolist()
-
-    assert seen([20.0, 30.0], [0.0, 0.0]) == [np.inf, np.inf]
-    assert seen([14.6, 30.0], [500.0, 0.0]) == [14.6, np.inf]
-    assert seen([9.0, 30.0], [0.0, 0.0]) == [14.6, np.inf]
-    assert seen([15.0, 31.0], [500.0, 1.0]) == [15.0, 31.0]
-    player.clear(np.array([0]))
-    assert seen([9.0, 9.0], [0.0, 0.0]) == [np.inf, 31.0]
+def test_a_full_buffer_may_lack_half_a_second():
+    caps = {"buffer_cap_s": np.array([8.0, 20.5, 60.0])}
+    assert shrunk(caps, 20.0).tolist() == [7.5 / 20, 1.0, 1.0]
 
 
 def test_the_level_that_is_carried():
@@ -139,12 +128,12 @@ def test_dynamic_is_the_throughput_rule_at_first_then_bola(decide):
     assert of(decide, policy, buffer_s=1.0) == 0, "half a second's worth of 2 Mbit/s does not hold a chunk"
 
 
-@pytest.mark.parametrize(("sleep_ms", "level"), [(0.0, 3), (500.0, 5)])
-def test_dynamic_bola_shrinks_with_the_player(sleep_ms, level, decide):
+@pytest.mark.parametrize(("buffer_cap_s", "level"), [(60.0, 3), (11.5, 5)])
+def test_dynamic_bola_shrinks_with_the_player(buffer_cap_s, level, decide):
     """11 s are too little for BOLA to hold the highest level, unless they are all that there can be."""
     policy = started(Dynamic())
-    of(decide, policy, buffer_s=11.0, mbps=3.0, sleep_ms=sleep_ms)
-    assert of(decide, policy, buffer_s=11.0, mbps=3.0, bitrate_kbps=4300.0) == level
+    of(decide, policy, buffer_s=11.0, mbps=3.0, buffer_cap_s=buffer_cap_s)
+    assert of(decide, policy, buffer_s=11.0, mbps=3.0, bitrate_kbps=4300.0, buffer_cap_s=buffer_cap_s) == level
 
 
 def test_bola_e_starts_at_the_throughput_and_stays(decide):
@@ -175,7 +164,7 @@ def test_quetra_is_in_balance_at_half_a_buffer(decide):
     assert of(decide, started(QUETRA()), buffer_s=30.0, mbps=1.85) == 3
     levels = [of(decide, started(QUETRA()), buffer_s=b, mbps=1.85) for b in np.linspace(0, 60, 61)]
     assert levels == sorted(levels) and levels[0] < 3 < levels[-1]
-    assert of(decide, started(QUETRA(buffer_s=20)), buffer_s=10.0, mbps=1.85) == 3
+    assert of(decide, started(QUETRA()), buffer_s=10.0, mbps=1.85, buffer_cap_s=20.0) == 3
 
 
 @pytest.mark.parametrize(
@@ -183,7 +172,6 @@ def test_quetra_is_in_balance_at_half_a_buffer(decide):
     [
         (Dynamic, {"low_buffer_s": -1}, "low_buffer_s must be 0 or more and stable_buffer_s positive"),
         (BolaE, {"buffer_s": 0}, "buffer_s must be positive"),
-        (QUETRA, {"buffer_s": 0}, "buffer_s must be positive"),
     ],
 )
 def test_bad_options(policy, options, message):

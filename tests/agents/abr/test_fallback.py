@@ -49,7 +49,11 @@ def test_rows_out_of_range_are_the_rules_and_the_others_the_networks(make_video)
 
     infos = {"row": rows, "video": video, "qoe": make_qoe("lin", video.bitrates_kbps, 4.3)}
     infos |= {"buffer_s": np.array([8.0] * 3), "delay_ms": np.array([1000.0] * 3), "sleep_ms": np.zeros(3)}
-    infos |= {"throughput_mbps": np.array([0.2, 5.0, 50.0]), "bitrate_kbps": np.array([300.0] * 3)}
+    infos |= {
+        "buffer_cap_s": np.array([60.0] * 3),
+        "throughput_mbps": np.array([0.2, 5.0, 50.0]),
+        "bitrate_kbps": np.array([300.0] * 3),
+    }
     fallback, rule = Fallback("toy", RANGE), Dynamic()
     for part in (fallback, rule):
         part.reset_rows(rows, [None] * 3)
