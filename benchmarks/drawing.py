@@ -7,11 +7,13 @@ Schemes*, 2021).
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, SOFT, GRID, ACCENT = "#1f2933", "#5b6770", "#d9dee4", "#0072b2"
@@ -49,6 +51,35 @@ def style() -> Iterator[None]:
     look: dict[Any, Any] = {**matplotlib.rcParamsDefault, **STYLE, "backend": matplotlib.rcParams["backend"]}
     with matplotlib.rc_context(look):
         yield
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture, what it says, and its data."""
+
+    name: str
+    """Of its files, without ending."""
+    title: str
+    caption: str
+    alt: str
+    """The picture in words, for those who do not see it."""
+    png: bytes
+    columns: Mapping[str, Sequence[Any]]
+
+
+def beside(axes: Axes, i: int, text: str) -> None:
+    """Numbers to the right of row ``i``."""
+    axes.annotate(
+        text,
+        xy=(1.0, i),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        family="monospace",
+        fontsize=9,
+        annotation_clip=False,
+    )
 
 
 def to_png(figure: Figure) -> bytes:

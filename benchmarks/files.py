@@ -10,7 +10,12 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from netenvs.files import is_folder, write_atomically
+
+if TYPE_CHECKING:  # matplotlib takes half a second to import
+    from benchmarks.drawing import Plot
 
 
 def to_json(value: Any) -> str:
@@ -43,6 +48,31 @@ def writable_folder(path: Path, what: str) -> bool:
     except OSError as error:
         raise ValueError(f"{what} {path}: cannot write there: {error.strerror or error}") from None
     return created
+
+
+def check_json(path: Path | None) -> None:
+    """``ValueError``, one line, if the file of ``--json`` cannot be written."""
+    if path is None:
+        return
+    if is_folder(path):
+        raise ValueError(f"--json {path}: this is a folder; give a file")
+    writable_folder(path.parent, "--json: folder")
+
+
+def write_results(out: Path, copy: Path | None, value: Any) -> None:
+    """``results.json`` in folder ``out``, and the same as file ``copy``."""
+    text = to_json(value)
+    write_atomically(out / "results.json", text)
+    if copy is not None:
+        write_atomically(copy, text)
+
+
+def write_report(out: Path, plots: Sequence[Plot], page: str) -> None:
+    """``report.html`` in folder ``out``, and each plot with what it was drawn from."""
+    for plot in plots:
+        write_atomically(out / f"{plot.name}.png", plot.png)
+        write_atomically(out / f"{plot.name}.csv", to_csv(plot.columns))
+    write_atomically(out / "report.html", page)
 
 
 def _finite(value: Any) -> Any:

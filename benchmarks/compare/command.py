@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netenvs.files import is_folder
-
 if TYPE_CHECKING:
     import gymnasium
 
@@ -125,7 +123,7 @@ def prepare(options: Options) -> Plan:
     """
     from agents.registry import registered
     from benchmarks.compare.evaluate import default_policies, episodes_of, load_contenders, taking_part
-    from benchmarks.files import writable_folder
+    from benchmarks.files import check_json, writable_folder
     from benchmarks.tasks.registry import task_comparison
     from netenvs import tasks
     from netenvs.spec import split_specs
@@ -145,10 +143,7 @@ def prepare(options: Options) -> Plan:
     env.close()
     if not contenders:
         raise ValueError("; ".join(left_out))
-    if options.json is not None:
-        if is_folder(options.json):
-            raise ValueError(f"--json {options.json}: this is a folder; give a file")
-        writable_folder(options.json.parent, "--json: folder")
+    check_json(options.json)
     out = options.out or Path("runs") / f"{task.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     return Plan(
         task=task,
@@ -193,7 +188,6 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
     from benchmarks import files, machine
     from benchmarks.compare import evaluate, plots, report, table
     from netenvs.errors import printable
-    from netenvs.files import write_atomically
 
     begun = time.perf_counter()
     rows = evaluate.relate(plan.how, plan.setup, _play(plan))
@@ -219,15 +213,9 @@ def _run(plan: Plan, words: Sequence[str]) -> int:
     )
     console = table.console()
     table.show(comparison, console)  # first: wherever files cannot be written, there are the figures
-    text = files.to_json(_results(comparison))
-    write_atomically(plan.out / "results.json", text)
-    if plan.json is not None:
-        write_atomically(plan.json, text)
+    files.write_results(plan.out, plan.json, _results(comparison))
     drawn = plots.draw(comparison)
-    for plot in drawn:
-        write_atomically(plan.out / f"{plot.name}.png", plot.png)
-        write_atomically(plan.out / f"{plot.name}.csv", files.to_csv(plot.columns))
-    write_atomically(plan.out / "report.html", report.html(comparison, drawn))
+    files.write_report(plan.out, drawn, report.html(comparison, drawn))
     console.print(f"report: {printable(plan.out / 'report.html')}", soft_wrap=True)
     return 1 if any(row.error for row in rows) else 0
 

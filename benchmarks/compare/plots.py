@@ -21,7 +21,7 @@ from agents.policy import Policy
 from agents.rollout import Episode, binds, play
 from benchmarks import formats
 from benchmarks.compare.evaluate import Comparison, Row
-from benchmarks.drawing import ACCENT, DASHES, PALETTE, SOFT, WIDTH, style, to_png
+from benchmarks.drawing import ACCENT, DASHES, PALETTE, SOFT, WIDTH, Plot, beside, style, to_png
 from benchmarks.tasks.setup import Metric, TaskComparison
 from netenvs.tasks import Task
 
@@ -31,20 +31,6 @@ FAR_FROM_REFERENCE = 3.0
 """In ``relative``: this many times further to the worse side of the reference than the best policy is to the better."""
 FAR = 5.0
 """Off the scale is what lies this many times further from the best policy than the median policy does."""
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A picture, what it says, and its data."""
-
-    name: str
-    """Of its files, without ending."""
-    title: str
-    caption: str
-    alt: str
-    """The picture in words, for those who do not see it."""
-    png: bytes
-    columns: Mapping[str, Sequence[Any]]
 
 
 def draw(comparison: Comparison) -> list[Plot]:
@@ -410,7 +396,7 @@ def _dot_chart(comparison: Comparison, dots: Sequence[_Dot], label: str, off_sca
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     for i, dot in enumerate(dots):
-        _beside(axes, i, dot.text)
+        beside(axes, i, dot.text)
         if dot.row.policy in off_scale:
             _off_scale(axes, i, at_left=comparison.setup.metric.better == "higher")
             continue
@@ -489,21 +475,6 @@ def _normalised_axis(comparison: Comparison, axes: Axes) -> bool:
     for value in (zero, one):
         axes.axvline(value, color=SOFT, lw=1, ls=(0, (2, 2)), zorder=1)
     return True
-
-
-def _beside(axes: Axes, i: int, text: str) -> None:
-    """Numbers to the right of row ``i``."""
-    axes.annotate(
-        text,
-        xy=(1.0, i),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(8, 0),
-        textcoords="offset points",
-        va="center",
-        family="monospace",
-        fontsize=9,
-        annotation_clip=False,
-    )
 
 
 def _cut_off(differences: Mapping[str, np.ndarray], better: str) -> list[str]:

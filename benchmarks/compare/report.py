@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import pages
 from benchmarks.compare import columns, table
 from benchmarks.compare.evaluate import Comparison
-from benchmarks.compare.plots import Plot
+from benchmarks.drawing import Plot
 
 TEMPLATE = "report.html.jinja"
 

@@ -20,7 +20,7 @@ from benchmarks.suite.play import Field, Place, Row, check_policy, find_suite, m
 from benchmarks.suite.results import Results, best_first, columns, to_json
 from netenvs import tasks
 from netenvs.errors import printable
-from netenvs.files import is_folder, only_one, write_atomically
+from netenvs.files import only_one, write_atomically
 from netenvs.spec import split_specs
 
 PROGRAM = ("python", "-m", "benchmarks.compare")
@@ -88,10 +88,7 @@ def _plan(options: Options) -> Plan:
     if not specs:
         raise ValueError("no policy is named; see --list, or give --policy FILE.py:CLASS")
     contenders = load_contenders(task, specs, {})
-    if options.json is not None:
-        if is_folder(options.json):
-            raise ValueError(f"--json {options.json}: this is a folder; give a file")
-        files.writable_folder(options.json.parent, "--json: folder")
+    files.check_json(options.json)
     out = options.out or Path("runs") / f"{task.name}-{options.suite}-{time.strftime('%Y%m%d-%H%M%S')}"
     return Plan(options, contenders, out, files.writable_folder(out, "--out"))
 
@@ -139,16 +136,10 @@ def _play(plan: Plan, words: Sequence[str]) -> int:
         versions=machine.versions(),
     )
     table.show(results, console)  # first: wherever files cannot be written, there are the figures
-    text = files.to_json(to_json(results))
-    write_atomically(plan.out / "results.json", text)
-    if options.json is not None:
-        write_atomically(options.json, text)
+    files.write_results(plan.out, options.json, to_json(results))
     write_atomically(plan.out / "cells.csv", files.to_csv(columns(results)))
     drawn = plots.draw(results)
-    for plot in drawn:
-        write_atomically(plan.out / f"{plot.name}.png", plot.png)
-        write_atomically(plan.out / f"{plot.name}.csv", files.to_csv(plot.columns))
-    write_atomically(plan.out / "report.html", report.html(results, drawn))
+    files.write_report(plan.out, drawn, report.html(results, drawn))
     console.print(f"report: {printable(plan.out / 'report.html')}", soft_wrap=True)
     return 1 if any(row.errors for row in rows) else 0
 

@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from benchmarks import formats
-from benchmarks.compare.plots import Plot
-from benchmarks.drawing import ACCENT, GRID, INK, PALETTE, SOFT, WIDTH, style, to_png
+from benchmarks.drawing import ACCENT, GRID, INK, PALETTE, SOFT, WIDTH, Plot, beside, style, to_png
 from benchmarks.suite.play import CellScore, Row
 from benchmarks.suite.results import Results
 from benchmarks.suite.table import mark, value
@@ -120,17 +119,7 @@ def scores(results: Results, rows: list[Row]) -> Plot:
         axes.plot(max(row.suite_score or 0.0, low), i, "o", ms=8, color=ACCENT)
         worst = row.worst
         text = f"{formats.number(row.suite_score):>7}  worst {formats.number(worst.suite_score if worst else None):>7}"
-        axes.annotate(
-            text,
-            xy=(1.0, i),
-            xycoords=axes.get_yaxis_transform(),
-            xytext=(8, 0),
-            textcoords="offset points",
-            va="center",
-            family="monospace",
-            fontsize=9,
-            annotation_clip=False,
-        )
+        beside(axes, i, text)
     axes.set(xlim=(low - 0.05, 1.05), xlabel=f"suite score: {results.floor} = 0, {results.top} = 1")
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), [row.label for row in rows])

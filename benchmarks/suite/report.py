@@ -9,7 +9,7 @@ from typing import Any
 from agents import statistics
 from agents.statistics import RESAMPLES
 from benchmarks import formats, pages
-from benchmarks.compare.plots import Plot
+from benchmarks.drawing import Plot
 from benchmarks.suite import table
 from benchmarks.suite.play import CellScore, Row
 from benchmarks.suite.results import Results
@@ -66,20 +66,10 @@ def _compared(results: Results) -> dict[str, str]:
 
 
 def _row(row: Row, results: Results) -> dict[str, Any]:
-    worst = row.worst
     return {
         "label": row.label,
         "failed": bool(row.errors),
-        "texts": [
-            formats.number(row.suite_score),
-            formats.number(worst.suite_score if worst else None),
-            worst.place.cell.name if worst else formats.MISSING,
-            str(sum(cell.below for cell in row.cells)),
-            str(sum(cell.below_after_holm for cell in row.cells)),
-            formats.count(row.parameters),
-            formats.count(row.bytes),
-            formats.number(row.wall_s, decimals=1),
-        ],
+        "texts": [*table.policy(row), formats.count(row.bytes), formats.number(row.wall_s, decimals=1)],
         "cells": [_cell(cell, results) for cell in row.cells],
     }
 

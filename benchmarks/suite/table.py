@@ -68,6 +68,19 @@ def mark(cell: CellScore) -> str:
     return "<<" if cell.below_after_holm else "<" if cell.below else ""
 
 
+def policy(row: Row) -> list[str]:
+    """Of a policy: suite score, worst cell and which, cells below the floor before and after Holm, parameters."""
+    worst = row.worst
+    return [
+        formats.number(row.suite_score),
+        formats.number(worst.suite_score if worst else None),
+        worst.place.cell.name if worst else formats.MISSING,
+        str(sum(cell.below for cell in row.cells)),
+        str(sum(cell.below_after_holm for cell in row.cells)),
+        formats.count(row.parameters),
+    ]
+
+
 def _policies(results: Results) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("policy", overflow="fold", min_width=12, vertical="bottom")
@@ -77,16 +90,7 @@ def _policies(results: Results) -> Table:
     for heading in (f"below\n{results.floor}", "after\nHolm", "para-\nmeters", "played\ns"):
         table.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
     for row in results.rows:
-        worst = row.worst
-        cells = [
-            formats.number(row.suite_score),
-            formats.number(worst.suite_score if worst else None),
-            worst.place.cell.name if worst else formats.MISSING,
-            str(sum(cell.below for cell in row.cells)),
-            str(sum(cell.below_after_holm for cell in row.cells)),
-            formats.count(row.parameters),
-            formats.number(row.wall_s, decimals=1),
-        ]
+        cells = [*policy(row), formats.number(row.wall_s, decimals=1)]
         table.add_row(*(Text(printable(text)) for text in (row.label, *cells)), style="red" if row.errors else None)
     return table
 
