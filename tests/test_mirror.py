@@ -6,7 +6,6 @@ TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 PACKAGES = ("netenvs", "agents", "distill", "benchmarks")
 TESTED_IN = {
-    "netenvs.abr.options": "netenvs/abr/test_env.py",
     "netenvs.abr.rows": "netenvs/abr/test_env.py",
     "netenvs.abr.simulator": "netenvs/abr/test_env.py netenvs/abr/test_golden.py",
     "netenvs.abr.task": "agents/test_registry.py netenvs/test_package.py",
