@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,15 @@ from torch import Tensor
 
 from agents.abr.throughput import ThroughputWindow
 from agents.abr.throughput_quantiles import PAST, WINDOWS_S, features, reference
+from agents.abr.training_worlds import TrainingWorlds, environment
 from agents.policy import load_policy
 from netenvs.abr.task import TASK as ABR
 from netenvs.abr.workload import TraceSet
 
 RULES = ("bba", "bola", "throughput", "robust-mpc")
 """Policies whose sessions are watched; in a fifth of the sessions levels are drawn."""
+SESSIONS = 8
+"""Of a world."""
 
 
 class Downloads:
@@ -68,6 +72,32 @@ def collect(traces: str, video: str | None, sessions: int, seed: int) -> Example
             found += _watch(env, None if rule is None else load_policy(rule, "abr"), seeds)
     finally:
         env.close()
+    return _examples(found)
+
+
+def collect_in_worlds(worlds: int, seed: int) -> Examples:
+    """Examples of sessions in so many ``TrainingWorlds``, ``SESSIONS`` in each, which begin as the world says.
+
+    In a world one of ``RULES`` plays, or levels are drawn, in turn. The same arguments give the same examples.
+    """
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    here, players = TrainingWorlds(), [*(load_policy(rule, "abr") for rule in RULES), None]
+    for number in range(worlds):
+        env = environment(here.make([seed, number]), SESSIONS)
+        seeds = np.random.default_rng([seed, number]).integers(2**31, size=SESSIONS).tolist()
+        try:
+            found += _watch(env, players[number % len(players)], seeds)
+        finally:
+            env.close()
+    return _examples(found)
+
+
+def joined(several: Sequence[Examples]) -> Examples:
+    """All of them, in their order."""
+    return Examples(*(torch.cat([getattr(some, name) for some in several]) for name in ("features", "target")))
+
+
+def _examples(found: Sequence[tuple[np.ndarray, np.ndarray]]) -> Examples:
     inputs, targets = (torch.from_numpy(np.concatenate(parts).astype(np.float32)) for parts in zip(*found, strict=True))
     return Examples(inputs, targets)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,22 +33,43 @@ def record(policy: str, summary: str, trainings: Sequence[Training], command: st
     )
 
 
-def ship(folders: Sequence[Path], out: Path, policy: str, notes: str = "", command: str = "") -> int:
+def scored(folder: Path, training: Training, policy: str) -> float:
+    """Mean on fcc-valid-clean; ``ValueError``, one line, for a training that was not scored there."""
+    if VALIDATION not in training.scores:
+        raise ValueError(f"{folder} was not scored on {VALIDATION}; install the data set netllm-abr and train again")
+    return float(training.scores[VALIDATION][policy].mean)
+
+
+def validated(folder: Path, training: Training, policy: str) -> float:
+    """What the weights that were kept reached in their training's own validation.
+
+    ``ValueError``, one line, for a training whose curve does not say.
+    """
+    found = [point["valid"] for point in training.curve if point["step"] == training.kept and "valid" in point]
+    if not found:
+        raise ValueError(f"{folder}: no validation of the weights of step {training.kept} is on record; train it again")
+    return float(found[-1])
+
+
+def ship(
+    folders: Sequence[Path],
+    out: Path,
+    policy: str,
+    notes: str = "",
+    command: str = "",
+    quality: Callable[[Path, Training, str], float] = scored,
+) -> int:
     """Fill ``out`` with the best of trained ``folders``, one for each seed, and the card of all; which it was.
 
-    The best is the one with the highest mean on fcc-valid-clean. ``ValueError``, one line, before anything is written,
-    for folders that are not trained to the end, were not scored there, are not of ``policy``, have the same seed, or
-    differ in more than the seed.
+    The best is the one with the highest ``quality``. ``ValueError``, one line, before anything is written, for folders
+    that are not trained to the end, whose quality is not known, are not of ``policy``, have the same seed, or differ in
+    more than the seed.
     """
     records = read_single(folders, policy)
-    for folder, found in zip(folders, records, strict=True):
-        if VALIDATION not in found.training.scores:
-            raise ValueError(
-                f"{folder} was not scored on {VALIDATION}; install the data set netllm-abr and train again"
-            )
+    found = [quality(folder, one.training, policy) for folder, one in zip(folders, records, strict=True)]
     check_alike(folders, records)
-    best = max(range(len(folders)), key=lambda i: records[i].training.scores[VALIDATION][policy].mean)
-    trainings = [found.training for found in records]
+    best = found.index(max(found))
+    trainings = [one.training for one in records]
     notes = notes or records[best].notes
     fill(folders[best], out, record(policy, records[best].summary, trainings, command, shipped=best, notes=notes))
     return best

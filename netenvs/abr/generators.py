@@ -6,6 +6,7 @@
 * ``genet``: the trace generator of Genet's released traces (``fig_reproduce`` branch of
   github.com/GenetProject/Genet) over its five-parameter configuration space.
 * ``pensieve-markov``: ``sim/synthetic_traces.py`` of github.com/hongzimao/pensieve.
+* ``worlds``: links of any speed and kind, each with a player of its own, as policies learn on (``netenvs.abr.worlds``).
 
 Videos: ``synthetic`` is one on Pensieve's ladder, ``synthetic-4k`` one on a ladder up to 35 Mbit/s, ``generated`` is
 another ladder for every seed.
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from netenvs.abr.worlds import world_traces
 from netenvs.spec import check_option_types
 
 BITRATES_KBPS = (300, 750, 1200, 1850, 2850, 4300)  # Pensieve's ladder (sim/env.py)
@@ -338,10 +340,22 @@ def _check_count(count: int) -> None:
         raise ValueError(f"the number of traces must be a whole number from 1 to {MAX_TRACES}, it is {count!r}")
 
 
+def links_of_worlds(count: int = 100, seed: int = 0) -> Generated:
+    """Links from 0.1 to 1,000 Mbit/s, constant, stationary, stepping, fading, with outages; 320 s in rows of 1 s.
+
+    Each has a round trip of 5 to 300 ms and a buffer of 12 to 120 s; see ``netenvs.abr.worlds``. ``ValueError`` for a
+    number of traces that is none.
+    """
+    _check_count(count)
+    traces, rtt_ms, buffer_cap_s = world_traces(count, seed)
+    return Generated(traces, rtt_ms=rtt_ms, buffer_cap_s=buffer_cap_s)
+
+
 TRACES: dict[str, Callable[..., Generated]] = {
     "synthetic": synthetic_traces,
     "genet": genet_traces,
     "pensieve-markov": markov_traces,
+    "worlds": links_of_worlds,
 }
 VIDEOS: dict[str, Callable[..., dict[str, Any]]] = {
     "synthetic": synthetic_video,

