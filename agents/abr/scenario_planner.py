@@ -37,10 +37,10 @@ class Scenarios(NamedTuple):
 
     near_s: float
     near_rate: Any
-    """float64 (scenarios,), byte/s; so is ``far_rate``. For ``first_levels`` (sessions, scenarios)."""
+    """float64 (scenarios,), byte/s; so is ``far_rate``. For ``values_of_levels`` (sessions, scenarios)."""
     far_rate: Any
     rtt_s: Any
-    """float; for ``first_levels`` float64 (sessions,)."""
+    """float; for ``values_of_levels`` float64 (sessions,)."""
 
 
 class Objective(NamedTuple):

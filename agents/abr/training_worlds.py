@@ -1,4 +1,4 @@
-"""Where bitrate policies learn, and by which worlds and splits they are chosen."""
+"""Where bitrate policies learn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TRAINED_ON = (
     "lumos-wifi-train",
     "pensieve-train",
 )
-"""Recorded traces of the worlds, where they are installed; worlds at home have the first."""
+"""Recorded traces of the worlds, where they are installed."""
 KNOWN_VIDEO = "video1"
 GENERATED = "synthetic(seed=1)"
 """Traces instead of recorded ones where none are installed."""

@@ -2,7 +2,7 @@
 
 A world is a few bandwidth traces, one video, a player and an objective. All ranges are ours. They span what is served:
 links from 0.1 to 1,000 Mbit/s, ladders of 2 to 12 levels up to 60 Mbit/s, chunks of 1 to 10 s, buffers of 8 to 120 s,
-round trips of 5 to 300 ms, penalties of stalls from a tenth to ten times the highest bitrate. Coefficients of
+round trips of 5 to 300 ms, penalties of stalls from a tenth to ten times the utility's range. Coefficients of
 variation, correlations and outages span those of the training splits (``python docs/trace_splits.py``).
 
 * ``worlds`` as the name of traces (``traces="worlds(seed=1)"``): links of any speed, with round trip and buffer.
@@ -71,7 +71,7 @@ def make_world(
     Arguments:
         seed: numbers from 0 up; the same ones make the same world.
         traces: how many.
-        recorded: sets that traces are taken from, beside generated ones, mostly at another speed.
+        recorded: sets that traces are taken from, beside generated ones, at their own speed or another.
         known: a video that some worlds have; the others have one of their own.
     """
     rng = np.random.default_rng(seed)
