@@ -76,8 +76,6 @@ TESTED_IN = {
     "agents.abr.genet_released": "agents/abr/test_policies.py",
     "agents.abr.hyb": "agents/abr/test_deployed_rules.py",
     "agents.abr.netllm_mpc": "agents/abr/test_mpc.py",
-    "agents.abr.pensieve_net": "agents/abr/test_genet.py agents/abr/test_pensieve.py",
-    "agents.abr.ppo": "agents/abr/test_genet.py agents/abr/test_pensieve.py",
     "agents.abr.quetra": "agents/abr/test_deployed_rules.py",
     "agents.abr.random_and_constant": "agents/abr/test_policies.py agents/abr/test_scores.py",
     "agents.abr.robust_mpc": "agents/abr/test_mpc.py",

@@ -40,6 +40,17 @@ def scored(folder: Path, training: Training, policy: str) -> float:
     return float(training.scores[VALIDATION][policy].mean)
 
 
+def validated(folder: Path, training: Training, policy: str) -> float:
+    """What the weights that were kept reached in their training's own validation.
+
+    ``ValueError``, one line, for a training whose curve does not say.
+    """
+    found = [point["valid"] for point in training.curve if point["step"] == training.kept and "valid" in point]
+    if not found:
+        raise ValueError(f"{folder}: no validation of the weights of step {training.kept} is on record; train it again")
+    return float(found[-1])
+
+
 def ship(
     folders: Sequence[Path],
     out: Path,

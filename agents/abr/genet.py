@@ -24,7 +24,7 @@ from agents.abr.card import ship
 from agents.abr.curriculum import FIRST_TRIALS, TRIAL_TRACES, TRIALS, Mixture, Randomised, Searched, rule_lead
 from agents.abr.fallback import TrainingRange
 from agents.abr.pensieve_net import PensieveNet, TrainedActor
-from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, fit, settings_of, write_trained
+from agents.abr.ppo import Learner, Settings, fit, settings_of, sizes_of, write_trained
 from agents.abr.scores import SETTINGS, VALIDATION, score
 from agents.policy import Policy, load_policy
 from agents.pretrained import CHECKPOINTS
@@ -40,6 +40,7 @@ from netenvs.errors import printable
 TRAINED = TrainingRange(6, BITRATES_KBPS, 4.0, (0.0, 100.0), 4.3 / 4.0)
 """The space udr3, whose links have up to 100 Mbit/s, and fcc-train-clean; the videos have 4 s chunks on this ladder."""
 HELD_OUT = "genet(space={space},seed={seed},count=100)"
+VALIDATION_STARTS = 4  # places where each real validation trace is entered
 VALID_SEED, TEST_SEED = 2, 1  # of traces that are held out: they choose the weights, and are scored at the end
 
 
@@ -196,6 +197,7 @@ def train(args: Args) -> None:
         kept,
         command_line("agents.abr.genet", args, hidden=("out", "ship", "paired")),
         data_sentence(args, video),
+        sizes_of(net),
         {**SETTINGS, f"{args.space}, held out": {"traces": HELD_OUT.format(space=args.space, seed=TEST_SEED)}},
         rounds_table(args, curriculum),
     )

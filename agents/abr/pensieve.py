@@ -3,63 +3,91 @@
     python -m agents.abr.pensieve --seed 0
     python -m agents.abr.pensieve --ship runs/abr-pensieve-0 runs/abr-pensieve-1 runs/abr-pensieve-2
 
-A training takes a few minutes on one core; it can be stopped at any moment and goes on when started again.
+A training takes about ten minutes on one core; it can be stopped at any moment and goes on when started again.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from agents.abr.card import ship
-from agents.abr.fallback import TrainingRange
-from agents.abr.pensieve_net import TrainedActor
-from agents.abr.ppo import VALIDATION_STARTS, Learner, Settings, Validation, fit, settings_of, write_trained
-from agents.abr.scores import VALIDATION
+from agents.abr.card import ship, validated
+from agents.abr.level_actor import LevelActor, LevelPolicy
+from agents.abr.ppo import Settings, fit, settings_of, write_trained
+from agents.abr.validation import network_scores
+from agents.abr.worlds_ppo import WORLDS, WorldsLearner
 from agents.pretrained import CHECKPOINTS
 from agents.training import command_line
-from netenvs.abr.generators import BITRATES_KBPS
-from netenvs.abr.workload import load_traces
 from netenvs.command_line import run
 from netenvs.errors import printable
 
 SHIPPED = CHECKPOINTS / "abr-pensieve"
 
 
-class Pensieve(TrainedActor):
-    """Pensieve's actor, trained by proximal policy optimisation.
+class Pensieve(LevelPolicy):
+    """Pensieve's way, reinforcement learning, on every link, ladder and objective.
 
-    Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017. The observation is
-    Pensieve's; the network has its branches, narrower, and takes logarithms of throughputs and times
-    (``PensieveFeatures``); the objective is Pensieve's, in training without what lies below -20 a chunk. Pensieve
-    itself was trained with actor-critic steps of single videos, here hundreds of videos make a step.
-    ``mode=sampled`` draws from the actor's probabilities.
+    Mao, Netravali, Alizadeh, *Neural Adaptive Video Streaming with Pensieve*, SIGCOMM 2017. Unlike there the network
+    sees nothing that has a scale and scores each level by itself (``agents.abr.level_net``), so that a ladder may have
+    2 to 12 levels; it is trained by proximal policy optimisation in thousands of worlds (``netenvs.abr.worlds``),
+    where a decision is rewarded with minus its regret (``agents.abr.worlds_ppo``). ``mode=sampled`` draws from the
+    actor's probabilities.
     """
 
     registered = "pensieve"
     shipped = SHIPPED
-    # fcc-train-clean with video1, measured up to 4.6 Mbit/s; of FCC-like traces, synthetic among them, up to 16
-    trained = TrainingRange(6, BITRATES_KBPS, 4.0, (0.05, 16.0), 4.3 / 4.0)
 
 
 @dataclass(frozen=True)
 class Args(Settings):
     """This trains Pensieve, or fills the folder that is shipped from trainings."""
 
+    steps: int = 172_000
+    """The whole training has so many decisions."""
+    rows: int = 512
+    """So many sessions are played at once."""
+    batches: int = 8
+    """A pass has so many gradient steps."""
+    learning_rate: float = 3e-5
+    """Adam begins with this rate, which falls along a cosine to a fiftieth."""
+    entropy: float = 0.002
+    """The entropy bonus has this weight at the beginning; it falls geometrically."""
+    last_entropy: float = 0.0005
+    """The entropy bonus has this weight at the end."""
     seed: int = 0
-    """The seed determines initial weights, traces, starts and actions."""
-    traces: str = "fcc-train-clean"
-    """The policy is trained on these traces, a name or path."""
-    valid: str = VALIDATION
-    """These traces choose the weights."""
-    video: str | None = None
-    """The video has this name or path; the default is video1 with installed traces, else synthetic."""
+    """The seed determines initial weights, worlds, places and actions."""
+    validate_every: int = 1
+    """Weights are validated after so many iterations."""
+    warm_up: int = 360
+    """It first imitates stochastic-mpc for so many iterations."""
+    gae_lambda: float = 0.98
+    """Generalised advantage estimation has this lambda."""
+    validation: int = 20
+    """So many traces of each validation split choose the weights."""
     out: Path | None = None
     """Checkpoint, curve and weights go here; the default is runs/abr-pensieve-SEED, with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
     """If folders of trainings are given, nothing is trained: the best is shipped, with the card of all."""
+
+
+def learned(seed: int, warm_up: int, improve: int, validation: int, size: int, width: int) -> LevelActor:
+    """The best of an imitation and of ``improve`` iterations of reinforcement learning after it, without a folder.
+
+    As this command trains, for who has an actor to begin with; arguments as of ``Args`` and ``LevelActor``.
+    """
+    args = Args(steps=(1 + improve) * Args.rows * WorldsLearner.chunks)
+    learner = WorldsLearner(settings_of(args), seed, warm_up, size, width)
+    best, chosen = -math.inf, learner.net()
+    for _ in range(1 + improve):
+        learner.iterate()
+        net = learner.net()
+        found = network_scores(Pensieve.of(net), validation)["valid"]
+        if found > best:
+            best, chosen = found, net
+    return chosen
 
 
 def main(args: Args) -> None:
@@ -68,13 +96,19 @@ def main(args: Args) -> None:
     if args.ship:
         out = args.out or SHIPPED
         command = f"python -m agents.abr.pensieve --ship {' '.join(map(str, args.ship))}"
-        best = ship(args.ship, out, Pensieve.registered, command=command)
-        print(printable(f"{args.ship[best]} is best on {VALIDATION}; written to {out}"))
+        best = ship(args.ship, out, Pensieve.registered, command=command, quality=validated)
+        print(printable(f"{args.ship[best]} is best in validation; written to {out}"))
         return
+    if args.validation < 1:
+        raise ValueError(f"validation must be 1 or more, not {args.validation}")
     folder = args.out or Path(f"runs/abr-pensieve-{args.seed}")
-    learner = Learner(load_traces(args.traces), args.video, "quality", settings_of(args), args.seed)
-    identity = {"traces": args.traces, "valid": args.valid, "video": args.video}
-    run, net, kept = fit(learner, Validation(Pensieve, args.valid, args.video), folder, identity)
+    learner = WorldsLearner(settings_of(args), args.seed, args.warm_up)
+
+    def validate(net: LevelActor) -> dict[str, float]:
+        return {name: round(value, 6) for name, value in network_scores(Pensieve.of(net), args.validation).items()}
+
+    run, net, kept = fit(learner, validate, folder, {"validation": args.validation, "warm_up": args.warm_up})
+    names = ", ".join(f"`{name}`" for name in learner.worlds.names)
     write_trained(
         folder,
         Pensieve,
@@ -82,8 +116,11 @@ def main(args: Args) -> None:
         run,
         kept,
         command_line("agents.abr.pensieve", args, hidden=("out", "ship")),
-        f"Trained on `{args.traces}` with the video `{learner.video}`, every trace entered at random places; weights "
-        f"chosen by greedy decisions on `{args.valid}`, {VALIDATION_STARTS} places a trace; nothing on test splits.",
+        f"Trained in worlds of `netenvs.abr.worlds`, with generated links and recorded ones ({names}): {args.warm_up} "
+        f"iterations of imitation (`agents.abr.experts`), then reinforcement learning, {WORLDS} worlds an iteration. "
+        f"Weights chosen by greedy decisions in `agents.abr.validation`, {args.validation} traces a split; nothing on "
+        "test splits.",
+        {"size": net.size, "width": net.width},
     )
 
 

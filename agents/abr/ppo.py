@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium as gym
 import numpy as np
@@ -26,14 +26,13 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.utils import set_random_seed
 
 from agents.abr.card import record
-from agents.abr.pensieve_net import HISTORY, WIDTH, PensieveFeatures, PensieveNet, TrainedActor
-from agents.abr.scores import SETTINGS, available, score, score_all
+from agents.abr.pensieve_net import HISTORY, WIDTH, PensieveFeatures, PensieveNet
+from agents.abr.scores import SETTINGS, available, score_all
 from agents.pretrained import save
-from agents.statistics import mean
 from agents.training import Run
 from agents.training.card import Training, write
 from netenvs.abr.task import TASK as ABR
-from netenvs.abr.workload import TraceSet, load_traces
+from netenvs.abr.workload import TraceSet
 from netenvs.errors import printable
 from netenvs.wrappers.sb3 import SB3VecEnv
 
@@ -41,7 +40,6 @@ REWARD_SCALE = 0.02  # returns of a video are up to hundreds of QoE: values must
 REWARD_FLOOR = -20.0  # QoE of a chunk, about 4.5 s of stalling: what lies below teaches nothing more
 LEAST_SPREAD = 0.1 * REWARD_SCALE  # of a group's advantages: below it its rows differ by nothing worth learning
 ADVANTAGE_LIMIT = 6.0  # of the group's root mean square
-VALIDATION_STARTS = 4  # places where each validation trace is entered
 DRAW_STREAM = 1  # tells the generator that draws traces from others with the same seed and number
 
 
@@ -243,10 +241,38 @@ class Learner:
         return rows
 
 
+class Trainee(Protocol):
+    """What ``fit`` trains."""
+
+    settings: Settings
+    seed: int
+    chunks: int
+    """Decisions of a row in an iteration."""
+    iterations: int
+    iteration: int
+    """Done so far."""
+
+    @property
+    def steps(self) -> int:
+        """Decisions made so far."""
+
+    def iterate(self, chosen: np.ndarray | None = None) -> float:
+        """One iteration, with the traces that a curriculum chose; mean reward of a decision."""
+
+    def net(self) -> Any:
+        """A copy of the network as it is."""
+
+    def state(self) -> dict[str, Any]:
+        """All that the next iterations depend on."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from it."""
+
+
 class Curriculum:
     """What the rows play, iteration by iteration: here all traces of the learner alike."""
 
-    def begin(self, learner: Learner) -> str:
+    def begin(self, learner: Any) -> str:
         """An iteration comes next: change the learner's traces, if need be; what there is to say about it."""
         return ""
 
@@ -258,17 +284,17 @@ class Curriculum:
         """All that ``begin`` has changed, for ``Run.save``."""
         return {}
 
-    def restore(self, learner: Learner, state: dict[str, Any]) -> None:
+    def restore(self, learner: Any, state: dict[str, Any]) -> None:
         """Change it again."""
 
 
 def fit(
-    learner: Learner,
-    validate: Callable[[PensieveNet], dict[str, float]],
+    learner: Trainee,
+    validate: Callable[[Any], dict[str, float]],
     folder: Path,
     identity: dict[str, Any],
     curriculum: Curriculum | None = None,
-) -> tuple[Run, PensieveNet, int]:
+) -> tuple[Run, Any, int]:
     """Train to the end: the run, the network that was best in validation, and the step it was taken at.
 
     Arguments:
@@ -310,18 +336,10 @@ def fit(
     return run, net, best["step"]
 
 
-@dataclass(frozen=True)
-class Validation:
-    """How weights are chosen: mean QoE of greedy decisions, each trace entered at a few drawn places."""
-
-    policy: type[TrainedActor]
-    traces: str
-    video: str | None
-
-    def __call__(self, net: PensieveNet) -> dict[str, float]:
-        count = len(load_traces(self.traces)) * VALIDATION_STARTS
-        values = score(self.policy.of(net), self.traces, self.video, episodes=count, start="random")
-        return {"valid": round(mean(values), 6)}
+def sizes_of(net: PensieveNet) -> dict[str, Any]:
+    """The arguments that make a ``PensieveNet``."""
+    sizes = {"levels": net.levels, "jump": net.jump, "history": net.history}
+    return {**sizes, "width": net.features.size // 6, "hidden": net.hidden.out_features}
 
 
 def settings_of(args: Settings) -> Settings:
@@ -331,22 +349,23 @@ def settings_of(args: Settings) -> Settings:
 
 def write_trained(
     folder: Path,
-    policy: type[TrainedActor],
-    net: PensieveNet,
+    policy: Any,
+    net: Any,
     run: Run,
     kept: int,
     command: str,
     data: str,
+    sizes: Mapping[str, Any],
     settings: Mapping[str, Mapping[str, Any]] = SETTINGS,
     notes: str = "",
 ) -> None:
     """Write the folder of a finished training: config, weights, model card with the scores; print these.
 
-    ``kept`` is the step that ``net`` is of, ``command`` what was run, ``data`` a sentence on what it saw,
-    ``settings`` what it is scored on where the data are installed, ``notes`` Markdown for the card.
+    ``kept`` is the step that ``net`` is of, ``command`` what was run, ``data`` a sentence on what it saw, ``sizes`` the
+    arguments that make the network, ``settings`` what it is scored on where the data are installed, ``notes`` Markdown
+    for the card.
     """
-    sizes = {"levels": net.levels, "jump": net.jump, "history": net.history}
-    save(net, folder, policy.registered, {**sizes, "width": net.features.size // 6, "hidden": net.hidden.out_features})
+    save(net, folder, policy.registered, dict(sizes))
     scores = score_all(policy.from_pretrained(folder), available(settings))
     name = policy.registered
     training = Training.of(

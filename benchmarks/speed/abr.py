@@ -74,7 +74,7 @@ def measurements(dataset: str, num_envs: Sequence[int]) -> list[Measurement]:
 
 
 def trainings(num_envs: Sequence[int]) -> list[Measurement]:
-    """PPO of ``pensieve``, with environment, network and optimiser."""
+    """PPO of ``udr`` and ``genet``, with environment, network and optimiser."""
     from agents.abr.ppo import Learner, Settings
     from netenvs.abr.workload import load_traces
 
@@ -87,7 +87,7 @@ def trainings(num_envs: Sequence[int]) -> list[Measurement]:
         return (steps,)
 
     batches = f"{settings.epochs} epochs, batches of {steps // settings.batches:,}"
-    return [Measurement(f"pensieve, PPO: {settings.rows} sessions, {batches}", ("steps",), ppo)]
+    return [Measurement(f"udr, PPO: {settings.rows} sessions, {batches}", ("steps",), ppo)]
 
 
 SPEED = TaskSpeed(

@@ -57,14 +57,21 @@ class World:
     start: str = "random"
     recorded: str = ""
     """Name of the recorded set that all traces are of, at about their own speed; empty: there is none."""
+    at_home: bool = False
+    """Whether video, player and objective are the published ones, on recorded traces."""
 
     def options(self) -> dict[str, Any]:
         """Arguments of ``gym.make("netenvs/ABR-v0")``."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "recorded"}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("recorded", "at_home")}
 
 
 def make_world(
-    seed: Sequence[int], traces: int = 4, recorded: Sequence[TraceSet] = (), known: Video | None = None
+    seed: Sequence[int],
+    traces: int = 4,
+    recorded: Sequence[TraceSet] = (),
+    known: Video | None = None,
+    at_home: float | None = None,
+    shares: Sequence[float] | None = None,
 ) -> World:
     """The world of a seed.
 
@@ -73,11 +80,17 @@ def make_world(
         traces: how many.
         recorded: sets that traces are taken from, beside generated ones, at their own speed or another.
         known: a video that some worlds have; the others have one of their own.
+        at_home: share of worlds with ``known`` as the video, the published player and objective, on a recorded set;
+            None: ``AT_HOME``.
+        shares: how many of these are on each of the recorded sets, relative to each other; None: all alike.
     """
     rng = np.random.default_rng(seed)
-    home = known is not None and len(recorded) > 0 and rng.random() < AT_HOME
+    share = AT_HOME if at_home is None else at_home
+    home = known is not None and len(recorded) > 0 and rng.random() < share
     whole = None
-    if recorded and (home or rng.random() < AS_RECORDED):
+    if home and shares is not None:
+        whole = recorded[int(rng.choice(len(recorded), p=np.array(shares) / np.sum(shares)))]
+    elif recorded and (home or rng.random() < AS_RECORDED):
         whole = recorded[int(rng.integers(len(recorded)))]
     chance = 1.0 if home else KNOWN_ELSEWHERE if whole is None else KNOWN_VIDEO
     video = known if known is not None and rng.random() < chance else ladder(rng)
@@ -98,7 +111,7 @@ def make_world(
         ),
     )
     if home:
-        return World(packed, video, start=start, recorded=name)
+        return World(packed, video, start=start, recorded=name, at_home=True)
     return World(packed, video, **_objective(rng, video.bitrates_kbps / 1000.0), start=start, recorded=name)
 
 

@@ -167,8 +167,8 @@ def played(policy: str, task: str, env_id: str, options: dict, count: int) -> st
 
 @job("pensieve")
 def _pensieve(folder: Path) -> Lines:
-    sizes = "--rows 32 --batches 4 --epochs 2 --validate-every 2 --traces synthetic(count=8) --valid synthetic(count=4)"
-    command("agents.abr.pensieve", "--steps", 32 * 47 * 4, *sizes.split(), "--out", folder)
+    sizes = "--rows 32 --group 2 --batches 4 --epochs 2 --validate-every 2 --warm-up 1 --validation 1"
+    command("agents.abr.pensieve", "--steps", 32 * 56 * 4, *sizes.split(), "--out", folder)
     yield "pensieve", weights(folder)
 
 

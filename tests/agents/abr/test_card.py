@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agents.abr import scores
-from agents.abr.card import record, scored, ship
+from agents.abr.card import record, scored, ship, validated
 from agents.scoring import Score
 from agents.training.card import Training, read, write
 
@@ -72,16 +72,21 @@ def test_the_best_seed_in_validation_is_shipped(trained, tmp_path):
         assert line in card.splitlines(), line
 
 
-def test_the_best_may_be_judged_otherwise_and_without_scores(trained, tmp_path):
-    def judged(folder, training, policy):
-        assert policy == "made-up" and read(folder).training.seed == training.seed
-        return -abs(training.seed - 1.6)
-
-    assert ship(trained, tmp_path / "own", "made-up", quality=judged) == 2
+def test_the_best_may_be_that_of_the_trainings_own_validation(trained, tmp_path):
+    for folder, seed, valid in zip(trained, range(3), (0.2, 0.3, 0.4), strict=True):
+        curve = [{"step": 1000, "valid": valid}, {"step": 2000, "valid": 0.9 - valid}]
+        write_card(folder, "made-up", "It.", [make_training(seed, [1.0 - valid], curve=curve)])
+    assert [validated(folder, read(folder).training, "made-up") for folder in trained] == [0.2, 0.3, 0.4]
+    assert ship(trained, tmp_path / "own", "made-up", quality=validated) == 2
     assert read(tmp_path / "own").training.seed == 2
+    assert (tmp_path / "own" / "model.safetensors").read_bytes() == bytes([2]) * 5000
+    assert ship(trained, tmp_path / "scores", "made-up") == 0, "scores are what is asked for where nothing is said"
+
+
+def test_a_training_without_scores_may_be_shipped_by_its_own_validation(trained, tmp_path):
     for folder, seed in zip(trained, range(3), strict=True):
         write_card(folder, "made-up", "It.", [make_training(seed, [], scores={"synthetic": [1.0]})])
-    assert ship(trained, tmp_path / "out", "made-up", quality=judged) == 2
+    assert ship(trained, tmp_path / "out", "made-up", quality=validated) == 0
 
 
 def test_long_curves_are_thinned_in_the_card_only(tmp_path):
@@ -108,6 +113,10 @@ def test_what_cannot_be_shipped(trained, tmp_path):
     write_card(trained[0], "made-up", "It.", [make_training(0, [0.1], scores={"synthetic": [1.0]})])
     with pytest.raises(ValueError, match="was not scored on fcc-valid-clean; install the data set"):
         ship(trained, out, "made-up")
+    for curve in ([], [{"step": 2000, "valid": 0.5}], [{"step": 1000, "loss": 0.5}]):
+        write_card(trained[0], "made-up", "It.", [make_training(0, [0.1, 0.1], curve=curve)])
+        with pytest.raises(ValueError, match=r"seed-0: no validation of the weights of step 1000 .*; train it again"):
+            ship(trained, out, "made-up", quality=validated)
     write_card(trained[0], "other", "It.", [make_training(0, [0.1, 0.1])])
     with pytest.raises(ValueError, match="seed-0 is a training of 'other', not of 'made-up'"):
         ship(trained, out, "made-up")

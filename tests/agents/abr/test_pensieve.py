@@ -1,71 +1,85 @@
-"""Pensieve's network and its training: what it reads, that it learns, that it resumes, what bad input says."""
+"""The command that trains Pensieve: what it writes, that it resumes, what it ships, what bad input says."""
 
 import json
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from fresh import python
 from safetensors.torch import load_file, save_file
+from small_worlds import few_places, forget_places, make_small
 
-import netenvs  # noqa: F401
 from agents import pretrained
-from agents.abr import card, pensieve, ppo
+from agents.abr import imitation, pensieve, validation, worlds_ppo
+from agents.abr.level_actor import LevelActor
 from agents.abr.pensieve import Args, Pensieve
-from agents.abr.pensieve_net import PensieveNet
-from agents.abr.scores import score
+from agents.abr.ppo import Settings
+from agents.abr.worlds_ppo import CHUNKS, WORLDS, WorldsLearner
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
-from agents.statistics import mean
 from agents.training import CHECKPOINT, CURVE
 from agents.training.card import read
-from netenvs.abr.workload import load_traces
 
 ABR = "netenvs/ABR-v0"
-TINY = {"traces": "synthetic(count=8)", "valid": "synthetic(count=4,seed=1)", "rows": 32, "batches": 4}
+ITERATION = 2 * WORLDS * CHUNKS
+"""Decisions."""
+TINY = {"rows": 2 * WORLDS, "group": 2, "batches": 2, "epochs": 1, "learning_rate": 0.01}
+TINY_SETTINGS = dict(TINY)
+TINY |= {"warm_up": 1, "validate_every": 2, "validation": 2}
 
 
 @pytest.fixture(autouse=True)
-def no_data(tmp_path, monkeypatch):
-    """Scores of trained weights on installed splits take time and are tested elsewhere."""
+def small(monkeypatch, tmp_path):
+    """Short videos, no installed data, two places to be validated in."""
     monkeypatch.setenv("NETENVS_DATA", str(tmp_path / "no-data"))
+    make_small(monkeypatch)
+    for name, value in {"WORLDS": 1, "SESSIONS": 4, "STEPS": 10, "BATCH": 64, "AVERAGE": 0.5}.items():
+        monkeypatch.setattr(imitation, name, value)
+    monkeypatch.setattr(worlds_ppo, "AVERAGE", 0.5)  # so that a few iterations change what is decided
+    few_places(monkeypatch)
+    forget_places()
+    yield
+    forget_places()
 
 
 @pytest.fixture
 def random_folder(tmp_path):
     torch.manual_seed(3)
-    pretrained.save(PensieveNet(6), tmp_path / "random", "pensieve", {"levels": 6})
+    pretrained.save(LevelActor(8, 16), tmp_path / "random", "pensieve", {"size": 8, "width": 16})
     return tmp_path / "random"
 
 
 def train(folder, **options):
-    pensieve.main(Args(out=folder, **{**TINY, **options}))
+    pensieve.main(Args(out=folder, **{**TINY, "steps": 2 * ITERATION, **options}))
     return load_file(folder / "model.safetensors")
 
 
-def test_a_short_training_improves_and_keeps_its_best(tmp_path):
-    train(tmp_path / "run", steps=32 * 47 * 16, validate_every=2)
+def test_a_training_writes_a_policy_whose_card_and_curve_agree(tmp_path):
+    train(tmp_path / "run", steps=6 * ITERATION)
     curve = [json.loads(line) for line in (tmp_path / "run" / CURVE).read_text().splitlines()]
-    assert [point["step"] for point in curve] == [32 * 47 * i for i in range(2, 17, 2)]
+    assert [point["step"] for point in curve] == [2 * ITERATION, 4 * ITERATION, 6 * ITERATION]
+    assert all(point["reward"] <= 0 for point in curve)
+    assert all(-1 <= point[name] <= 1 for point in curve for name in ("home", "share", "worst"))
     values = [point["valid"] for point in curve]
-    assert curve[-1]["reward"] > curve[0]["reward"] + 3  # of drawn actions: fewer stalls
-    assert max(values) >= 0.3  # of the best: the lowest level alone is worth 0.3
-    policy = load_policy(str(tmp_path / "run"), "abr")
-    kept = mean(score(policy, "synthetic(count=4,seed=1)", episodes=16, start="random"))
-    assert kept == pytest.approx(max(values), abs=1e-6)  # the best weights are the ones written
+    assert len(set(values)) > 1, "a choice"
     (training,) = read(tmp_path / "run").trainings
-    assert training.kept == curve[int(np.argmax(values))]["step"] and training.steps == 32 * 47 * 16
-    assert training.curve == curve and list(training.scores) == ["synthetic"]
-    text = (tmp_path / "run" / "README.md").read_text()
-    assert f"{training.scores['synthetic']['pensieve'].mean:.4f}" in text and "python -m agents.abr.pensieve" in text
+    assert training.curve == curve and training.steps == 6 * ITERATION
+    assert training.kept == curve[int(np.argmax(values))]["step"] and list(training.scores) == ["synthetic"]
+    policy = load_policy(str(tmp_path / "run"), "abr")
+    assert isinstance(policy, Pensieve)
+    again = validation.network_scores(policy, 2)["valid"]
+    assert again == pytest.approx(max(values), abs=1e-6)  # the best weights are the ones written
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert f"{training.scores['synthetic']['pensieve'].mean:.4f}" in card and f"{max(values):.4f}" in card
+    assert training.command in card and training.command.startswith("python -m agents.abr.pensieve --steps")
+    assert "synthetic(seed=1)" in training.data and "2 traces a split" in training.data
 
 
 def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
-    options = {"steps": 32 * 47 * 6, "validate_every": 2, "epochs": 2}
+    options = {"steps": 4 * ITERATION}
     expected = train(tmp_path / "whole", **options)
 
-    iterate, calls = ppo.Learner.iterate, []
+    iterate, calls = WorldsLearner.iterate, []
 
     def killed(self, chosen=None):
         calls.append(1)
@@ -73,147 +87,52 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return iterate(self, chosen)
 
-    monkeypatch.setattr(ppo.Learner, "iterate", killed)
+    monkeypatch.setattr(WorldsLearner, "iterate", killed)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "killed", **options)
-    monkeypatch.setattr(ppo.Learner, "iterate", iterate)
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    monkeypatch.setattr(WorldsLearner, "iterate", iterate)
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002  (whatever else happened in the process)
     resumed = train(tmp_path / "killed", **options)
     assert all(torch.equal(resumed[name], value) for name, value in expected.items())
     curves = [(tmp_path / name / CURVE).read_text() for name in ("whole", "killed")]
-    assert curves[0] == curves[1] and len(curves[0].splitlines()) == 3
-    with pytest.raises(ValueError, match="made with another seed; remove it or write to another folder"):
-        train(tmp_path / "killed", **options, seed=1)
+    assert curves[0] == curves[1] and len(curves[0].splitlines()) == 2
+    for other in ({"seed": 1}, {"warm_up": 2}):
+        with pytest.raises(ValueError, match=f"made with another {next(iter(other))}; remove it or write to another"):
+            train(tmp_path / "killed", **options, **other)
     (tmp_path / "killed" / CHECKPOINT).write_bytes(b"damaged")
     with pytest.raises(ValueError, match="not a checkpoint of this training; remove it"):
         train(tmp_path / "killed", **options)
 
 
-def test_rows_of_a_group_play_the_same_trace_from_the_same_place():
-    settings = ppo.Settings(steps=1, rows=8, group=4, batches=2)
-    learner = ppo.Learner(load_traces("synthetic(count=50)"), None, "quality", settings, seed=5)
-    session = learner._env.env.unwrapped.simulator.batch.session
-    starts = []
-    reset = learner._env.reset
+def test_the_best_of_a_few_iterations_is_learned_the_imitation_included(monkeypatch):
+    monkeypatch.setattr(pensieve, "settings_of", lambda args: Settings(**{**TINY_SETTINGS, "steps": 3 * ITERATION}))
+    seen, values = [], iter([0.5, 0.25, 0.75])
 
-    def seen():
-        result = reset()
-        starts.append((session["trace"].copy(), session["start"].copy()))
-        return result
+    def judged(policy, traces):
+        seen.append({name: value.clone() for name, value in policy.net.state_dict().items()})
+        return {"valid": next(values)}
 
-    learner._env.reset = seen
-    learner.iterate()
-    learner.iterate(np.array([7, 9]))
-    for traces, places in starts:
-        assert len({*zip(traces[:4], places[:4], strict=True)}) == len({*zip(traces[4:], places[4:], strict=True)}) == 1
-        assert places[0] != places[4]
-    assert starts[1][0].tolist() == [7] * 4 + [9] * 4
-    assert starts[0][1][0] != starts[1][1][0]
-
-
-def test_advantages_are_those_over_the_group_in_units_of_its_spread():
-    space = gym.spaces.Box(0, 1, (1,)), gym.spaces.Discrete(2)
-    buffer = ppo._GroupedAdvantages(3, *space, gae_lambda=1.0, gamma=1.0, n_envs=4, group=2)
-    rewards = np.array([[1, 3, 100, 100], [0, 0, 0, -100], [2, 2, 50, 50]]) * ppo.REWARD_SCALE
-    for step in rewards:
-        buffer.add(np.zeros((4, 1)), np.zeros((4, 1)), step, np.zeros(4), torch.zeros(4), torch.zeros(4))
-    buffer.compute_returns_and_advantage(torch.zeros(4), np.ones(4))
-    ahead = np.cumsum(rewards[::-1], axis=0)[::-1]
-    left = ahead[:, :2] - ahead[:, :2].mean(axis=1, keepdims=True)
-    right = ahead[:, 2:] - ahead[:, 2:].mean(axis=1, keepdims=True)
-    expected = [part / (np.sqrt(np.mean(part**2)) + ppo.LEAST_SPREAD) for part in (left, right)]
-    np.testing.assert_allclose(buffer.advantages, np.concatenate(expected, axis=1), rtol=1e-5, atol=1e-6)
-
-
-def test_decisions_do_not_depend_on_the_batch(random_folder):
-    specs = [EpisodeSpec(seed) for seed in range(5)]
-    for mode in ("greedy", "sampled"):
-        policy = load_policy(f"{random_folder}(mode={mode})", "abr")
-        one, many = (play(policy, ABR, specs, num_envs=count) for count in (1, 5))
-        assert all(np.array_equal(a.actions, b.actions) for a, b in zip(one, many, strict=True))
-
-
-def test_sampled_actions_follow_the_probabilities(random_folder):
-    policy = Pensieve(str(random_folder), mode="sampled", fallback="none")
-    env = gym.make(ABR, history=8)
-    observation, info = env.reset(seed=0)
-    expected = policy.probabilities(observation[None])[0]
-    assert expected.sum() == pytest.approx(1) and expected.max() - expected.min() > 0.005
-    rows = np.arange(20_000)
-    policy.reset_rows(rows, rows.tolist())
-    infos = {"video": info["video"], "bitrate_kbps": np.full(len(rows), info["bitrate_kbps"]), "row": rows}
-    drawn = policy.act_batch(np.repeat(observation[None], len(rows), axis=0), infos)
-    assert np.abs(np.bincount(drawn, minlength=6) / len(rows) - expected).max() < 0.015
-
-
-def test_the_network_reads_every_row_of_the_observation_and_only_the_sizes_of_the_levels():
-    torch.manual_seed(0)
-    net = PensieveNet(6).double()
-    observation = torch.rand(1, 6, 8, dtype=torch.float64, requires_grad=True)
-    net(observation)[0, 0].backward()
-    seen = observation.grad[0] != 0
-    assert seen[2:4].all() and seen[4, :6].all() and seen[[0, 1, 5], -1].all()
-    assert not seen[4, 6:].any() and not seen[[0, 1, 5], :-1].any()
-
-
-def test_jumping_actors_move_one_level(tmp_path):
-    net = PensieveNet(6, jump=True)
-    torch.nn.init.zeros_(net.head.weight)
-    with torch.no_grad():
-        net.head.bias.copy_(torch.tensor([0.0, 0.0, 1.0]))
-    pretrained.save(net, tmp_path, "pensieve", {"levels": 6, "jump": True})
-    (episode,) = play(Pensieve(str(tmp_path)), ABR, [EpisodeSpec(0)])
-    assert episode.actions.tolist() == [1, 2, 3, 4] + [5] * 43
-
-
-def test_another_ladder_is_the_rules_or_refused_in_one_line(random_folder, tmp_path):
-    manifest = {"bitrates_kbps": [300, 900], "chunk_sizes_bytes": [[10**5] * 9, [3 * 10**5] * 9], "chunk_duration_s": 4}
-    (tmp_path / "two.json").write_text(json.dumps(manifest))
-    with pytest.raises(PolicyError, match=r"trained for 6 levels, video .* has 2; train one on it"):
-        play(
-            Pensieve(str(random_folder), fallback="none"), ABR, [EpisodeSpec(0)], {"video": str(tmp_path / "two.json")}
-        )
-    with pytest.warns(UserWarning, match=r"trained for 6 levels, video .* has 2: there the rule 'dynamic' plays"):
-        play(Pensieve(str(random_folder)), ABR, [EpisodeSpec(0)], {"video": str(tmp_path / "two.json")})
-
-
-def test_bad_folders_are_one_line(random_folder, tmp_path):
-    weights = random_folder / "model.safetensors"
-    whole = weights.read_bytes()
-    for damaged, message in ((whole[:-100], "no safetensors"), (b"", "no safetensors"), (b"x" * 500, "no safetensors")):
-        weights.write_bytes(damaged)
-        with pytest.raises(PolicyError, match=message) as caught:
-            load_policy(str(random_folder), "abr")
-        assert "\n" not in str(caught.value)
-    tensors = PensieveNet(6).state_dict()
-    save_file({**tensors, "head.bias": torch.full((6,), float("nan"))}, weights)
-    with pytest.raises(PolicyError, match="not all weights are finite"):
-        load_policy(str(random_folder), "abr")
-    save_file({name: value for name, value in tensors.items() if name != "head.bias"}, weights)
-    with pytest.raises(PolicyError, match="cannot be used"):
-        load_policy(str(random_folder), "abr")
-    (random_folder / "config.json").write_text('{"policy": "track", "levels": 6}')
-    with pytest.raises(ValueError, match=r"holds weights of 'track', not of 'pensieve'"):
-        Pensieve(str(random_folder))
-    with pytest.raises(ValueError, match=r"it has no config\.json"):
-        Pensieve(str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match="mode must be greedy or sampled, not 'both'"):
-        Pensieve(mode="both")
+    monkeypatch.setattr(pensieve, "network_scores", judged)
+    chosen = pensieve.learned(3, 1, 2, 2, 8, 16).state_dict()
+    assert len(seen) == 3 and all(torch.equal(value.double(), seen[2][name]) for name, value in chosen.items())
+    values = iter([0.5, 0.25])
+    chosen = pensieve.learned(3, 1, 1, 2, 8, 16).state_dict()
+    assert all(torch.equal(value.double(), seen[0][name]) for name, value in chosen.items())
+    assert any(not torch.equal(value, seen[1][name]) for name, value in seen[0].items())
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"steps": 0}, "steps must be positive, not 0"),
-        ({"group": 1}, "group must be 2 or more: a row is compared with the others of its group"),
-        ({"group": 5}, "group must divide the 32 rows, 5 does not"),
-        ({"batches": 7}, "batches must divide the 32 rows, 7 does not"),
-        ({"entropy": 0.001}, "entropy must not be below last-entropy"),
-        ({"gae_lambda": 1.5}, "gae-lambda must be from 0 to 1, not 1.5"),
+        ({"batches": 7}, f"batches must divide the {2 * WORLDS} rows, 7 does not"),
+        ({"rows": 12}, f"rows must be a multiple of {2 * WORLDS}, {WORLDS} worlds and groups of 2, not 12"),
+        ({"entropy": 0.0001}, "entropy must not be below last-entropy"),
         ({"seed": -1}, "seed must be 0 or more, not -1"),
-        ({"traces": "fcc-tets"}, "unknown traces 'fcc-tets'; did you mean 'fcc-test'"),
-        ({"traces": "fcc-train-clean"}, "netllm-abr"),
+        ({"warm_up": -1}, "warm-up must be 0 or more, not -1"),
+        ({"validation": 0}, "validation must be 1 or more, not 0"),
     ],
 )
 def test_bad_arguments_are_one_line(tmp_path, options, message):
@@ -223,33 +142,78 @@ def test_bad_arguments_are_one_line(tmp_path, options, message):
 
 
 def test_the_command_line_says_what_is_wrong_in_one_line(tmp_path):
-    words = ["-m", "agents.abr.pensieve", "--traces", "synthetic", "--out", str(tmp_path / "run"), "--steps", "0"]
+    words = ["-m", "agents.abr.pensieve", "--out", str(tmp_path / "run"), "--steps", "0"]
     assert python(*words, folder=tmp_path) == (1, "", "error: steps must be positive, not 0\n")
 
 
-def test_shipping_is_refused_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(card, "VALIDATION", "synthetic")
-    options = {"steps": 32 * 47, "epochs": 1}
-    for name, more in {
-        "0": {"seed": 0},
-        "1": {"seed": 1},
-        "again": {"seed": 0},
-        "long": {"seed": 2, "epochs": 2},
-    }.items():
-        train(tmp_path / name, **{**options, **more})
+def ship(*folders, out):
+    pensieve.main(Args(ship=folders, out=out))
 
-    def ship(*names, **options):
-        return pensieve.main(Args(ship=tuple(tmp_path / name for name in names), out=tmp_path / "out", **options))
 
+def test_the_best_in_validation_is_shipped(tmp_path, capsys):
+    folders = [tmp_path / str(seed) for seed in range(3)]
+    for seed, (folder, valid) in enumerate(zip(folders, (0.1, 0.5, 0.3), strict=True)):
+        train(folder, seed=seed, steps=ITERATION)
+        record = json.loads((folder / "training.json").read_text())
+        record["trainings"][0]["curve"][0]["valid"] = valid
+        (folder / "training.json").write_text(json.dumps(record))
+    out = tmp_path / "out"
+    for order in (folders, folders[::-1]):
+        ship(*order, out=out)
+        assert f"{folders[1]} is best in validation; written to {out}" in " ".join(capsys.readouterr().out.split())
+        assert (out / "model.safetensors").read_bytes() == (folders[1] / "model.safetensors").read_bytes()
+        shipped = read(out)
+        assert shipped.training.seed == 1 and len(shipped.trainings) == 3
+        assert shipped.command == f"python -m agents.abr.pensieve --ship {' '.join(map(str, order))}"
+    assert isinstance(load_policy(str(out), "abr"), Pensieve)
+
+
+def test_shipping_is_refused_before_anything_is_written(tmp_path):
+    for name, more in {"0": {}, "1": {"seed": 1}, "again": {}, "long": {"seed": 2, "epochs": 2}}.items():
+        train(tmp_path / name, steps=ITERATION, **more)
+    out = tmp_path / "out"
     with pytest.raises(ValueError, match="again has the seed 0, as another folder has"):
-        ship("0", "again")
+        ship(tmp_path / "0", tmp_path / "again", out=out)
     with pytest.raises(ValueError, match="long was trained or scored with another epochs; train it alike"):
-        ship("0", "long")
-    (tmp_path / "1" / "config.json").rename(tmp_path / "config.json")
+        ship(tmp_path / "0", tmp_path / "long", out=out)
+    with pytest.raises(ValueError, match=r"nowhere: no training\.json of a finished training; train it first"):
+        ship(tmp_path / "0", tmp_path / "nowhere", out=out)
     training = tmp_path / "1" / "training.json"
     training.write_text(training.read_text().replace('"policy": "pensieve"', '"policy": "udr"'))
     with pytest.raises(ValueError, match="1 is a training of 'udr', not of 'pensieve'"):
-        ship("0", "1")
-    assert not (tmp_path / "out").exists()
-    ship("0")
-    assert (tmp_path / "out" / "model.safetensors").read_bytes() == (tmp_path / "0" / "model.safetensors").read_bytes()
+        ship(tmp_path / "0", tmp_path / "1", out=out)
+    assert not out.exists()
+
+
+def test_sampled_levels_are_drawn_by_the_seed(random_folder):
+    policy = load_policy(f"{random_folder}(mode=sampled)", "abr")
+    specs = [EpisodeSpec(seed, options={"trace": 0}) for seed in (1, 1, 2)]
+    one, again, other = play(policy, ABR, specs)
+    assert np.array_equal(one.actions, again.actions) and not np.array_equal(one.actions, other.actions)
+    greedy, same = (play(Pensieve(str(random_folder)), ABR, [specs[number]]) for number in (0, 2))
+    assert np.array_equal(greedy[0].actions, same[0].actions)
+
+
+def test_bad_folders_are_one_line(random_folder, tmp_path):
+    def refused(message):
+        with pytest.raises(PolicyError, match=message) as caught:
+            load_policy(str(random_folder), "abr")
+        assert "\n" not in str(caught.value)
+
+    weights = random_folder / "model.safetensors"
+    tensors, whole = LevelActor(8, 16).state_dict(), weights.read_bytes()
+    for damaged in (whole[:-100], b"", b"x" * 500):
+        weights.write_bytes(damaged)
+        refused("no safetensors")
+    name = next(iter(tensors))
+    save_file({**tensors, name: torch.full_like(tensors[name], float("nan"))}, weights)
+    refused("not all weights are finite")
+    save_file({other: value for other, value in tensors.items() if other != name}, weights)
+    refused("cannot be used")
+    (random_folder / "config.json").write_text('{"policy": "genet", "levels": 6}')
+    with pytest.raises(ValueError, match="holds weights of 'genet', not of 'pensieve'"):
+        Pensieve(str(random_folder))
+    with pytest.raises(ValueError, match=r"it has no config\.json"):
+        Pensieve(str(tmp_path / "nowhere"))
+    with pytest.raises(ValueError, match="mode must be greedy or sampled, not 'both'"):
+        Pensieve(mode="both")

@@ -77,7 +77,7 @@ def test_trainings(tmp_path, capsys):
     written = json.loads(path.read_text())
     assert written["env"] == "train"
     (values,) = written["runs"]
-    assert [label.partition(":")[0] for label in values] == ["pensieve, PPO", "decima, rollout"]
+    assert [label.partition(":")[0] for label in values] == ["udr, PPO", "decima, rollout"]
     assert all(value > 0 for value in values.values())
     printed = capsys.readouterr().out
     assert "3 epochs, batches of 1,504 (steps/s)" in printed and "2 clusters of N=10, J=20 (decisions/s)" in printed

@@ -45,7 +45,9 @@ def as_published(world):
     """Video, player and objective."""
     player = {*world.traces.rtt_ms} == {80.0} and {*world.traces.buffer_cap_s} == {60.0}
     objective = (world.qoe, world.rebuffer_penalty, world.switch_penalty) == ("lin", 4.3, 1.0)
-    return world.video is KNOWN and player and objective and world.recorded != ""
+    found = world.video is KNOWN and player and objective and world.recorded != ""
+    assert found or not world.at_home
+    return found
 
 
 def share(made, of):
@@ -55,9 +57,11 @@ def share(made, of):
 def test_as_many_worlds_are_at_home_as_are_to_be(monkeypatch):
     made = [make_world([seed, 2], 2, RECORDED, KNOWN) for seed in range(400)]
     assert share(made, as_published) == pytest.approx(worlds.AT_HOME, abs=0.07)
+    made = [make_world([seed, 2], 2, RECORDED, KNOWN, at_home=0.2) for seed in range(400)]
+    assert share(made, as_published) == pytest.approx(0.2, abs=0.06)
     monkeypatch.setattr(worlds, "AT_HOME", 1.0)
     made = [make_world([seed, 2], 2, RECORDED, KNOWN) for seed in range(40)]
-    assert all(map(as_published, made))
+    assert all(world.at_home and as_published(world) for world in made)
     assert not any(as_published(make_world([seed], 2, recorded)) for seed in range(40) for recorded in (RECORDED, ()))
     assert all(make_world([seed], 2, (), KNOWN).recorded == "" for seed in range(40))
 
@@ -75,10 +79,19 @@ def test_recorded_sets_have_equal_shares_and_many_are_entered_where_they_begin(m
     assert share(some, lambda world: world.video is KNOWN) == pytest.approx(known, abs=0.1)
 
 
-def test_the_name_of_a_recorded_set_is_no_option_of_the_environment():
+def test_shares_of_recorded_sets_are_those_of_the_worlds_at_home():
+    made = [make_world([seed, 6], 1, RECORDED, KNOWN, 0.5, (3.0, 1.0)) for seed in range(600)]
+    home, others = [world for world in made if world.at_home], [world for world in made if not world.at_home]
+    assert share(home, lambda world: world.recorded == RECORDED[0].name) == pytest.approx(0.75, abs=0.07)
+    for one in RECORDED:
+        expected = worlds.AS_RECORDED / 2
+        assert share(others, lambda world, one=one: world.recorded == one.name) == pytest.approx(expected, abs=0.07)
+
+
+def test_where_a_world_is_from_is_no_option_of_the_environment():
     world = make_world([3], 2, RECORDED, KNOWN)
     options = world.options()
-    assert {"recorded", *options} == set(world.__dataclass_fields__) and "recorded" not in options
+    assert {"recorded", "at_home"} == set(world.__dataclass_fields__) - set(options)
     assert all(options[name] is getattr(world, name) for name in options)
 
 

@@ -1,0 +1,91 @@
+"""A network over ``agents.abr.relative``: one token of a session, one score of each level, whatever their number."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from agents.abr.relative import LEVEL, PLANS, RATES, SESSION, SHARES
+from agents.sequence.net import MASKED
+
+SHARPNESS = 3.0
+"""Scores are regrets of plans times this at first, in units of the utilities' range."""
+TRUSTED = (0.3, 1.25)
+"""Shares of the recent throughput between which plans are believed at first, all alike."""
+
+
+class LevelEncoder(nn.Module):
+    """Features of a session and of its levels as one vector (S, size).
+
+    Arguments:
+        size: of the vector.
+        width: units of the hidden layers.
+        more: further numbers of a session.
+    """
+
+    def __init__(self, size: int, width: int = 256, more: int = 0):
+        super().__init__()
+        quarter = max(width // 4, 1)
+        self.levels = dense(LEVEL, quarter, quarter)
+        self.session = dense(SESSION + 3 * quarter + more, width, width, size)
+
+    def forward(self, session: Tensor, levels: Tensor, exists: Tensor, last: Tensor, *more: Tensor) -> Tensor:
+        """Of float32 (S, SESSION), (S, levels, LEVEL), bool (S, levels), int64 (S,) and (S, more)."""
+        each, there = self.levels(levels), exists[:, :, None]
+        mean = (each * there).sum(dim=1) / there.sum(dim=1)
+        highest = each.masked_fill(~there, MASKED).amax(dim=1)
+        before = each[torch.arange(each.shape[0], device=each.device), last]
+        return self.session(torch.cat([session, mean, highest, before, *more], dim=1))
+
+
+class LevelScorer(nn.Module):
+    """A score of each level: how much the plans that begin with it are regretted, and a correction.
+
+    The plans are those of ``agents.abr.relative``. How much each of them counts depends on the session's vector; so
+    does the correction, which is nothing at first. An untrained network thus is a model-predictive controller that
+    believes six throughputs alike, and a trained one is not far from one where it has seen nothing.
+
+    Arguments:
+        size: of the session's vector.
+        width: as of the encoder.
+        hidden: size of what else is known of the session, a backbone's state; 0: nothing. It counts nothing at first.
+    """
+
+    def __init__(self, size: int, width: int = 256, hidden: int = 0):
+        super().__init__()
+        half, quarter = max(width // 2, 1), max(width // 4, 1)
+        self.from_token, self.from_level = nn.Linear(size, half), nn.Linear(LEVEL, half)
+        last = nn.Linear(quarter, 1)
+        self.correction = nn.Sequential(nn.ReLU(), nn.Linear(half, quarter), nn.ReLU(), last)
+        self.trust = nn.Linear(size, PLANS)
+        self.from_hidden = nn.Linear(hidden, half, bias=False) if hidden else None
+        self.trust_hidden = nn.Linear(hidden, PLANS, bias=False) if hidden else None
+        for layer in (self.trust, last, self.from_hidden, self.trust_hidden):
+            if layer is not None:
+                nn.init.zeros_(layer.weight)
+        nn.init.zeros_(last.bias)
+        believed = torch.full((PLANS,), -3.0)
+        for number, share in enumerate(SHARES):
+            if TRUSTED[0] <= share <= TRUSTED[1]:
+                believed[RATES + number] = 0.5
+        self.trust.bias.data = believed
+
+    def forward(self, token: Tensor, levels: Tensor, exists: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """float32 (S, levels), ``MASKED`` where there is no level, of tokens (S, size) and what the encoder saw."""
+        session, trust = self.from_token(token), self.trust(token)
+        if hidden is not None and self.from_hidden is not None and self.trust_hidden is not None:
+            session, trust = session + self.from_hidden(hidden), trust + self.trust_hidden(hidden)
+        correction = self.correction(session[:, None] + self.from_level(levels))[:, :, 0]
+        weights = SHARPNESS * nn.functional.softplus(trust)
+        scores = correction - (levels[:, :, -PLANS:] * weights[:, None]).sum(dim=2)
+        return scores.masked_fill(~exists, MASKED)
+
+
+def dense(*sizes: int) -> nn.Sequential:
+    """Linear layers with ReLU between them."""
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
