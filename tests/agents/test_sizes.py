@@ -19,9 +19,10 @@ from agents.sizes import building, check_config, shapes_of
 HUGE = 10**9
 MOST_BYTES = 500 * 2**20
 WRONG = [
-    ("abr-pensieve", "hidden", HUGE),
+    ("abr-genet", "hidden", HUGE),
+    ("abr-genet", "levels", HUGE),
+    ("abr-pensieve", "size", HUGE),
     ("abr-pensieve", "width", 16_000),
-    ("abr-pensieve", "levels", HUGE),
     ("abr-stochastic-mpc", "hidden", HUGE),
     ("vp-track", "members", HUGE),
     ("vp-viewers", "members", 10_000),
