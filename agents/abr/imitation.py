@@ -34,6 +34,9 @@ REGRET = 4.0
 MAX_REGRET = 5.0
 """In ranges of the utility: worse mistakes teach nothing more."""
 
+REGRETS = "regrets"
+"""Name of the expert's labels among what is kept."""
+
 Logits = Callable[[dict[str, Tensor]], Tensor]
 """What ``relative_steps`` tells, as tensors -> float32 (S, levels)."""
 
@@ -47,33 +50,71 @@ class Decisions(NamedTuple):
     """float32 (S, levels), how much worse than the best each level is, in ranges of the utility."""
 
 
-def imitate(net: nn.Module, logits: Logits, seed: int, iterations: int) -> None:
-    """Train ``net``, whose parameters ``logits`` depends on; it acts, and the expert says what it would do.
+class Imitation:
+    """A network in training; it acts, and the expert says what it would do.
 
     Ross, Gordon and Bagnell, *A Reduction of Imitation Learning and Structured Prediction to No-Regret Online
-    Learning*, AISTATS 2011. ``seed`` determines worlds, sessions and batches.
+    Learning*, AISTATS 2011. An iteration is a function of the weights, the optimiser's state, what was played in the
+    iterations before, the seed and its own number alone.
+
+    Arguments:
+        net: is trained.
+        logits: depends on its parameters.
+        seed: determines worlds, sessions and batches.
+        iterations: of the whole training.
     """
-    worlds, experts = worlds_of_networks(), Experts()
-    optimiser, total = torch.optim.AdamW(net.parameters(), weight_decay=0.01), iterations * STEPS
-    schedule = scheduled(
-        optimiser, lambda step: RATE * min(1.0, (step + 1) / 50) * (1 + np.cos(np.pi * step / total)) / 2
-    )
-    average = MovingAverage(net, AVERAGE)
-    kept: list[list[Decisions]] = []
-    for iteration in range(iterations):
-        rng = np.random.default_rng([seed, iteration, 21])
-        made = [worlds.make([seed, iteration, number, 22], TRACES) for number in range(WORLDS)]
-        kept = [*kept, [play(world, logits, experts, rng) for world in made]][-KEEP:]
-        data = [part for parts in kept for part in parts]
-        steps = {name: torch.from_numpy(np.concatenate([part.steps[name] for part in data])) for name in data[0].steps}
-        regret = torch.from_numpy(np.concatenate([part.regret for part in data]))
+
+    def __init__(self, net: nn.Module, logits: Logits, seed: int, iterations: int):
+        self.net, self.logits, self.seed, self.iterations = net, logits, seed, iterations
+        self.iteration = 0
+        """Done so far."""
+        self._worlds, self._experts = worlds_of_networks(), Experts()
+        self._average = MovingAverage(net, AVERAGE)
+        self._optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
+        self._schedule = scheduled(self._optimiser, self._rate)
+        self._kept: list[dict[str, Tensor]] = []
+
+    def iterate(self) -> None:
+        """Play worlds of the iteration's own, and learn from what was played in the last ones."""
+        rng = np.random.default_rng([self.seed, self.iteration, 21])
+        made = [self._worlds.make([self.seed, self.iteration, number, 22], TRACES) for number in range(WORLDS)]
+        played = [play(world, self.logits, self._experts, rng) for world in made]
+        self._kept = [*self._kept, _joined(played)][-KEEP:]
+        data = {name: torch.cat([part[name] for part in self._kept]) for name in self._kept[0]}
+        regret = data.pop(REGRETS)
         for _ in range(STEPS):
             rows = torch.from_numpy(rng.integers(len(regret), size=BATCH))
-            found = logits({name: values[rows] for name, values in steps.items()})
-            descend(optimiser, unlike(found, regret[rows]).mean(), clip_norm=1.0)
-            schedule.step()
-            average.update_parameters(net)
-    net.load_state_dict(average.module.state_dict())
+            found = self.logits({name: values[rows] for name, values in data.items()})
+            descend(self._optimiser, unlike(found, regret[rows]).mean(), clip_norm=1.0)
+            self._schedule.step()
+            self._average.update_parameters(self.net)
+        self.iteration += 1
+
+    def finish(self) -> None:
+        """The network has the averaged weights then."""
+        self.net.load_state_dict(self._average.module.state_dict())
+
+    def state(self) -> dict[str, Any]:
+        """All that the next iterations depend on, for ``Run.save``; what was played is most of it."""
+        return {
+            "iteration": self.iteration,
+            "weights": self.net.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "average": self._average.state_dict(),
+            "kept": self._kept,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.iteration, self._kept = state["iteration"], state["kept"]
+        self.net.load_state_dict(state["weights"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._average.load_state_dict(state["average"])
+        self._schedule = scheduled(self._optimiser, self._rate, self.iteration * STEPS)
+
+    def _rate(self, step: int) -> float:
+        total = self.iterations * STEPS
+        return float(RATE * min(1.0, (step + 1) / 50) * (1 + np.cos(np.pi * step / total)) / 2)
 
 
 def play(world: World, logits: Logits, experts: Experts, rng: np.random.Generator) -> Decisions:
@@ -96,6 +137,13 @@ def play(world: World, logits: Logits, experts: Experts, rng: np.random.Generato
         {name: np.concatenate([one.steps[name] for one in found]) for name in names},
         np.concatenate([one.regret for one in found]),
     )
+
+
+def _joined(played: list[Decisions]) -> dict[str, Tensor]:
+    """What was seen in all of them, and the regrets."""
+    names = played[0].steps
+    found = {name: torch.from_numpy(np.concatenate([one.steps[name] for one in played])) for name in names}
+    return {**found, REGRETS: torch.from_numpy(np.concatenate([one.regret for one in played]))}
 
 
 def regrets(values: np.ndarray, infos: dict[str, Any], width: int) -> np.ndarray:

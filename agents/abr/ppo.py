@@ -186,6 +186,9 @@ class Learner:
         self._env = self._make_env(traces)
         self._ppo.set_env(self._env)
 
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """See ``Trainee``: nothing."""
+
     def iterate(self, chosen: np.ndarray | None = None) -> float:
         """One iteration; ``chosen`` int (groups,) are the traces played, drawn if None. Mean reward of a decision."""
         done, settings = self.iteration / self.iterations, self.settings
@@ -256,6 +259,9 @@ class Trainee(Protocol):
     def steps(self) -> int:
         """Decisions made so far."""
 
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """What comes before the first iteration; ``checkpoint`` saves how far it is."""
+
     def iterate(self, chosen: np.ndarray | None = None) -> float:
         """One iteration, with the traces that a curriculum chose; mean reward of a decision."""
 
@@ -314,6 +320,11 @@ def fit(
             best = saved["best"]
             learner.restore(saved["learner"])
             curriculum.restore(learner, saved["curriculum"])
+
+        def checkpoint() -> None:
+            run.save({"learner": learner.state(), "curriculum": curriculum.state(), "best": best})
+
+        learner.prepare(checkpoint)
         while learner.iteration < learner.iterations:
             begin = time.process_time()
             rng = np.random.default_rng([learner.seed, learner.iteration, DRAW_STREAM])
@@ -330,7 +341,7 @@ def fit(
             run.say(f"{rate:,.0f} steps per processor second")
             if figures["valid"] > best["valid"]:
                 best = {"valid": figures["valid"], "step": learner.steps, "weights": net.state_dict()}
-            run.save({"learner": learner.state(), "curriculum": curriculum.state(), "best": best})
+            checkpoint()
     net = learner.net()
     net.load_state_dict(best["weights"])
     return run, net, best["step"]

@@ -12,7 +12,7 @@ training goes on to the same curve.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import gymnasium as gym
@@ -26,7 +26,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from agents.abr.imitation import imitate
+from agents.abr.imitation import Imitation, Logits
 from agents.abr.level_actor import INPUTS, LevelActor
 from agents.abr.level_net import dense
 from agents.abr.ppo import Settings
@@ -51,6 +51,8 @@ LEAST_REGRET = 0.02
 LIMIT = 20.0
 """Of an advantage, in root mean squares of all: what a policy is to avoid is rare and expensive."""
 CLOCK_STEP_S, BUFFERS = 3.0, 24
+CHECKPOINT_EVERY = 40
+"""Iterations of imitation."""
 PARTS = (SESSION, LONGEST * LEVEL, LONGEST, 1)
 """Numbers of an observation: of the session, of its levels, which of them exist, and the last one."""
 
@@ -231,24 +233,36 @@ class WorldsLearner:
         self._ppo.set_logger(Logger(None, []))
         self._policy = cast(Any, self._ppo.policy)
         self._average = MovingAverage(self._policy.actor, AVERAGE)
+        actor: LevelActor = self._policy.actor
+        logits: Logits = lambda steps: actor(*(steps[name] for name in INPUTS))  # noqa: E731
+        self._imitation = Imitation(actor, logits, seed, warm_up) if warm_up else None
 
     @property
     def steps(self) -> int:
         """Decisions made so far."""
         return self.iteration * self.settings.rows * CHUNKS
 
+    def prepare(self, checkpoint: Callable[[], None]) -> None:
+        """What is left of the imitation, with checkpoints on the way."""
+        if self.iteration or self._imitation is None:
+            return
+        while self._imitation.iteration < self.warm_up:
+            self._imitation.iterate()
+            if self._imitation.iteration % CHECKPOINT_EVERY == 0:
+                checkpoint()
+        self._imitation.finish()
+        self._average = MovingAverage(self._policy.actor, AVERAGE)
+        self._imitation = None
+
     def iterate(self, chosen: np.ndarray | None = None) -> float:
         """One iteration, in worlds of its own; mean reward of a decision."""
+        self.prepare(lambda: None)
         done, settings = self.iteration / self.iterations, self.settings
         rate = settings.learning_rate * max((1 + math.cos(math.pi * done)) / 2, 0.02)
         if not self.iteration and self.warm_up:
             rate = 0.0  # so that what imitation alone has come to can be chosen, too
         self._ppo.lr_schedule = lambda _: rate
         self._ppo.ent_coef = settings.entropy * (settings.last_entropy / settings.entropy) ** done
-        if not self.iteration and self.warm_up:
-            actor: LevelActor = self._policy.actor
-            imitate(actor, lambda steps: actor(*(steps[name] for name in INPUTS)), self.seed, self.warm_up)
-            self._average = MovingAverage(actor, AVERAGE)
         if self.iteration:
             self._env.close()
             self._env = self._sessions()
@@ -274,6 +288,7 @@ class WorldsLearner:
             "weights": self._policy.state_dict(),
             "optimiser": self._policy.optimizer.state_dict(),
             "average": self._average.state_dict(),
+            "imitation": None if self._imitation is None else self._imitation.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -282,6 +297,10 @@ class WorldsLearner:
         self._policy.load_state_dict(state["weights"])
         self._policy.optimizer.load_state_dict(state["optimiser"])
         self._average.load_state_dict(state["average"])
+        if self._imitation is not None and state["imitation"] is not None:
+            self._imitation.restore(state["imitation"])
+        else:
+            self._imitation = None
 
     def _sessions(self) -> WorldSessions:
         stream = [self.seed, self.iteration, 9]

@@ -1,6 +1,7 @@
 """Worlds that are quickly trained in."""
 
 from agents.abr import training_worlds, validation
+from agents.abr.imitation import Imitation
 from netenvs.abr import worlds
 
 
@@ -23,3 +24,11 @@ def few_places(monkeypatch):
     monkeypatch.setattr(validation, "HELD_OUT", 1)
     monkeypatch.setattr(validation, "HOME_STARTS", 2)
     monkeypatch.setattr(validation, "WITHOUT_DATA", "synthetic(seed=2,count=4)")
+
+
+def imitate(net, logits, seed, iterations):
+    """A whole imitation."""
+    training = Imitation(net, logits, seed, iterations)
+    while training.iteration < iterations:
+        training.iterate()
+    training.finish()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_worlds import imitate
 
 from agents.abr import experts, imitation
 from agents.abr.experts import CAREFUL, EAGER, SLOW_FIRST, Experts
@@ -77,7 +78,7 @@ def test_imitation_asks_the_planner_of_each_world(monkeypatch, tmp_path):
     monkeypatch.setattr(Experts, "begin", watched)
     torch.manual_seed(0)
     net = LevelActor(8, 16)
-    imitation.imitate(net, lambda steps: net(*(steps[name] for name in INPUTS)), 0, 2)
+    imitate(net, lambda steps: net(*(steps[name] for name in INPUTS)), 0, 2)
     assert len(asked) == 12 and {at_home for _, at_home, _ in asked} == {False, True}
     for recorded, at_home, found in asked:
         assert found == (EAGER if at_home else CAREFUL) and (recorded or not at_home)

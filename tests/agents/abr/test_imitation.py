@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from small_worlds import imitate
 
 from agents.abr import imitation
 from agents.abr.experts import CAREFUL, EAGER, Experts
-from agents.abr.imitation import imitate, play, regrets, unlike
+from agents.abr.imitation import play, regrets, unlike
 from agents.abr.level_actor import INPUTS, LevelActor
 from agents.abr.stochastic_mpc import StochasticMPC
 from agents.abr.training_worlds import TrainingWorlds

@@ -106,6 +106,27 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
         train(tmp_path / "killed", **options)
 
 
+def test_a_training_killed_in_the_imitation_resumes_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(worlds_ppo, "CHECKPOINT_EVERY", 2)
+    expected = train(tmp_path / "whole", warm_up=5)
+    iterate, numbers = imitation.Imitation.iterate, []
+
+    def killed(self):
+        numbers.append(self.iteration)
+        if len(numbers) == 4:  # one iteration after a checkpoint
+            raise KeyboardInterrupt
+        iterate(self)
+
+    monkeypatch.setattr(imitation.Imitation, "iterate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", warm_up=5)
+    assert not (tmp_path / "killed" / "model.safetensors").exists()
+    resumed = train(tmp_path / "killed", warm_up=5)
+    assert numbers == [0, 1, 2, 3, 2, 3, 4]
+    assert all(torch.equal(resumed[name], value) for name, value in expected.items())
+    assert (tmp_path / "whole" / CURVE).read_text() == (tmp_path / "killed" / CURVE).read_text()
+
+
 def test_the_best_of_a_few_iterations_is_learned_the_imitation_included(monkeypatch):
     monkeypatch.setattr(pensieve, "settings_of", lambda args: Settings(**{**TINY_SETTINGS, "steps": 3 * ITERATION}))
     seen, values = [], iter([0.5, 0.25, 0.75])
