@@ -62,7 +62,7 @@ class Args(Settings):
     validate_every: int = 1
     """Weights are validated after so many iterations."""
     warm_up: int = 360
-    """It first imitates stochastic-mpc for so many iterations."""
+    """It first imitates experts for so many iterations."""
     gae_lambda: float = 0.98
     """Generalised advantage estimation has this lambda."""
     validation: int = 20
