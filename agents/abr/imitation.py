@@ -148,8 +148,7 @@ def _joined(played: list[Decisions]) -> dict[str, Tensor]:
 
 def regrets(values: np.ndarray, infos: dict[str, Any], width: int) -> np.ndarray:
     """float32 (S, width) of an expert's values (S, levels), in ranges of the utility; the largest where no level is."""
-    utilities = infos["qoe"].utilities(infos["video"].num_chunks)
-    span = max(float(utilities.max() - utilities.min()), 1e-9)
+    span = infos["qoe"].utility_range(infos["video"].num_chunks)
     found = np.full((len(values), width), MAX_REGRET, dtype=np.float32)
     found[:, : values.shape[1]] = np.minimum((values.max(axis=1, keepdims=True) - values) / span, MAX_REGRET)
     return found

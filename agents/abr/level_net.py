@@ -22,22 +22,21 @@ class LevelEncoder(nn.Module):
     Arguments:
         size: of the vector.
         width: units of the hidden layers.
-        more: further numbers of a session.
     """
 
-    def __init__(self, size: int, width: int = 256, more: int = 0):
+    def __init__(self, size: int, width: int = 256):
         super().__init__()
         quarter = max(width // 4, 1)
         self.levels = dense(LEVEL, quarter, quarter)
-        self.session = dense(SESSION + 3 * quarter + more, width, width, size)
+        self.session = dense(SESSION + 3 * quarter, width, width, size)
 
-    def forward(self, session: Tensor, levels: Tensor, exists: Tensor, last: Tensor, *more: Tensor) -> Tensor:
-        """Of float32 (S, SESSION), (S, levels, LEVEL), bool (S, levels), int64 (S,) and (S, more)."""
+    def forward(self, session: Tensor, levels: Tensor, exists: Tensor, last: Tensor) -> Tensor:
+        """Of float32 (S, SESSION), (S, levels, LEVEL), bool (S, levels) and int64 (S,)."""
         each, there = self.levels(levels), exists[:, :, None]
         mean = (each * there).sum(dim=1) / there.sum(dim=1)
         highest = each.masked_fill(~there, MASKED).amax(dim=1)
         before = each[torch.arange(each.shape[0], device=each.device), last]
-        return self.session(torch.cat([session, mean, highest, before, *more], dim=1))
+        return self.session(torch.cat([session, mean, highest, before], dim=1))
 
 
 class LevelScorer(nn.Module):
@@ -50,21 +49,17 @@ class LevelScorer(nn.Module):
     Arguments:
         size: of the session's vector.
         width: as of the encoder.
-        hidden: size of what else is known of the session, a backbone's state; 0: nothing. It counts nothing at first.
     """
 
-    def __init__(self, size: int, width: int = 256, hidden: int = 0):
+    def __init__(self, size: int, width: int = 256):
         super().__init__()
         half, quarter = max(width // 2, 1), max(width // 4, 1)
         self.from_token, self.from_level = nn.Linear(size, half), nn.Linear(LEVEL, half)
         last = nn.Linear(quarter, 1)
         self.correction = nn.Sequential(nn.ReLU(), nn.Linear(half, quarter), nn.ReLU(), last)
         self.trust = nn.Linear(size, PLANS)
-        self.from_hidden = nn.Linear(hidden, half, bias=False) if hidden else None
-        self.trust_hidden = nn.Linear(hidden, PLANS, bias=False) if hidden else None
-        for layer in (self.trust, last, self.from_hidden, self.trust_hidden):
-            if layer is not None:
-                nn.init.zeros_(layer.weight)
+        for layer in (self.trust, last):
+            nn.init.zeros_(layer.weight)
         nn.init.zeros_(last.bias)
         believed = torch.full((PLANS,), -3.0)
         for number, share in enumerate(SHARES):
@@ -72,13 +67,10 @@ class LevelScorer(nn.Module):
                 believed[RATES + number] = 0.5
         self.trust.bias.data = believed
 
-    def forward(self, token: Tensor, levels: Tensor, exists: Tensor, hidden: Tensor | None = None) -> Tensor:
+    def forward(self, token: Tensor, levels: Tensor, exists: Tensor) -> Tensor:
         """float32 (S, levels), ``MASKED`` where there is no level, of tokens (S, size) and what the encoder saw."""
-        session, trust = self.from_token(token), self.trust(token)
-        if hidden is not None and self.from_hidden is not None and self.trust_hidden is not None:
-            session, trust = session + self.from_hidden(hidden), trust + self.trust_hidden(hidden)
-        correction = self.correction(session[:, None] + self.from_level(levels))[:, :, 0]
-        weights = SHARPNESS * nn.functional.softplus(trust)
+        correction = self.correction(self.from_token(token)[:, None] + self.from_level(levels))[:, :, 0]
+        weights = SHARPNESS * nn.functional.softplus(self.trust(token))
         scores = correction - (levels[:, :, -PLANS:] * weights[:, None]).sum(dim=2)
         return scores.masked_fill(~exists, MASKED)
 

@@ -8,7 +8,6 @@ A training takes about ten minutes on one core; it can be stopped at any moment 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,23 +70,6 @@ class Args(Settings):
     """Checkpoint, curve and weights go here; the default is runs/abr-pensieve-SEED, with --ship the shipped one."""
     ship: tuple[Path, ...] = ()
     """If folders of trainings are given, nothing is trained: the best is shipped, with the card of all."""
-
-
-def learned(seed: int, warm_up: int, improve: int, validation: int, size: int, width: int) -> LevelActor:
-    """The best of an imitation and of ``improve`` iterations of reinforcement learning after it, without a folder.
-
-    As this command trains, for who has an actor to begin with; arguments as of ``Args`` and ``LevelActor``.
-    """
-    args = Args(steps=(1 + improve) * Args.rows * WorldsLearner.chunks)
-    learner = WorldsLearner(settings_of(args), seed, warm_up, size, width)
-    best, chosen = -math.inf, learner.net()
-    for _ in range(1 + improve):
-        learner.iterate()
-        net = learner.net()
-        found = network_scores(Pensieve.of(net), validation)["valid"]
-        if found > best:
-            best, chosen = found, net
-    return chosen
 
 
 def main(args: Args) -> None:

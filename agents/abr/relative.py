@@ -226,8 +226,14 @@ def relative_features(
         horizon = min(ahead, left)
         value_s = WORTH * penalty if left > ahead else 0.0
         latest = max(observation[row, THROUGHPUT, columns - 1] * 1e6, 1e-6)
-        for share in range(RATES):
-            rate = _SHARES[share] * (reference if share < len(SHARES) else latest)
+        for plan in range(RATES + 2):
+            short = plan - RATES  # from 0 on: a short plan, without a value of the buffer
+            if short < 0:
+                rate = _SHARES[plan] * (reference if plan < len(SHARES) else latest)
+                place, played, end_value_s = plan, horizon, value_s
+            else:
+                rate = reference / (1.0 + worst) if short == 1 else reference
+                place, played, end_value_s = RATES + plan, min(SOON, left), 0.0
             best_value, best_valued, best_utility = -np.inf, -np.inf, 0.0
             for level in range(count):
                 plain, valued = 0.0, 0.0
@@ -235,7 +241,7 @@ def relative_features(
                     plain, valued = _best_continuation(
                         level,
                         first,
-                        horizon,
+                        played,
                         rate,
                         rtt_s,
                         buffer_s[row],
@@ -248,46 +254,20 @@ def relative_features(
                         span,
                         penalty,
                         switch_penalty,
-                        value_s,
+                        end_value_s,
                     )
-                worth[share, level] = plain
-                worth[RATES + share, level] = valued
+                worth[place, level] = plain
                 best_value = max(best_value, plain)
-                if valued > best_valued:
-                    best_valued = valued
-                    best_utility = (utilities[now, level] - lowest) / span
+                if short < 0:
+                    worth[RATES + plan, level] = valued
+                    if valued > best_valued:
+                        best_valued, best_utility = valued, (utilities[now, level] - lowest) / span
             for level in range(count):
-                worth[share, level] = best_value - worth[share, level]
-                worth[RATES + share, level] = best_valued - worth[RATES + share, level]
-            out[24 + 2 * SHOWN + share] = best_utility
-        for short in range(2):
-            rate = reference / (1.0 + worst) if short == 1 else reference
-            best_value = -np.inf
-            for level in range(count):
-                plain = 0.0
-                if horizon > 0:
-                    plain, _ = _best_continuation(
-                        level,
-                        first,
-                        min(SOON, left),
-                        rate,
-                        rtt_s,
-                        buffer_s[row],
-                        cap_s[row],
-                        duration_s,
-                        chunk_sizes,
-                        utilities,
-                        last_utility,
-                        lowest,
-                        span,
-                        penalty,
-                        switch_penalty,
-                        0.0,
-                    )
-                worth[2 * RATES + short, level] = plain
-                best_value = max(best_value, plain)
-            for level in range(count):
-                worth[2 * RATES + short, level] = best_value - worth[2 * RATES + short, level]
+                worth[place, level] = best_value - worth[place, level]
+                if short < 0:
+                    worth[RATES + plan, level] = best_valued - worth[RATES + plan, level]
+            if short < 0:
+                out[24 + 2 * SHOWN + plan] = best_utility
         for i in range(len(out)):
             out[i] = min(max(out[i], -LIMIT), LIMIT)
 

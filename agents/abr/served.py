@@ -26,8 +26,7 @@ def beyond(video: Video, qoe: QoE) -> str | None:
     low_s, high_s = min(CHUNK_S), max(CHUNK_S)
     if not low_s / SLACK <= video.chunk_duration_s <= high_s * SLACK:
         return f"chunks of {low_s:g} to {high_s:g} s, those of video {video.name!r} last {video.chunk_duration_s:g} s"
-    utilities = qoe.utilities(video.num_chunks)
-    penalty = qoe.rebuffer_penalty / max(float(utilities.max() - utilities.min()), 1e-9)
+    penalty = qoe.rebuffer_penalty / qoe.utility_range(video.num_chunks)
     if qoe.rebuffer_penalty != PUBLISHED_PENALTY and not PENALTY[0] / SLACK <= penalty <= PENALTY[1] * SLACK:
         ranges = "times the range of the utility"
         return f"a second's stall at {PENALTY[0]:g} to {PENALTY[1]:g} {ranges}, here it is {penalty:.3g} {ranges}"

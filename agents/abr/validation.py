@@ -136,9 +136,9 @@ def _top(world: World, clock_step_s: float = 1.0, buffers: int = 48, least: floa
 def _span(world: World) -> float:
     """Range of the utility."""
     env = environment(world, 1)
-    utilities = env.unwrapped.qoe.utilities(world.video.num_chunks)
+    span: float = env.unwrapped.qoe.utility_range(world.video.num_chunks)
     env.close()
-    return float(utilities.max() - utilities.min())
+    return span
 
 
 def _some(traces: TraceSet, count: int, times: int = 1) -> TraceSet:

@@ -26,7 +26,7 @@ from stable_baselines3.common.utils import set_random_seed
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from agents.abr.imitation import Imitation, Logits
+from agents.abr.imitation import MAX_REGRET, Imitation, Logits
 from agents.abr.level_actor import INPUTS, LevelActor
 from agents.abr.level_net import dense
 from agents.abr.ppo import Settings
@@ -43,7 +43,6 @@ CHUNKS = 56
 LONGEST = max(LEVELS)
 FADE = 0.98
 """A regret counts so much less for each chunk that it lies ahead."""
-MAX_REGRET = 5.0
 AVERAGE = 0.9
 """Decay of the moving average of the actor, an iteration."""
 LEAST_REGRET = 0.02
@@ -72,10 +71,7 @@ class WorldSessions(VecEnv):
         self._envs = [environment(world, self._each) for world in worlds]
         self._tables = [ValueTable(env, clock_step_s=CLOCK_STEP_S, buffers=BUFFERS) for env in self._envs]
         self._group, self._seed = group, seed
-        self._spans = []
-        for env in self._envs:
-            utilities = env.unwrapped.qoe.utilities(env.unwrapped.video.num_chunks)
-            self._spans.append(max(float(utilities.max() - utilities.min()), 1e-9))
+        self._spans = [env.unwrapped.qoe.utility_range(env.unwrapped.video.num_chunks) for env in self._envs]
         space = gym.spaces.Box(-np.inf, np.inf, (sum(PARTS),))
         super().__init__(rows, space, gym.spaces.Discrete(LONGEST))
         self._seen = np.zeros((rows, sum(PARTS)), dtype=np.float32)

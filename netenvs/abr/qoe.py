@@ -72,6 +72,13 @@ class QoE(ArrayRecord):
         changes = self.switch_penalty * np.abs(self.by_chunk[:, :, None] - before[:, None, :])
         return _read_only(self.by_chunk.reshape(-1)), _read_only(changes.reshape(-1, changes.shape[2]))
 
+    def utility_range(self, num_chunks: int) -> float:
+        """Highest less lowest utility of ``num_chunks`` chunks, 1e-9 where all are alike: penalties and regrets are
+        compared in it.
+        """
+        utilities = self.utilities(num_chunks)
+        return max(float(utilities.max() - utilities.min()), 1e-9)
+
     def rewards(self, chunk: Any, quality: Any, previous: Any, rebuffer_s: Any) -> np.ndarray:
         """QoE of chunks number ``chunk``, from 0, at levels ``quality`` after ones at ``previous``: arrays alike."""
         utility, switch_cost = self.tables

@@ -21,3 +21,19 @@ def killed_in(iteration: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Learner, "_learn", killed)
         yield
+
+
+@contextmanager
+def killed_at_call(owner: type, name: str, number: int) -> Iterator[None]:
+    """The method of this name stops the training when it is called for the ``number``-th time."""
+    method, calls = getattr(owner, name), []
+
+    def killed(self, *arguments):
+        calls.append(1)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return method(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, killed)
+        yield

@@ -37,16 +37,6 @@ def test_levels_that_are_not_there_change_nothing_and_are_never_chosen():
     assert (long[:, 6:] < -1e8).all()
 
 
-def test_hidden_states_count_nothing_at_first():
-    session, levels, exists, last = some()
-    encoder, scorer = LevelEncoder(8, 16), LevelScorer(8, 16, hidden=4)
-    token = encoder(session, levels, exists, last)
-    plain = scorer(token, levels, exists)
-    torch.testing.assert_close(scorer(token, levels, exists, torch.randn(5, 4)), plain)
-    torch.nn.init.normal_(scorer.trust_hidden.weight)
-    assert not torch.allclose(scorer(token, levels, exists, torch.randn(5, 4)), plain)
-
-
 def test_scores_do_not_depend_on_the_order_of_sessions():
     session, levels, exists, last = some()
     encoder, scorer = LevelEncoder(8, 16).double(), LevelScorer(8, 16).double()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fresh import python
+from killed import killed_at_call
 from safetensors.torch import load_file, save_file
 from small_worlds import few_places, forget_places, make_small
 
@@ -13,7 +14,6 @@ from agents import pretrained
 from agents.abr import imitation, pensieve, validation, worlds_ppo
 from agents.abr.level_actor import LevelActor
 from agents.abr.pensieve import Args, Pensieve
-from agents.abr.ppo import Settings
 from agents.abr.worlds_ppo import CHUNKS, WORLDS, WorldsLearner
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
@@ -75,23 +75,16 @@ def test_a_training_writes_a_policy_whose_card_and_curve_agree(tmp_path):
     assert "synthetic(seed=1)" in training.data and "2 traces a split" in training.data
 
 
-def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     options = {"steps": 4 * ITERATION}
     expected = train(tmp_path / "whole", **options)
 
-    iterate, calls = WorldsLearner.iterate, []
-
-    def killed(self, chosen=None):
-        calls.append(1)
-        if len(calls) == 4:  # one iteration after a checkpoint
-            raise KeyboardInterrupt
-        return iterate(self, chosen)
-
-    monkeypatch.setattr(WorldsLearner, "iterate", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        killed_at_call(WorldsLearner, "iterate", 4),
+    ):  # one iteration after a checkpoint
         train(tmp_path / "killed", **options)
     assert not (tmp_path / "killed" / "model.safetensors").exists()
-    monkeypatch.setattr(WorldsLearner, "iterate", iterate)
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002  (whatever else happened in the process)
     resumed = train(tmp_path / "killed", **options)
@@ -125,23 +118,6 @@ def test_a_training_killed_in_the_imitation_resumes_to_the_same_bits(tmp_path, m
     assert numbers == [0, 1, 2, 3, 2, 3, 4]
     assert all(torch.equal(resumed[name], value) for name, value in expected.items())
     assert (tmp_path / "whole" / CURVE).read_text() == (tmp_path / "killed" / CURVE).read_text()
-
-
-def test_the_best_of_a_few_iterations_is_learned_the_imitation_included(monkeypatch):
-    monkeypatch.setattr(pensieve, "settings_of", lambda args: Settings(**{**TINY_SETTINGS, "steps": 3 * ITERATION}))
-    seen, values = [], iter([0.5, 0.25, 0.75])
-
-    def judged(policy, traces):
-        seen.append({name: value.clone() for name, value in policy.net.state_dict().items()})
-        return {"valid": next(values)}
-
-    monkeypatch.setattr(pensieve, "network_scores", judged)
-    chosen = pensieve.learned(3, 1, 2, 2, 8, 16).state_dict()
-    assert len(seen) == 3 and all(torch.equal(value.double(), seen[2][name]) for name, value in chosen.items())
-    values = iter([0.5, 0.25])
-    chosen = pensieve.learned(3, 1, 1, 2, 8, 16).state_dict()
-    assert all(torch.equal(value.double(), seen[0][name]) for name, value in chosen.items())
-    assert any(not torch.equal(value, seen[1][name]) for name, value in seen[0].items())
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from killed import killed_at_call
 
 from agents.abr import ppo
 from agents.abr.genet import Genet
@@ -48,22 +49,12 @@ def test_the_last_iteration_is_validated_whatever_its_number(tmp_path):
     assert [point["step"] for point in run.curve] == [2 * ITERATION, 3 * ITERATION]
 
 
-def test_a_killed_training_resumes_to_the_same_bits(tmp_path, monkeypatch):
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path):
     options = {"steps": ITERATION * 6, "epochs": 2}
     expected = train(tmp_path / "whole", **options)[1].state_dict()
 
-    iterate, calls = Learner.iterate, []
-
-    def killed(self, chosen=None):
-        calls.append(1)
-        if len(calls) == 4:  # one iteration after a checkpoint
-            raise KeyboardInterrupt
-        return iterate(self, chosen)
-
-    monkeypatch.setattr(Learner, "iterate", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), killed_at_call(Learner, "iterate", 4):  # one iteration after a checkpoint
         train(tmp_path / "killed", **options)
-    monkeypatch.setattr(Learner, "iterate", iterate)
     torch.manual_seed(99)
     np.random.seed(99)  # noqa: NPY002  (whatever else happened in the process)
     resumed = train(tmp_path / "killed", **options)[1].state_dict()

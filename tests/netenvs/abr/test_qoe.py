@@ -107,3 +107,10 @@ def test_bad_objectives_are_one_line():
         make_qoe(None, LADDER, 4.3)
     with pytest.raises(ValueError, match="six bitrate levels, this video has 5"):
         make_qoe("hd", LADDER[:5], 4.3)
+
+
+def test_the_range_of_utilities_is_over_levels_and_chunks():
+    assert make_qoe("lin", LADDER, 4.3).utility_range(48) == pytest.approx(4.0)
+    assert make_qoe("hd", LADDER, 4.3).utility_range(48) == 19.0
+    assert make_table_qoe(np.array([[0.0, 1.0], [3.0, 7.0]]), 4.3).utility_range(2) == 7.0
+    assert make_table_qoe(np.array([[2.0, 2.0]]), 4.3).utility_range(5) == 1e-9

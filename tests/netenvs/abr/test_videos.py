@@ -8,6 +8,7 @@ import pytest
 
 from agents.policy import PolicyError, load_policy
 from agents.rollout import EpisodeSpec, play
+from netenvs import datasets
 from netenvs.abr.workload import load_video, load_videos
 
 ABR = "netenvs/ABR-v0"
@@ -141,6 +142,8 @@ def test_a_history_that_was_asked_for_is_not_changed(tmp_path):
 
 
 def test_a_policy_that_needs_another_history_says_so(tmp_path):
+    if not datasets.installed("genet-weights"):
+        pytest.skip("genet-weights is not installed: python -m netenvs.datasets install genet-weights")
     path = ladder_of(tmp_path, 10)
     with pytest.raises(
         PolicyError, match=r"genet-released.*: it is made for history=6, .*history must be .* from 10 up"
